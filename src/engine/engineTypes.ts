@@ -1,0 +1,150 @@
+/**
+ * The border of the BGP engine: commands in, change batches and events out. All values are plain data, so that the
+ * engine may run on a thread of its own.
+ */
+
+import type { Asn } from '../bgp/asn.js';
+import type { FamilyIndex } from '../bgp/families.js';
+import type { DownReason, FsmState, SessionConfig } from '../bgp/session/sessionTypes.js';
+import type { IpAddress, IpPrefix, Ipv4 } from '../core/ip.js';
+import type { RibChanges } from '../rib/changes.js';
+
+/** What the RIB does with a peer's routes; changing it never resets the session. */
+export interface PeerRouting {
+  /** RFC 4456: routes of this iBGP peer are reflected to all, and it is sent those of all others. */
+  readonly routeReflectorClient: boolean;
+  /** Put our own address into NEXT_HOP: always, never, or (auto) towards eBGP peers only. */
+  readonly nextHopSelf: 'auto' | 'always' | 'never';
+  /** How often our own AS may stand in an AS_PATH from this peer. */
+  readonly allowOwnAs: number;
+  /** RFC 4271 section 6.3: an eBGP peer's routes begin with its AS. */
+  readonly enforceFirstAs: boolean;
+}
+
+export interface EnginePeer {
+  /** Unique; diffs between configurations go by it. */
+  readonly name: string;
+  readonly session: SessionConfig;
+  readonly routing: PeerRouting;
+}
+
+/** Peers that are accepted from anywhere in a prefix; each gets the template with its own address, and a name `group@address`. */
+export interface EngineDynamicRange {
+  readonly group: string;
+  readonly prefix: IpPrefix;
+  /** At most so many at a time. */
+  readonly limit: number;
+  readonly session: Omit<SessionConfig, 'remote' | 'remotePort' | 'passive'>;
+  readonly routing: PeerRouting;
+}
+
+/** A network of our own. */
+export interface EngineNetwork {
+  readonly prefix: IpPrefix;
+  /** Absent: our own address, filled in for each peer. */
+  readonly nextHop?: IpAddress;
+  readonly med?: number;
+  readonly localPref?: number;
+  /** RFC 1997 values. */
+  readonly communities?: readonly number[];
+  /** RFC 8092 values. */
+  readonly largeCommunities?: readonly (readonly [number, number, number])[];
+}
+
+export interface DecisionOptions {
+  /** Compare MED also between different neighbouring ASes. */
+  readonly alwaysCompareMed: boolean;
+  /** A missing MED counts as the worst instead of 0. */
+  readonly missingMedWorst: boolean;
+  /** Group by neighbouring AS first, so that the outcome never depends on arrival order. */
+  readonly deterministicMed: boolean;
+  /** Largest number of equal-cost paths that go to the kernel, by kind of peer; 1 is no multipath. */
+  readonly maximumPaths: { readonly ebgp: number; readonly ibgp: number };
+  /** Let eBGP paths through different neighbouring ASes (of equal length) share the load. */
+  readonly multipathRelax: boolean;
+}
+
+export interface GracefulRestartOptions {
+  /** Seconds that peers shall wait for us (0..4095). */
+  readonly restartTime: number;
+  /** Seconds to keep a returned peer's stale paths while waiting for its End-of-RIB. */
+  readonly staleTime: number;
+  /** Seconds after our own start to wait for End-of-RIB from peers that have the capability; nobody else is waited for. */
+  readonly deferralTime: number;
+  /** True when this process came after one that left routes in the kernel: Restart and Forwarding State bits are set. */
+  readonly restarted: boolean;
+}
+
+export interface EngineConfig {
+  readonly asn: Asn;
+  readonly routerId: Ipv4;
+  /** RFC 4456; default the router id. */
+  readonly clusterId?: Ipv4;
+  readonly listen: readonly { readonly address: IpAddress; readonly port: number }[];
+  readonly decision: DecisionOptions;
+  readonly gracefulRestart?: GracefulRestartOptions;
+  readonly peers: readonly EnginePeer[];
+  readonly dynamicRanges: readonly EngineDynamicRange[];
+  readonly networks: readonly EngineNetwork[];
+}
+
+/** What `apply` did, for one log line and for tests. */
+export interface ApplyReport {
+  readonly added: readonly string[];
+  readonly removed: readonly string[];
+  /** Session parameters changed: set up anew. */
+  readonly reset: readonly string[];
+  /** Only routing changed: routes were evaluated again, the session stayed. */
+  readonly updated: readonly string[];
+  readonly networksAdded: number;
+  readonly networksRemoved: number;
+}
+
+/** What an operator wants to know, as it happens; the shell turns it into log lines. */
+export type EngineEvent =
+  | { readonly kind: 'stateChanged'; readonly peer: string; readonly state: FsmState }
+  | {
+      readonly kind: 'peerUp';
+      readonly peer: string;
+      readonly address: string;
+      readonly asn: number;
+      readonly holdTime: number;
+      readonly capabilities: readonly string[];
+    }
+  | { readonly kind: 'peerDown'; readonly peer: string; readonly reason: DownReason; readonly staleKept: boolean }
+  | { readonly kind: 'attemptFailed'; readonly peer: string; readonly text: string }
+  | { readonly kind: 'endOfRib'; readonly peer: string; readonly family: FamilyIndex }
+  | { readonly kind: 'staleSwept'; readonly peer: string; readonly paths: number }
+  | {
+      readonly kind: 'malformedUpdate';
+      readonly peer: string;
+      readonly problems: readonly string[];
+      readonly verdict: 'discarded attributes' | 'treated as withdraw';
+    }
+  | { readonly kind: 'dynamicPeerRefused'; readonly address: string; readonly group: string; readonly limit: number }
+  | { readonly kind: 'connectionRefused'; readonly address: string; readonly text: string }
+  | { readonly kind: 'listening'; readonly address: string }
+  | { readonly kind: 'listenFailed'; readonly address: string; readonly text: string }
+  /** All peers with graceful restart have sent End-of-RIB, or the deferral time is over: stale kernel routes may go. */
+  | { readonly kind: 'converged'; readonly waitedSeconds: number; readonly missing: readonly string[] };
+
+/** Whether and how far a next hop can be reached; told by whoever knows the kernel's routes. */
+export interface NextHopState {
+  readonly address: IpAddress;
+  readonly reachable: boolean;
+  /** IGP metric of RFC 4271 section 9.1.2.2 (e); 0 for a connected one. */
+  readonly metric: number;
+}
+
+export interface EngineListeners {
+  changes(batch: RibChanges): void;
+  event(event: EngineEvent): void;
+  /** Next hops that routes began or ceased to use. Called only when tracking is on. */
+  nextHops(added: readonly IpAddress[], removed: readonly IpAddress[]): void;
+}
+
+export interface EngineOptions {
+  /** False (a pure route reflector): every next hop counts as reachable at metric 0. */
+  readonly trackNextHops: boolean;
+  readonly listeners: EngineListeners;
+}
