@@ -1,0 +1,155 @@
+/** The moves that several states of the machine share: coming up, going Idle. RFC 4271 section 8.2.2, RFC 6608. */
+
+import { NotificationError } from '../notification.js';
+import { CeaseCode, ErrorCode, FsmError } from '../wire/iana.js';
+import type { Action, FsmEvent, Machine, Step, Timer } from './fsmTypes.js';
+import { LARGE_HOLD_TIME, sendHoldTime, TIMERS } from './fsmTypes.js';
+import type { DownReason } from './sessionTypes.js';
+
+/** The event changes nothing. */
+export function stay(machine: Machine): Step {
+  return { machine, actions: [] };
+}
+
+/** "Sends an OPEN message, sets the HoldTimer to a large value and changes its state to OpenSent." */
+export function toOpenSent(machine: Machine): Step {
+  return {
+    machine: { ...machine, state: 'OpenSent', delaying: false },
+    actions: [cancel('connectRetry', 'delayOpen'), { kind: 'sendOpen' }, arm('hold', LARGE_HOLD_TIME)],
+  };
+}
+
+/** The peer's OPEN is good: answer with a KEEPALIVE and wait for the peer's. `before`: what must be sent first. */
+export function toOpenConfirm(machine: Machine, event: FsmEvent & { kind: 'open' }, before: readonly Action[]): Step {
+  const { holdTime, keepaliveTime } = event;
+  const timers =
+    holdTime === 0
+      ? [cancel('hold', 'keepalive')]
+      : [arm('keepalive', keepaliveTime), arm('hold', holdTime), arm('sendHold', sendHoldTime(holdTime))];
+  return {
+    machine: { ...machine, state: 'OpenConfirm', delaying: false, holdTime, keepaliveTime },
+    actions: [cancel('connectRetry', 'delayOpen'), ...before, { kind: 'sendKeepalive' }, ...timers],
+  };
+}
+
+/** The connection is up; OPEN goes out at once, or after the DelayOpenTimer. */
+export function connected(machine: Machine): Step {
+  const { delayOpenTime } = machine.options;
+  if (delayOpenTime === undefined) return toOpenSent(machine);
+  return {
+    machine: { ...machine, delaying: true },
+    actions: [cancel('connectRetry'), arm('delayOpen', delayOpenTime)],
+  };
+}
+
+/** How a connection ends: `count` is for the ConnectRetryCounter, which goes with damping; `notify` is sent first. */
+interface Ending {
+  readonly reason: DownReason;
+  readonly count: boolean;
+  readonly notify?: NotificationError;
+}
+
+/** Ends the connection and waits in Idle for the IdleHoldTimer, which starts anew by itself. */
+export function toIdle(machine: Machine, ending: Ending): Step {
+  const { reason, count, notify } = ending;
+  const longer = Math.min(machine.options.idleHoldTime.max, Math.max(1, machine.idleHold * 2));
+  return {
+    machine: {
+      ...idle(machine),
+      connectRetryCounter: machine.connectRetryCounter + (count ? 1 : 0),
+      idleHold: count ? longer : machine.idleHold,
+    },
+    actions: [
+      ...(notify === undefined ? [] : [{ kind: 'notify', error: notify } as const]),
+      ...release,
+      arm('idleHold', machine.idleHold),
+      { kind: machine.state === 'Established' ? 'down' : 'failed', reason },
+    ],
+  };
+}
+
+/** ManualStop: Idle until somebody starts it. `mayNotify`: an OPEN was sent, so the peer may be told. */
+export function toStopped(machine: Machine, event: FsmEvent & { kind: 'manualStop' }, mayNotify: boolean): Step {
+  const up = machine.state === 'Established';
+  return {
+    machine: { ...idle(machine), connectRetryCounter: 0, idleHold: machine.options.idleHoldTime.min },
+    actions: [
+      ...(mayNotify && event.cease !== undefined ? [{ kind: 'notify', error: event.cease } as const] : []),
+      ...release,
+      ...(up ? [{ kind: 'down', reason: { kind: 'stopped', text: event.text } } as const] : []),
+    ],
+  };
+}
+
+/** We found an error and tell the peer. */
+export function fault(machine: Machine, error: NotificationError): Step {
+  const { code, subcode, message } = error;
+  const reason: DownReason = { kind: 'notificationSent', code, subcode, text: message };
+  return toIdle(machine, { reason, count: true, notify: error });
+}
+
+/** The same before an OPEN was sent: SendNOTIFICATIONwithoutOPEN is off, so the connection is just closed. */
+export function silentFault(machine: Machine, text: string): Step {
+  return toIdle(machine, { reason: { kind: 'connectionLost', text }, count: true });
+}
+
+/** An event that this state does not expect is an error of the machine (RFC 6608). */
+export function unexpected(machine: Machine, event: FsmEvent): Step {
+  const subcode = {
+    OpenSent: FsmError.inOpenSent,
+    OpenConfirm: FsmError.inOpenConfirm,
+    Established: FsmError.inEstablished,
+  };
+  const { state } = machine;
+  const code =
+    state === 'OpenSent' || state === 'OpenConfirm' || state === 'Established' ? subcode[state] : FsmError.unspecified;
+  const text = `unexpected ${describe(event)} in state ${state}`;
+  return fault(machine, new NotificationError(ErrorCode.finiteStateMachine, code, text));
+}
+
+/** The peer ended the connection. It is never answered (RFC 4271 section 6.4). */
+export function notified(machine: Machine, event: FsmEvent & { kind: 'notification' }): Step {
+  const { code, subcode, text } = event;
+  return toIdle(machine, { reason: { kind: 'notificationReceived', code, subcode, text }, count: true });
+}
+
+/** The peer does not speak our version of BGP: no fault of the connection, so nothing is damped. */
+export function versionRefused(machine: Machine, text: string): Step {
+  const reason: DownReason = { kind: 'notificationReceived', code: ErrorCode.openMessage, subcode: 1, text };
+  return toIdle(machine, { reason, count: machine.state === 'Established' });
+}
+
+export function holdExpired(machine: Machine): Step {
+  return fault(machine, new NotificationError(ErrorCode.holdTimerExpired, 0, 'hold timer expired'));
+}
+
+/** RFC 9687: the peer has not read for so long that it cannot be told, but the attempt is free. */
+export function sendHoldExpired(machine: Machine): Step {
+  const text = 'send hold timer expired: the peer does not read';
+  return fault(machine, new NotificationError(ErrorCode.sendHoldTimerExpired, 0, text));
+}
+
+/** Event 23: the other connection to this peer stays (RFC 4271 section 6.8). */
+export function dumped(machine: Machine): Step {
+  const text = 'connection collision: another connection to this peer stays';
+  return fault(machine, new NotificationError(ErrorCode.cease, CeaseCode.collisionResolution, text));
+}
+
+export function arm(timer: Timer, seconds: number): Action {
+  return { kind: 'arm', timer, seconds };
+}
+
+export function cancel(...timers: readonly Timer[]): Action {
+  return { kind: 'cancel', timers };
+}
+
+/** What an event is called in a sentence. */
+export function describe(event: FsmEvent): string {
+  return event.kind === 'timer' ? `${event.timer} timer` : event.kind;
+}
+
+const release: readonly Action[] = [{ kind: 'cancel', timers: TIMERS }, { kind: 'disconnect' }];
+
+function idle(machine: Machine): Machine {
+  return { ...machine, state: 'Idle', delaying: false, holdTime: 0, keepaliveTime: 0 };
+}
