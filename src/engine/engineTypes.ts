@@ -8,6 +8,8 @@ import type { FamilyIndex } from '../bgp/families.js';
 import type { DownReason, FsmState, SessionConfig } from '../bgp/session/sessionTypes.js';
 import type { IpAddress, IpPrefix, Ipv4 } from '../core/ip.js';
 import type { RibChanges } from '../rib/changes.js';
+import type { DecisionOptions } from '../rib/decision.js';
+import type { EngineView } from './view.js';
 
 /** What the RIB does with a peer's routes; changing it never resets the session. */
 export interface PeerRouting {
@@ -51,18 +53,7 @@ export interface EngineNetwork {
   readonly largeCommunities?: readonly (readonly [number, number, number])[];
 }
 
-export interface DecisionOptions {
-  /** Compare MED also between different neighbouring ASes. */
-  readonly alwaysCompareMed: boolean;
-  /** A missing MED counts as the worst instead of 0. */
-  readonly missingMedWorst: boolean;
-  /** Group by neighbouring AS first, so that the outcome never depends on arrival order. */
-  readonly deterministicMed: boolean;
-  /** Largest number of equal-cost paths that go to the kernel, by kind of peer; 1 is no multipath. */
-  readonly maximumPaths: { readonly ebgp: number; readonly ibgp: number };
-  /** Let eBGP paths through different neighbouring ASes (of equal length) share the load. */
-  readonly multipathRelax: boolean;
-}
+export type { DecisionOptions };
 
 export interface GracefulRestartOptions {
   /** Seconds that peers shall wait for us (0..4095). */
@@ -86,6 +77,11 @@ export interface EngineConfig {
   readonly peers: readonly EnginePeer[];
   readonly dynamicRanges: readonly EngineDynamicRange[];
   readonly networks: readonly EngineNetwork[];
+  /**
+   * Our addresses for NEXT_HOP, where a session cannot tell: the IPv6 one for IPv6 routes over an IPv4 session and the
+   * other way round. Default: what stands on the link of the session's own address.
+   */
+  readonly nextHopAddresses?: { readonly v4?: IpAddress; readonly v6?: IpAddress };
 }
 
 /** What `apply` did, for one log line and for tests. */
@@ -147,4 +143,16 @@ export interface EngineOptions {
   /** False (a pure route reflector): every next hop counts as reachable at metric 0. */
   readonly trackNextHops: boolean;
   readonly listeners: EngineListeners;
+}
+
+/** The running engine. Peers are named as in the configuration; dynamic ones `group@address`. */
+export interface Engine extends EngineView {
+  /** Brings the engine to this configuration; only peers whose session parameters changed are reset. */
+  apply(config: EngineConfig): ApplyReport;
+  setNextHops(states: readonly NextHopState[]): void;
+  /**
+   * Ends all sessions: with Cease/Administrative Shutdown, or (`gracefulRestart`) without a word, so that peers keep
+   * our routes. Resolves when the last octets are on their way.
+   */
+  stop(kind: 'shutdown' | 'gracefulRestart', message?: string): Promise<void>;
 }

@@ -1,0 +1,31 @@
+/**
+ * Growing typed-array columns: one array per field, indexed by a small id.
+ *
+ * Large arrays come from the system as untouched zero pages, so capacity costs address space and not memory until it is
+ * used. Columns therefore grow in few, large steps: the copy at each step is what an event loop would feel as a pause.
+ */
+
+/** Room for `needed` ids: 2^16, then 2^21, 2^23, 2^25 … */
+export function capacityFor(needed: number): number {
+  let capacity = 1 << 16;
+  while (capacity < needed) capacity = capacity === 1 << 16 ? 1 << 21 : capacity * 4;
+  return capacity;
+}
+
+export function growU32(column: Uint32Array, capacity: number): Uint32Array {
+  const grown = new Uint32Array(capacity);
+  grown.set(column);
+  return grown;
+}
+
+export function growU16(column: Uint16Array, capacity: number): Uint16Array {
+  const grown = new Uint16Array(capacity);
+  grown.set(column);
+  return grown;
+}
+
+export function growU8(column: Uint8Array, capacity: number): Uint8Array {
+  const grown = new Uint8Array(capacity);
+  grown.set(column);
+  return grown;
+}

@@ -1,0 +1,201 @@
+/**
+ * Interned path attributes: one copy of each distinct set, decision fields in columns by AttrId, counted references.
+ *
+ * What makes two sets equal is their normal-form block (see bgp/updateRecord.ts) and their next hop.
+ */
+
+import { AttrFlag, type UpdateRecord } from '../bgp/updateRecord.js';
+import type { Brand } from '../core/brand.js';
+import { capacityFor, growU16, growU32, growU8 } from '../core/columns.js';
+import { BlockArena, type BlockRef } from './blockArena.js';
+import type { NextHopId, NextHops } from './nextHops.js';
+
+/** Index of an attribute set; 0 stands for none. */
+export type AttrId = Brand<number, 'AttrId'>;
+
+/** RFC 4271 section 9.1.1 leaves the degree of preference to configuration; 100 is what every implementation assumes. */
+export const DEFAULT_LOCAL_PREF = 100;
+
+export class AttributeStore {
+  /** Bits of AttrFlag. */
+  flags: Uint32Array;
+  /** 100 when the attribute is absent. */
+  localPref: Uint32Array;
+  /** 0 when the attribute is absent; see AttrFlag.med. */
+  med: Uint32Array;
+  asPathLength: Uint16Array;
+  origin: Uint8Array;
+  neighborAs: Uint32Array;
+  originatorId: Uint32Array;
+  clusterListLength: Uint8Array;
+  nextHop: Uint32Array;
+  references: Uint32Array;
+  size = 0;
+  /** Ids from 1 up to, not including, this have been handed out at some time. */
+  limit = 1;
+
+  private readonly arena = new BlockArena();
+  private blocks: Uint32Array;
+  private lengths: Uint32Array;
+  private hashes: Uint32Array;
+  private capacity = capacityFor(0);
+  private slots: Uint32Array = new Uint32Array(1024);
+  private readonly free: number[] = [];
+
+  constructor(private readonly nextHops: NextHops) {
+    const n = this.capacity;
+    this.flags = new Uint32Array(n);
+    this.localPref = new Uint32Array(n);
+    this.med = new Uint32Array(n);
+    this.asPathLength = new Uint16Array(n);
+    this.origin = new Uint8Array(n);
+    this.neighborAs = new Uint32Array(n);
+    this.originatorId = new Uint32Array(n);
+    this.clusterListLength = new Uint8Array(n);
+    this.nextHop = new Uint32Array(n);
+    this.references = new Uint32Array(n);
+    this.blocks = new Uint32Array(n);
+    this.lengths = new Uint32Array(n);
+    this.hashes = new Uint32Array(n);
+  }
+
+  /** The id of the record's attributes with this next hop, with one reference added for the caller. */
+  intern(record: UpdateRecord, nextHop: NextHopId): AttrId {
+    const block = record.block;
+    const length = record.blockLength;
+    const hash = hashBlock(block, length, nextHop);
+    const mask = this.slots.length - 1;
+    let slot = hash & mask;
+    for (;;) {
+      const id = this.slots[slot]!;
+      if (id === 0) break;
+      if (this.hashes[id] === hash && this.equals(id, block, length, nextHop)) {
+        this.references[id]!++;
+        return id as AttrId;
+      }
+      slot = (slot + 1) & mask;
+    }
+    const id = this.insert(record, nextHop, hash);
+    this.slots[slot] = id;
+    if (++this.size * 2 > this.slots.length) this.rehash();
+    return id;
+  }
+
+  retain(id: AttrId): void {
+    this.references[id]!++;
+  }
+
+  /** Drops one reference; the last one frees the set and its id. */
+  release(id: AttrId): void {
+    if (--this.references[id]! === 0) this.remove(id);
+  }
+
+  /** The array that holds the block of `id`, from {@link blockStart}, {@link blockLength} octets. */
+  blockArray(id: AttrId): Uint8Array {
+    return this.arena.pageOf(this.blocks[id]! as BlockRef);
+  }
+
+  blockStart(id: AttrId): number {
+    return this.arena.offsetOf(this.blocks[id]! as BlockRef);
+  }
+
+  blockLength(id: AttrId): number {
+    return this.lengths[id]!;
+  }
+
+  private equals(id: number, block: Uint8Array, length: number, nextHop: number): boolean {
+    if (this.lengths[id] !== length || this.nextHop[id] !== nextHop) return false;
+    const ref = this.blocks[id]! as BlockRef;
+    const page = this.arena.pageOf(ref);
+    const start = this.arena.offsetOf(ref);
+    for (let i = 0; i < length; i++) if (page[start + i] !== block[i]) return false;
+    return true;
+  }
+
+  private insert(record: UpdateRecord, nextHop: NextHopId, hash: number): AttrId {
+    const id = this.free.pop() ?? this.limit++;
+    if (id >= this.capacity) this.grow();
+    const length = record.blockLength;
+    const ref = this.arena.allocate(length);
+    const page = this.arena.pageOf(ref);
+    const start = this.arena.offsetOf(ref);
+    for (let i = 0; i < length; i++) page[start + i] = record.block[i]!;
+    const flags = record.flags;
+    this.blocks[id] = ref;
+    this.lengths[id] = length;
+    this.hashes[id] = hash;
+    this.flags[id] = flags;
+    this.localPref[id] = flags & AttrFlag.localPref ? record.localPref : DEFAULT_LOCAL_PREF;
+    this.med[id] = flags & AttrFlag.med ? record.med : 0;
+    this.asPathLength[id] = record.asPathLength;
+    this.origin[id] = record.origin;
+    this.neighborAs[id] = record.neighborAs;
+    this.originatorId[id] = flags & AttrFlag.originatorId ? record.originatorId : 0;
+    this.clusterListLength[id] = record.clusterListLength;
+    this.nextHop[id] = nextHop;
+    this.references[id] = 1;
+    this.nextHops.retain(nextHop);
+    return id as AttrId;
+  }
+
+  private remove(id: AttrId): void {
+    const slots = this.slots;
+    const mask = slots.length - 1;
+    let hole = this.hashes[id]! & mask;
+    while (slots[hole] !== id) hole = (hole + 1) & mask;
+    for (let next = (hole + 1) & mask; slots[next] !== 0; next = (next + 1) & mask) {
+      const home = this.hashes[slots[next]!]! & mask;
+      if (((next - home) & mask) < ((next - hole) & mask)) continue;
+      slots[hole] = slots[next]!;
+      hole = next;
+    }
+    slots[hole] = 0;
+    this.arena.release(this.blocks[id]! as BlockRef, this.lengths[id]!);
+    this.nextHops.release(this.nextHop[id]! as NextHopId);
+    this.free.push(id);
+    this.size--;
+  }
+
+  private rehash(): void {
+    const slots = new Uint32Array(this.slots.length * 2);
+    const mask = slots.length - 1;
+    for (const id of this.slots) {
+      if (id === 0) continue;
+      let slot = this.hashes[id]! & mask;
+      while (slots[slot] !== 0) slot = (slot + 1) & mask;
+      slots[slot] = id;
+    }
+    this.slots = slots;
+  }
+
+  private grow(): void {
+    const n = (this.capacity = capacityFor(this.capacity + 1));
+    this.flags = growU32(this.flags, n);
+    this.localPref = growU32(this.localPref, n);
+    this.med = growU32(this.med, n);
+    this.asPathLength = growU16(this.asPathLength, n);
+    this.origin = growU8(this.origin, n);
+    this.neighborAs = growU32(this.neighborAs, n);
+    this.originatorId = growU32(this.originatorId, n);
+    this.clusterListLength = growU8(this.clusterListLength, n);
+    this.nextHop = growU32(this.nextHop, n);
+    this.references = growU32(this.references, n);
+    this.blocks = growU32(this.blocks, n);
+    this.lengths = growU32(this.lengths, n);
+    this.hashes = growU32(this.hashes, n);
+  }
+}
+
+function hashBlock(block: Uint8Array, length: number, nextHop: number): number {
+  let h = Math.imul(nextHop + 1, 0x9e3779b1) ^ length;
+  let i = 0;
+  for (; i + 4 <= length; i += 4) {
+    const word = block[i]! | (block[i + 1]! << 8) | (block[i + 2]! << 16) | (block[i + 3]! << 24);
+    h = Math.imul(h ^ word, 0x85ebca6b);
+    h ^= h >>> 15;
+  }
+  for (; i < length; i++) h = Math.imul(h ^ block[i]!, 0xc2b2ae35);
+  h ^= h >>> 13;
+  h = Math.imul(h, 0xc2b2ae35);
+  return (h ^ (h >>> 16)) >>> 0;
+}

@@ -1,0 +1,56 @@
+/**
+ * Octet blocks at stable offsets: where interned path attributes live.
+ *
+ * Pages of 1 MiB; a block never straddles one. Freed blocks wait in a list of their size (rounded to 16 octets), since
+ * attribute blocks come in few sizes and a freed one is soon replaced by one as long.
+ */
+
+import type { Brand } from '../core/brand.js';
+
+/** Page number in the upper bits, offset inside the page in the lower twenty. */
+export type BlockRef = Brand<number, 'BlockRef'>;
+
+const PAGE_BITS = 20;
+const PAGE = 1 << PAGE_BITS;
+const GRAIN = 16;
+
+export class BlockArena {
+  private readonly pages: Uint8Array[] = [];
+  private readonly free = new Map<number, number[]>();
+  private top = PAGE;
+
+  /** Octets of pages held. */
+  get octets(): number {
+    return this.pages.length * PAGE;
+  }
+
+  /** @param length at most 1 MiB, which no BGP message reaches */
+  allocate(length: number): BlockRef {
+    const rounded = (length + GRAIN - 1) & -GRAIN;
+    const waiting = this.free.get(rounded)?.pop();
+    if (waiting !== undefined) return waiting as BlockRef;
+    if (this.top + rounded > PAGE) {
+      this.pages.push(new Uint8Array(PAGE));
+      this.top = 0;
+    }
+    const ref = (this.pages.length - 1) * PAGE + this.top;
+    this.top += rounded;
+    return ref as BlockRef;
+  }
+
+  release(ref: BlockRef, length: number): void {
+    const rounded = (length + GRAIN - 1) & -GRAIN;
+    const list = this.free.get(rounded);
+    if (list === undefined) this.free.set(rounded, [ref]);
+    else list.push(ref);
+  }
+
+  /** The page a block is in; the block begins at {@link offsetOf}. */
+  pageOf(ref: BlockRef): Uint8Array {
+    return this.pages[ref >>> PAGE_BITS]!;
+  }
+
+  offsetOf(ref: BlockRef): number {
+    return ref & (PAGE - 1);
+  }
+}

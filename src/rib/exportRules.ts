@@ -1,0 +1,33 @@
+/** Which best paths an update group is told: RFC 4271 section 9.1.3, RFC 4456 section 6, RFC 1997. */
+
+import { PeerKind } from '../bgp/peerKind.js';
+import { AttrFlag } from '../bgp/updateRecord.js';
+import type { AttributeStore, AttrId } from './attributeStore.js';
+import type { PeerId, PeerTable } from './peerTable.js';
+
+export interface ExportAudience {
+  readonly kind: 'ebgp' | 'ibgp';
+  /** The members are clients of this route reflector. */
+  readonly clients: boolean;
+}
+
+/** Communities that keep a route from all peers, and from peers outside the AS. */
+const NOBODY = AttrFlag.noAdvertise;
+const NOT_OUTSIDE = AttrFlag.noAdvertise | AttrFlag.noExport | AttrFlag.noExportSubconfed;
+
+/**
+ * True when a route with these attributes from this source may be told to the audience. That the source itself is left
+ * out is the update group's part.
+ */
+export function mayExport(
+  audience: ExportAudience,
+  attributes: AttributeStore,
+  attr: AttrId,
+  peers: PeerTable,
+  source: PeerId,
+): boolean {
+  const outside = audience.kind === 'ebgp';
+  if (attributes.flags[attr]! & (outside ? NOT_OUTSIDE : NOBODY)) return false;
+  // iBGP split horizon, and its exception for a route reflector.
+  return outside || peers.kind[source] !== PeerKind.ibgp || audience.clients || peers.client[source] === 1;
+}

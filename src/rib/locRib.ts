@@ -1,0 +1,239 @@
+/**
+ * Adj-RIBs-In and Loc-RIB of one address family (RFC 4271 section 3.2), in columns by PrefixId.
+ *
+ * Changes of paths only mark prefixes; `decide` runs the decision once for each marked prefix and writes the ones whose
+ * best path changed to the journal, from which update groups and the kernel feed read.
+ */
+
+import type { FamilyIndex } from '../bgp/families.js';
+import { growU32, growU8 } from '../core/columns.js';
+import type { AttributeStore, AttrId } from './attributeStore.js';
+import type { DecisionProcess } from './decision.js';
+import { Journal } from './journal.js';
+import type { NextHopId } from './nextHops.js';
+import { PathFlag, type PathTable } from './pathTable.js';
+import { MAX_PEERS, type PeerId } from './peerTable.js';
+import { PrefixTable, type PrefixId } from './prefixTable.js';
+
+/** Bits of the per-prefix state. */
+const Marked = 1;
+const BestTouched = 2;
+const EmptyListed = 4;
+
+/** Rows looked at in one slice of a sweep: about a millisecond. */
+const SWEEP_ROWS = 1 << 17;
+/** Rows changed in one slice of a sweep. */
+const SWEEP_CHANGES = 1 << 13;
+/** Empty prefixes freed in one call. */
+const RECLAIM = 1 << 14;
+
+/** What a sweep does with the rows of a peer. */
+export type Sweep = 'withdraw' | 'withdrawStale' | 'markStale';
+
+export class LocRib {
+  readonly prefixes: PrefixTable;
+  readonly journal: Journal;
+  /** First path of each prefix, 0 for none. */
+  head: Uint32Array;
+  /** Best path of each prefix, 0 for none; true after `decide`. */
+  best: Uint32Array;
+  /** Paths held from each peer, by PeerId. */
+  readonly received = new Uint32Array(MAX_PEERS + 1);
+  readonly stale = new Uint32Array(MAX_PEERS + 1);
+
+  private state: Uint8Array;
+  private marked: Uint32Array = new Uint32Array(1024);
+  private markedCount = 0;
+  private empty: Uint32Array = new Uint32Array(1024);
+  private emptyCount = 0;
+  private decision!: DecisionProcess;
+
+  constructor(
+    readonly family: FamilyIndex,
+    readonly paths: PathTable,
+    private readonly attributes: AttributeStore,
+  ) {
+    this.prefixes = new PrefixTable(family === 0 ? 1 : 4);
+    const n = this.prefixes.capacity;
+    this.journal = new Journal(n);
+    this.head = new Uint32Array(n);
+    this.best = new Uint32Array(n);
+    this.state = new Uint8Array(n);
+  }
+
+  /** Sets or replaces how best paths are chosen; {@link markAll} applies it to what is held. */
+  useDecision(decision: DecisionProcess): void {
+    this.decision = decision;
+  }
+
+  /** A path for one prefix from one peer; replaces the peer's former one. Takes a reference of its own on `attr`. */
+  announce(prefix: PrefixId, peer: PeerId, pathId: number, attr: AttrId, flags: number): void {
+    if (prefix >= this.head.length) this.growColumns();
+    const { paths, attributes } = this;
+    const row = this.find(prefix, peer, pathId);
+    if (row !== 0) {
+      if (paths.flags[row]! & PathFlag.stale) {
+        paths.flags[row]! &= ~PathFlag.stale;
+        this.stale[peer]!--;
+      }
+      const old = paths.attr[row]! as AttrId;
+      if (old === attr && paths.flags[row] === flags) return;
+      attributes.references[attr]!++;
+      paths.attr[row] = attr;
+      paths.flags[row] = flags;
+      attributes.release(old);
+      this.mark(prefix, row === this.best[prefix]! ? Marked | BestTouched : Marked);
+      return;
+    }
+    const fresh = paths.allocate();
+    attributes.references[attr]!++;
+    paths.prefix[fresh] = prefix;
+    paths.attr[fresh] = attr;
+    paths.peer[fresh] = peer;
+    paths.flags[fresh] = flags;
+    paths.setPathId(fresh, pathId);
+    paths.next[fresh] = this.head[prefix]!;
+    this.head[prefix] = fresh;
+    this.received[peer]!++;
+    this.mark(prefix, Marked);
+  }
+
+  /** Removes the peer's path for this prefix, if it has one. */
+  withdraw(prefix: PrefixId, peer: PeerId, pathId: number): void {
+    const row = this.find(prefix, peer, pathId);
+    if (row !== 0) this.drop(row);
+  }
+
+  /** The row of (prefix, peer, path id), 0 for none. */
+  find(prefix: PrefixId, peer: PeerId, pathId: number): number {
+    const { next, peer: peers } = this.paths;
+    const plain = this.paths.pathId.length === 0;
+    for (let row = this.head[prefix]!; row !== 0; row = next[row]!) {
+      if (peers[row] === peer && (plain || this.paths.pathId[row] === pathId)) return row;
+    }
+    return 0;
+  }
+
+  /**
+   * Goes over the rows of one peer, a slice at a time.
+   * @param from row to go on from; 1 at first @returns the next `from`, or 0 when done
+   */
+  sweep(peer: PeerId, what: Sweep, from: number): number {
+    const { paths } = this;
+    const end = Math.min(paths.limit, from + SWEEP_ROWS);
+    let changes = 0;
+    for (let row = from; row < end; row++) {
+      if (paths.peer[row] !== peer || paths.prefix[row] === 0) continue;
+      if (what === 'markStale') {
+        if (!(paths.flags[row]! & PathFlag.stale)) this.stale[peer]!++;
+        paths.flags[row]! |= PathFlag.stale;
+        continue;
+      }
+      if (what === 'withdrawStale' && !(paths.flags[row]! & PathFlag.stale)) continue;
+      this.drop(row);
+      if (++changes === SWEEP_CHANGES) return row + 1;
+    }
+    return end >= paths.limit ? 0 : end;
+  }
+
+  /** Marks, a slice at a time, the prefixes with a path through this next hop. Arguments and result as {@link sweep}. */
+  markNextHop(nextHop: NextHopId, from: number): number {
+    const { paths } = this;
+    const end = Math.min(paths.limit, from + SWEEP_ROWS);
+    let changes = 0;
+    for (let row = from; row < end; row++) {
+      if (paths.prefix[row] === 0 || this.attributes.nextHop[paths.attr[row]!] !== nextHop) continue;
+      this.mark(paths.prefix[row]! as PrefixId, Marked);
+      if (++changes === SWEEP_CHANGES) return row + 1;
+    }
+    return end >= paths.limit ? 0 : end;
+  }
+
+  /** Marks every prefix, a slice at a time: the rules of the decision changed. */
+  markAll(from: number): number {
+    const end = Math.min(this.prefixes.limit, from + SWEEP_CHANGES);
+    for (let prefix = from; prefix < end; prefix++) if (this.head[prefix] !== 0) this.mark(prefix as PrefixId, Marked);
+    return end >= this.prefixes.limit ? 0 : end;
+  }
+
+  /** Runs the decision for every marked prefix. Nothing may read `best` between a change and this. */
+  decide(): void {
+    const { marked, head, best, state, journal } = this;
+    const next = this.paths.next;
+    const count = this.markedCount;
+    const multipath = this.decision.options.maximumPaths.ebgp > 1 || this.decision.options.maximumPaths.ibgp > 1;
+    for (let i = 0; i < count; i++) {
+      const prefix = marked[i]! as PrefixId;
+      const first = head[prefix]!;
+      let winner = 0;
+      let several = false;
+      if (first !== 0) {
+        if (next[first] === 0) winner = this.decision.eligible(first) ? first : 0;
+        else {
+          winner = this.decision.best(first);
+          several = multipath;
+        }
+      } else this.noteEmpty(prefix);
+      // With multipath the set may have changed although its first member did not.
+      const changed = winner !== best[prefix] || state[prefix]! & BestTouched || several;
+      state[prefix]! &= ~(Marked | BestTouched);
+      if (!changed) continue;
+      best[prefix] = winner;
+      journal.append(prefix);
+    }
+    this.markedCount = 0;
+  }
+
+  /** Gives back ids of prefixes without any path, once no reader can ask for them. @returns whether more are waiting */
+  reclaim(): boolean {
+    if (this.emptyCount === 0 || !this.journal.trim()) return false;
+    const until = Math.max(0, this.emptyCount - RECLAIM);
+    for (let i = this.emptyCount - 1; i >= until; i--) {
+      const prefix = this.empty[i]! as PrefixId;
+      this.state[prefix]! &= ~EmptyListed;
+      if (this.head[prefix] === 0 && this.state[prefix] === 0) this.prefixes.remove(prefix);
+    }
+    this.emptyCount = until;
+    return until > 0;
+  }
+
+  private drop(row: number): void {
+    const { paths } = this;
+    const prefix = paths.prefix[row]! as PrefixId;
+    const peer = paths.peer[row]!;
+    if (this.head[prefix] === row) this.head[prefix] = paths.next[row]!;
+    else {
+      let before = this.head[prefix]!;
+      while (paths.next[before] !== row) before = paths.next[before]!;
+      paths.next[before] = paths.next[row]!;
+    }
+    this.received[peer]!--;
+    if (paths.flags[row]! & PathFlag.stale) this.stale[peer]!--;
+    this.attributes.release(paths.attr[row]! as AttrId);
+    this.mark(prefix, row === this.best[prefix]! ? Marked | BestTouched : Marked);
+    paths.free(row);
+  }
+
+  private mark(prefix: PrefixId, bits: number): void {
+    const state = this.state[prefix]!;
+    this.state[prefix] = state | bits;
+    if (state & Marked) return;
+    if (this.markedCount === this.marked.length) this.marked = growU32(this.marked, this.marked.length * 4);
+    this.marked[this.markedCount++] = prefix;
+  }
+
+  private noteEmpty(prefix: PrefixId): void {
+    if (this.state[prefix]! & EmptyListed) return;
+    this.state[prefix]! |= EmptyListed;
+    if (this.emptyCount === this.empty.length) this.empty = growU32(this.empty, this.empty.length * 4);
+    this.empty[this.emptyCount++] = prefix;
+  }
+
+  private growColumns(): void {
+    const n = this.prefixes.capacity;
+    this.head = growU32(this.head, n);
+    this.best = growU32(this.best, n);
+    this.state = growU8(this.state, n);
+    this.journal.growPrefixes(n);
+  }
+}

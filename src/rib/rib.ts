@@ -1,0 +1,292 @@
+/**
+ * The RIB as the engine sees it: peers in, UPDATEs in, work in slices, update groups and kernel batches out.
+ *
+ * Nothing here waits or has a timer: `receive` and `decide` run while a socket is read, `pump` does the rest in slices
+ * of about a millisecond, so that keepalives are never late.
+ */
+
+import type { PerFamily } from '../bgp/families.js';
+import type { UpdateFraming } from '../bgp/updateFraming.js';
+import type { UpdateRecord } from '../bgp/updateRecord.js';
+import type { IpAddress } from '../core/ip.js';
+import { AttributeStore } from './attributeStore.js';
+import type { RibChanges } from './changes.js';
+import { DecisionProcess, type DecisionOptions } from './decision.js';
+import type { ExportAudience } from './exportRules.js';
+import { KernelFeed, NextHopSets } from './kernelFeed.js';
+import { LocRib, type Sweep } from './locRib.js';
+import { NextHops, type NextHopId } from './nextHops.js';
+import { applyNlri, WITHDRAW } from './nlri.js';
+import { PathFlag, PathTable } from './pathTable.js';
+import { PeerTable, type PeerId } from './peerTable.js';
+import { UpdateBatch } from './updateBatch.js';
+import { UpdateGroup, type MemberSink } from './updateGroup.js';
+
+export interface RibOptions {
+  readonly routerId: number;
+  /** See {@link NextHops}. */
+  readonly trackNextHops: boolean;
+  readonly decision: DecisionOptions;
+  /** Receives best paths for the kernel; absent: none are prepared. */
+  readonly kernel?: (batch: RibChanges) => void;
+}
+
+/** What the meaning of a session's routes depends on besides the UPDATE itself. */
+export interface ReceiveContext {
+  readonly addPath: PerFamily<boolean>;
+  readonly allowOwnAs: number;
+  /** Link the peer is on, for its link-local next hops. */
+  readonly zone: string | undefined;
+}
+
+/** Long work that is done in slices: where it goes on. */
+interface Task {
+  readonly rib: LocRib;
+  /** Peer whose rows are swept; undefined for work on next hops. */
+  readonly peer: PeerId | undefined;
+  /** @returns the next place, 0 when done */
+  step(from: number): number;
+  from: number;
+  readonly done: () => void;
+}
+
+export class Rib {
+  readonly nextHops: NextHops;
+  readonly attributes: AttributeStore;
+  readonly peers: PeerTable;
+  readonly families: PerFamily<LocRib>;
+
+  private readonly decisions: [DecisionProcess, DecisionProcess];
+  private readonly batches: PerFamily<UpdateBatch>;
+  private readonly feeds: readonly KernelFeed[];
+  private readonly groups = new Map<string, { readonly group: UpdateGroup; readonly number: number }>();
+  private readonly tasks: Task[] = [];
+  private groupsMade = 0;
+  /** The last IPv6 next hop and its id, which this cache keeps alive: consecutive UPDATEs nearly always share it. */
+  private readonly lastWords = new Uint32Array(8);
+  private lastZone: string | undefined;
+  private lastNextHop: NextHopId | undefined;
+
+  constructor(options: RibOptions) {
+    this.nextHops = new NextHops(options.trackNextHops);
+    this.attributes = new AttributeStore(this.nextHops);
+    this.peers = new PeerTable(options.routerId);
+    const ribs = ([0, 1] as const).map(family => new LocRib(family, new PathTable(), this.attributes));
+    this.families = [ribs[0]!, ribs[1]!];
+    this.decisions = [this.decisionFor(ribs[0]!, options.decision), this.decisionFor(ribs[1]!, options.decision)];
+    const batch = (rib: LocRib): UpdateBatch =>
+      new UpdateBatch(rib.prefixes, this.attributes, this.nextHops, this.peers);
+    this.batches = [batch(ribs[0]!), batch(ribs[1]!)];
+    const sets = new NextHopSets(this.nextHops);
+    const { kernel } = options;
+    this.feeds =
+      kernel === undefined ? [] : ribs.map(rib => new KernelFeed(rib, rib.paths, this.attributes, sets, kernel));
+  }
+
+  /** Applies a scanned UPDATE to the Adj-RIB-In of `peer`. Follow the last one of a read with {@link decide}. */
+  receive(peer: PeerId, record: UpdateRecord, context: ReceiveContext): void {
+    const [rib4] = this.families;
+    const { octets } = record;
+    const flags = record.localAsCount > context.allowOwnAs || record.reflectionLoop ? PathFlag.loop : 0;
+    const accept = record.verdict === 'accept';
+    if (record.withdrawnEnd > record.withdrawnStart)
+      applyNlri(rib4, octets, record.withdrawnStart, record.withdrawnEnd, peer, WITHDRAW, 0, context.addPath[0]);
+    if (record.mpUnreachFamily >= 0) {
+      const family = record.mpUnreachFamily === 0 ? 0 : 1;
+      applyNlri(
+        this.families[family],
+        octets,
+        record.mpUnreachStart,
+        record.mpUnreachEnd,
+        peer,
+        WITHDRAW,
+        0,
+        context.addPath[family],
+      );
+    }
+    if (record.nlriEnd > record.nlriStart) {
+      const attr = accept ? this.attributes.intern(record, this.nextHops.idOf4(record.nextHop4)) : WITHDRAW;
+      applyNlri(rib4, octets, record.nlriStart, record.nlriEnd, peer, attr, flags, context.addPath[0]);
+      if (attr !== WITHDRAW) this.attributes.release(attr);
+    }
+    if (record.mpReachFamily >= 0 && record.mpReachEnd > record.mpReachStart) {
+      const family = record.mpReachFamily === 0 ? 0 : 1;
+      const attr = accept ? this.attributes.intern(record, this.mpNextHop(record, context.zone)) : WITHDRAW;
+      applyNlri(
+        this.families[family],
+        octets,
+        record.mpReachStart,
+        record.mpReachEnd,
+        peer,
+        attr,
+        flags,
+        context.addPath[family],
+      );
+      if (attr !== WITHDRAW) this.attributes.release(attr);
+    }
+  }
+
+  /** Runs the decision for all prefixes touched since the last call. */
+  decide(): void {
+    this.families[0].decide();
+    this.families[1].decide();
+  }
+
+  /** Changes how best paths are chosen; takes effect over the following {@link pump}s. */
+  setDecision(options: DecisionOptions): void {
+    this.families.forEach((rib, family) => {
+      this.decisions[family] = this.decisionFor(rib, options);
+      this.task(rib, undefined, from => rib.markAll(from));
+    });
+  }
+
+  /** What is known of a next hop now; routes through it are decided again over the following {@link pump}s. */
+  setNextHop(address: IpAddress, reachable: boolean, metric: number): void {
+    for (const id of this.nextHops.update(address, reachable, metric)) {
+      for (const rib of this.families) this.task(rib, undefined, from => rib.markNextHop(id, from));
+    }
+  }
+
+  /** Removes paths of a peer over the following {@link pump}s. @param done called at the end */
+  sweep(family: 0 | 1, peer: PeerId, what: Exclude<Sweep, 'markStale'>, done: () => void = nothing): void {
+    const rib = this.families[family];
+    this.task(rib, peer, from => rib.sweep(peer, what, from), done);
+  }
+
+  /** Marks all paths of a peer as kept over its restart (RFC 4724 section 4.2). At once: the peer may be back soon. */
+  markStale(family: 0 | 1, peer: PeerId): void {
+    for (let from = 1; from !== 0;) from = this.families[family].sweep(peer, 'markStale', from);
+  }
+
+  /** Completes what {@link sweep} has left of a peer, before it may announce again. */
+  finishSweeps(peer: PeerId): void {
+    for (const task of this.tasks.filter(t => t.peer === peer)) {
+      while (task.from !== 0) task.from = task.step(task.from);
+    }
+    this.decide();
+    this.dropFinished();
+  }
+
+  /** Adds a peer to the update group that `key` names, made with `framing` when it is new. @returns the group's number */
+  join(
+    family: 0 | 1,
+    key: string,
+    audience: ExportAudience,
+    framing: () => UpdateFraming,
+    peer: PeerId,
+    sink: MemberSink,
+  ): number {
+    const name = `${family} ${key}`;
+    let entry = this.groups.get(name);
+    if (entry === undefined) {
+      const group = new UpdateGroup(
+        this.families[family],
+        this.attributes,
+        this.peers,
+        audience,
+        framing(),
+        this.batches[family],
+      );
+      this.groups.set(name, (entry = { group, number: ++this.groupsMade }));
+    }
+    entry.group.join(peer, sink);
+    return entry.number;
+  }
+
+  leave(family: 0 | 1, key: string, peer: PeerId): void {
+    const name = `${family} ${key}`;
+    const entry = this.groups.get(name);
+    if (entry === undefined) return;
+    entry.group.leave(peer);
+    if (entry.group.memberCount > 0) return;
+    entry.group.close();
+    this.groups.delete(name);
+  }
+
+  group(family: 0 | 1, key: string): UpdateGroup | undefined {
+    return this.groups.get(`${family} ${key}`)?.group;
+  }
+
+  /** Does a slice of everything that waits: sweeps, update groups, kernel batches, ids. @returns true when more waits */
+  pump(): boolean {
+    let more = this.runTasks();
+    for (const { group } of this.groups.values()) if (group.advance()) more = true;
+    this.feeds.forEach((feed, family) => {
+      if (feed.advance(this.decisions[family]!)) more = true;
+    });
+    for (const rib of this.families) if (rib.reclaim()) more = true;
+    return more;
+  }
+
+  decision(family: 0 | 1): DecisionProcess {
+    return this.decisions[family];
+  }
+
+  private runTasks(): boolean {
+    const task = this.tasks[0];
+    if (task === undefined) return false;
+    task.from = task.step(task.from);
+    this.decide();
+    this.dropFinished();
+    return this.tasks.length > 0;
+  }
+
+  private dropFinished(): void {
+    const finished = this.tasks.filter(task => task.from === 0);
+    for (const task of finished) this.tasks.splice(this.tasks.indexOf(task), 1);
+    for (const task of finished) task.done();
+  }
+
+  private task(
+    rib: LocRib,
+    peer: PeerId | undefined,
+    step: (from: number) => number,
+    done: () => void = nothing,
+  ): void {
+    this.tasks.push({ rib, peer, step, from: 1, done });
+  }
+
+  private decisionFor(rib: LocRib, options: DecisionOptions): DecisionProcess {
+    const decision = new DecisionProcess(rib.paths, this.attributes, this.nextHops, this.peers, options);
+    rib.useDecision(decision);
+    return decision;
+  }
+
+  private mpNextHop(record: UpdateRecord, zone: string | undefined): NextHopId {
+    if (record.mpNextHopVersion === 4) return this.nextHops.idOf4(record.mpNextHop[3]!);
+    const { mpNextHop, mpLinkLocal } = record;
+    const { lastWords } = this;
+    let same = this.lastNextHop !== undefined && this.lastZone === zone;
+    for (let i = 0; i < 4 && same; i++) same = lastWords[i] === mpNextHop[i] && lastWords[i + 4] === mpLinkLocal[i];
+    if (same) return this.lastNextHop!;
+    const id = this.nextHops.idOf6(
+      ipv6(mpNextHop, isLinkLocal(mpNextHop) ? zone : undefined),
+      linkLocalOf(mpLinkLocal, zone),
+    );
+    this.nextHops.retain(id);
+    if (this.lastNextHop !== undefined) this.nextHops.release(this.lastNextHop);
+    this.lastNextHop = id;
+    this.lastZone = zone;
+    lastWords.set(mpNextHop, 0);
+    lastWords.set(mpLinkLocal, 4);
+    return id;
+  }
+}
+
+function nothing(): void {
+  // The default for callers with nothing to do at the end of a task.
+}
+
+function ipv6(words: Uint32Array, zone: string | undefined): IpAddress {
+  const address = { version: 6, words: [words[0]!, words[1]!, words[2]!, words[3]!] } as const;
+  return zone === undefined ? address : { ...address, zone };
+}
+
+function isLinkLocal(words: Uint32Array): boolean {
+  return words[0]! >>> 22 === 0xfe80 >>> 6;
+}
+
+/** Without the link it is meant for, a link-local address says nothing. */
+function linkLocalOf(words: Uint32Array, zone: string | undefined): IpAddress | undefined {
+  return zone === undefined || !isLinkLocal(words) ? undefined : ipv6(words, zone);
+}

@@ -1,0 +1,292 @@
+/**
+ * An update group: peers that are told the same share one Adj-RIB-Out and one encoding.
+ *
+ * The Adj-RIB-Out is (attributes, source) by prefix. A member is told all of it except what came from itself. Members in
+ * step get the same buffers at once. A member whose socket is full falls behind: it keeps its own place in the journal,
+ * and when its socket has drained it is sent the present state of what changed meanwhile, once for each prefix. A new
+ * member first walks the whole Adj-RIB-Out, then catches up in the same way.
+ */
+
+import type { UpdateFraming } from '../bgp/updateFraming.js';
+import { growU16, growU32 } from '../core/columns.js';
+import type { AttributeStore, AttrId } from './attributeStore.js';
+import { mayExport, type ExportAudience } from './exportRules.js';
+import type { JournalReader } from './journal.js';
+import type { LocRib } from './locRib.js';
+import { MAX_PEERS, type PeerId, type PeerTable } from './peerTable.js';
+import type { PrefixId } from './prefixTable.js';
+import { BATCH, type UpdateBatch } from './updateBatch.js';
+
+/** Where a member's octets go. */
+export interface MemberSink {
+  /** @returns false when the socket is full; the owner calls {@link UpdateGroup.drained} later */
+  send(octets: Uint8Array, messages: number): boolean;
+  /** Everything there was when the walk began has been sent: time for End-of-RIB, or for the end of a refresh. */
+  walked(): void;
+}
+
+interface Member {
+  readonly peer: PeerId;
+  readonly sink: MemberSink;
+  writable: boolean;
+  /** Next prefix of the first walk; 0 when the walk is over. */
+  walk: number;
+  /** Own place in the journal; undefined while in step with the group. */
+  reader: JournalReader | undefined;
+}
+
+export class UpdateGroup {
+  /** Adj-RIB-Out: AttrId by prefix, 0 for nothing told. Each holds a reference. */
+  outAttr: Uint32Array;
+  /** The peer each told route came from. */
+  outPeer: Uint16Array;
+  /** Prefixes told, and how many of them came from each peer. */
+  told = 0;
+  readonly toldFrom = new Uint32Array(MAX_PEERS + 1);
+
+  private readonly members = new Map<PeerId, Member>();
+  private readonly reader: JournalReader;
+  /** Prefixes below this are evaluated; all are once it passes the table's end for the first time. */
+  private filled = 1;
+  private fillDone = false;
+
+  constructor(
+    private readonly rib: LocRib,
+    private readonly attributes: AttributeStore,
+    private readonly peers: PeerTable,
+    readonly audience: ExportAudience,
+    private readonly framing: UpdateFraming,
+    private readonly batch: UpdateBatch,
+  ) {
+    this.outAttr = new Uint32Array(rib.prefixes.capacity);
+    this.outPeer = new Uint16Array(rib.prefixes.capacity);
+    this.reader = rib.journal.open();
+  }
+
+  get memberCount(): number {
+    return this.members.size;
+  }
+
+  /** Begins telling a peer: first everything, then changes. */
+  join(peer: PeerId, sink: MemberSink): void {
+    this.members.set(peer, { peer, sink, writable: true, walk: 1, reader: this.openAt(this.reader.cursor) });
+  }
+
+  /** Stops telling a peer. An empty group should be {@link close}d. */
+  leave(peer: PeerId): void {
+    const member = this.members.get(peer);
+    if (member?.reader !== undefined) this.rib.journal.close(member.reader);
+    this.members.delete(peer);
+  }
+
+  /** Sends a member everything again (RFC 2918); withdrawn prefixes were told already. */
+  refresh(peer: PeerId): void {
+    const member = this.members.get(peer);
+    if (member === undefined) return;
+    member.reader ??= this.openAt(this.reader.cursor);
+    member.walk = 1;
+  }
+
+  drained(peer: PeerId): void {
+    const member = this.members.get(peer);
+    if (member !== undefined) member.writable = true;
+  }
+
+  /** Gives back all references; the group must not be used afterwards. */
+  close(): void {
+    for (const peer of [...this.members.keys()]) this.leave(peer);
+    this.rib.journal.close(this.reader);
+    for (let prefix = 1; prefix < this.outAttr.length && this.told > 0; prefix++) {
+      if (this.outAttr[prefix] !== 0) this.setOut(prefix, 0 as AttrId, 0 as PeerId);
+    }
+  }
+
+  /** Prefixes this member has been told, not counting those that came from it. */
+  toldTo(peer: PeerId): number {
+    return this.told - this.toldFrom[peer]!;
+  }
+
+  /** Does one slice of whatever waits. @returns true when more could be done at once */
+  advance(): boolean {
+    if (this.rib.prefixes.capacity > this.outAttr.length) this.growColumns();
+    let more = false;
+    let inStep = 0;
+    for (const member of this.members.values()) {
+      if (member.reader === undefined) inStep++;
+      else if (member.writable) {
+        if (this.catchUp(member)) inStep++;
+        else more = true;
+      }
+    }
+    // With nobody in step, changes may as well collapse in the journal.
+    if (inStep > 0 && this.reader.cursor < this.rib.journal.length) {
+      this.flush();
+      if (this.reader.cursor < this.rib.journal.length) more = true;
+    }
+    return more;
+  }
+
+  /** Reads a slice of the journal, brings the Adj-RIB-Out up to date and tells the members in step. */
+  private flush(): void {
+    const { journal } = this.rib;
+    const { batch, reader } = this;
+    const end = Math.min(journal.length, reader.cursor + BATCH);
+    batch.clear();
+    for (let i = reader.cursor; i < end; i++) {
+      if (journal.isLast(i)) this.update(journal.entries[i]! as PrefixId);
+    }
+    reader.cursor = end;
+    if (batch.size === 0) return;
+    batch.encode(this.framing, this.isMember, this.forget);
+    // One copy, shared by all sockets; the batch's buffer is used again.
+    const octets = batch.out.slice(0, batch.length);
+    for (const member of this.members.values()) {
+      if (member.reader === undefined && !this.deliver(member, octets)) {
+        member.writable = false;
+        member.reader = this.openAt(reader.cursor);
+      }
+    }
+  }
+
+  /** Evaluates one prefix and collects what its change means for the members. */
+  private update(prefix: PrefixId): void {
+    const oldAttr = this.outAttr[prefix]!;
+    const oldPeer = this.outPeer[prefix]! as PeerId;
+    this.evaluate(prefix);
+    const attr = this.outAttr[prefix]!;
+    const peer = this.outPeer[prefix]! as PeerId;
+    if (attr === oldAttr && peer === oldPeer) return;
+    if (attr === 0) {
+      this.batch.withdraw(prefix, oldPeer, false);
+      return;
+    }
+    this.batch.announce(prefix, attr as AttrId, peer);
+    // The new source was told the old route, unless that too was its own.
+    if (oldAttr !== 0 && oldPeer !== peer && this.members.has(peer)) this.batch.withdraw(prefix, peer, true);
+  }
+
+  /** Sets the Adj-RIB-Out of one prefix from its best path. */
+  private evaluate(prefix: PrefixId): void {
+    const row = this.rib.best[prefix]!;
+    let attr = 0 as AttrId;
+    let peer = 0 as PeerId;
+    if (row !== 0) {
+      const candidate = this.rib.paths.attr[row]! as AttrId;
+      const source = this.rib.paths.peer[row]! as PeerId;
+      if (mayExport(this.audience, this.attributes, candidate, this.peers, source)) {
+        attr = candidate;
+        peer = source;
+      }
+    }
+    if (attr !== this.outAttr[prefix] || peer !== this.outPeer[prefix]) this.setOut(prefix, attr, peer);
+  }
+
+  /** Sends a member one slice of what it lacks; puts it in step when that was all. @returns whether it is in step */
+  private catchUp(member: Member): boolean {
+    const { batch } = this;
+    batch.clear();
+    const walking = member.walk > 0;
+    if (walking) this.walkSlice(member);
+    else this.replaySlice(member);
+    if (batch.size > 0) {
+      batch.encode(this.framing, () => false, this.forget);
+      if (!member.sink.send(batch.out.slice(0, batch.length), messagesIn(batch))) member.writable = false;
+    }
+    if (walking && member.walk === 0) member.sink.walked();
+    if (member.walk > 0 || member.reader!.cursor < this.reader.cursor) return false;
+    this.rib.journal.close(member.reader!);
+    member.reader = undefined;
+    return true;
+  }
+
+  private walkSlice(member: Member): void {
+    const limit = this.rib.prefixes.limit;
+    const end = Math.min(limit, member.walk + BATCH);
+    for (; !this.fillDone && this.filled < end; this.filled++) this.evaluate(this.filled as PrefixId);
+    for (let prefix = member.walk; prefix < end; prefix++) {
+      const attr = this.outAttr[prefix]!;
+      const source = this.outPeer[prefix]! as PeerId;
+      if (attr !== 0 && (source === 0 || source !== member.peer)) this.batch.announce(prefix, attr as AttrId, source);
+    }
+    member.walk = end;
+    if (end < limit) return;
+    this.fillDone = true;
+    member.walk = 0;
+  }
+
+  private replaySlice(member: Member): void {
+    const { journal } = this.rib;
+    const reader = member.reader!;
+    const end = Math.min(this.reader.cursor, reader.cursor + BATCH);
+    for (let i = reader.cursor; i < end; i++) {
+      if (!journal.isLast(i)) continue;
+      const prefix = journal.entries[i]!;
+      const attr = this.outAttr[prefix]!;
+      const source = this.outPeer[prefix]! as PeerId;
+      // Whether the member was ever told is not remembered: a withdrawal too many is harmless.
+      if (attr === 0 || (source !== 0 && source === member.peer)) this.batch.withdraw(prefix, 0 as PeerId, false);
+      else this.batch.announce(prefix, attr as AttrId, source);
+    }
+    reader.cursor = end;
+  }
+
+  /** @returns false when the member's socket is full */
+  private deliver(member: Member, octets: Uint8Array): boolean {
+    let writable = true;
+    let start = -1;
+    let end = -1;
+    let messages = 0;
+    for (const segment of this.batch.segments) {
+      const mine =
+        segment.only === 0 ? segment.except === 0 || segment.except !== member.peer : segment.only === member.peer;
+      if (!mine) continue;
+      if (segment.start !== end) {
+        if (messages > 0) writable = member.sink.send(octets.subarray(start, end), messages);
+        start = segment.start;
+        messages = 0;
+      }
+      end = segment.end;
+      messages += segment.messages;
+    }
+    if (messages > 0) writable = member.sink.send(octets.subarray(start, end), messages);
+    return writable;
+  }
+
+  private readonly isMember = (peer: PeerId): boolean => this.members.has(peer);
+
+  /** The framing cannot express this route: to the members it does not exist. */
+  private readonly forget = (prefix: number): void => {
+    if (this.outAttr[prefix] !== 0) this.setOut(prefix, 0 as AttrId, 0 as PeerId);
+  };
+
+  private setOut(prefix: number, attr: AttrId, peer: PeerId): void {
+    const old = this.outAttr[prefix]! as AttrId;
+    if (attr !== 0) {
+      this.attributes.references[attr]!++;
+      this.told++;
+      this.toldFrom[peer]!++;
+    }
+    if (old !== 0) {
+      this.told--;
+      this.toldFrom[this.outPeer[prefix]!]!--;
+      this.attributes.release(old);
+    }
+    this.outAttr[prefix] = attr;
+    this.outPeer[prefix] = peer;
+  }
+
+  private openAt(cursor: number): JournalReader {
+    const reader = this.rib.journal.open();
+    reader.cursor = cursor;
+    return reader;
+  }
+
+  private growColumns(): void {
+    this.outAttr = growU32(this.outAttr, this.rib.prefixes.capacity);
+    this.outPeer = growU16(this.outPeer, this.rib.prefixes.capacity);
+  }
+}
+
+function messagesIn(batch: UpdateBatch): number {
+  return batch.segments.reduce((sum, segment) => sum + segment.messages, 0);
+}
