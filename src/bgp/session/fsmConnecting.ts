@@ -6,6 +6,7 @@ import {
   cancel,
   connected,
   describe,
+  dumped,
   notified,
   silentFault,
   stay,
@@ -148,7 +149,7 @@ function beforeOpen(machine: Machine, event: Exclude<FsmEvent, { kind: 'timer' |
     case 'automaticStop':
       return silentFault(machine, event.cease.message);
     case 'collisionDump':
-      return silentFault(machine, 'connection collision: another connection to this peer stays');
+      return dumped(machine, false);
     case 'keepalive':
     case 'update':
     case 'routeRefresh':
@@ -171,6 +172,7 @@ function expired(machine: Machine, timer: Exclude<Timer, 'connectRetry'>): Step 
       return toIdle(machine, {
         reason: { kind: 'connectionLost', text: surprise(machine, { kind: 'timer', timer }) },
         count: true,
+        damp: true,
       });
     default:
       return assertNever(timer);

@@ -46,7 +46,7 @@ export function inEstablished(machine: Machine, event: FsmEvent): Step {
     case 'openError':
       return unexpected(machine, event);
     case 'collisionDump':
-      return dumped(machine);
+      return dumped(machine, true);
     case 'notificationVersionError':
       return versionRefused(machine, event.text);
     case 'notification':

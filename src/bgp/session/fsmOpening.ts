@@ -102,7 +102,7 @@ function whileOpening(machine: Machine, event: Common): Step {
     case 'openError':
       return fault(machine, event.error);
     case 'collisionDump':
-      return dumped(machine);
+      return dumped(machine, true);
     case 'notificationVersionError':
       return versionRefused(machine, event.text);
     case 'notification':

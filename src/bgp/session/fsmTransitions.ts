@@ -42,22 +42,25 @@ export function connected(machine: Machine): Step {
   };
 }
 
-/** How a connection ends: `count` is for the ConnectRetryCounter, which goes with damping; `notify` is sent first. */
+/** How a connection ends; `notify` is sent first. */
 interface Ending {
   readonly reason: DownReason;
+  /** Increment the ConnectRetryCounter. */
   readonly count: boolean;
+  /** Let the next stay in Idle last longer (DampPeerOscillations). */
+  readonly damp: boolean;
   readonly notify?: NotificationError;
 }
 
 /** Ends the connection and waits in Idle for the IdleHoldTimer, which starts anew by itself. */
 export function toIdle(machine: Machine, ending: Ending): Step {
-  const { reason, count, notify } = ending;
+  const { reason, count, damp, notify } = ending;
   const longer = Math.min(machine.options.idleHoldTime.max, Math.max(1, machine.idleHold * 2));
   return {
     machine: {
       ...idle(machine),
       connectRetryCounter: machine.connectRetryCounter + (count ? 1 : 0),
-      idleHold: count ? longer : machine.idleHold,
+      idleHold: damp ? longer : machine.idleHold,
     },
     actions: [
       ...(notify === undefined ? [] : [{ kind: 'notify', error: notify } as const]),
@@ -85,12 +88,12 @@ export function toStopped(machine: Machine, event: FsmEvent & { kind: 'manualSto
 export function fault(machine: Machine, error: NotificationError): Step {
   const { code, subcode, message } = error;
   const reason: DownReason = { kind: 'notificationSent', code, subcode, text: message };
-  return toIdle(machine, { reason, count: true, notify: error });
+  return toIdle(machine, { reason, count: true, damp: !isCollision(code, subcode), notify: error });
 }
 
 /** The same before an OPEN was sent: SendNOTIFICATIONwithoutOPEN is off, so the connection is just closed. */
 export function silentFault(machine: Machine, text: string): Step {
-  return toIdle(machine, { reason: { kind: 'connectionLost', text }, count: true });
+  return toIdle(machine, { reason: { kind: 'connectionLost', text }, count: true, damp: true });
 }
 
 /** An event that this state does not expect is an error of the machine (RFC 6608). */
@@ -110,13 +113,15 @@ export function unexpected(machine: Machine, event: FsmEvent): Step {
 /** The peer ended the connection. It is never answered (RFC 4271 section 6.4). */
 export function notified(machine: Machine, event: FsmEvent & { kind: 'notification' }): Step {
   const { code, subcode, text } = event;
-  return toIdle(machine, { reason: { kind: 'notificationReceived', code, subcode, text }, count: true });
+  const reason: DownReason = { kind: 'notificationReceived', code, subcode, text };
+  return toIdle(machine, { reason, count: true, damp: !isCollision(code, subcode) });
 }
 
 /** The peer does not speak our version of BGP: no fault of the connection, so nothing is damped. */
 export function versionRefused(machine: Machine, text: string): Step {
   const reason: DownReason = { kind: 'notificationReceived', code: ErrorCode.openMessage, subcode: 1, text };
-  return toIdle(machine, { reason, count: machine.state === 'Established' });
+  const up = machine.state === 'Established';
+  return toIdle(machine, { reason, count: up, damp: up });
 }
 
 export function holdExpired(machine: Machine): Step {
@@ -129,10 +134,11 @@ export function sendHoldExpired(machine: Machine): Step {
   return fault(machine, new NotificationError(ErrorCode.sendHoldTimerExpired, 0, text));
 }
 
-/** Event 23: the other connection to this peer stays (RFC 4271 section 6.8). */
-export function dumped(machine: Machine): Step {
+/** Event 23: the other connection to this peer stays (RFC 4271 section 6.8). `mayNotify`: our OPEN was sent on this one. */
+export function dumped(machine: Machine, mayNotify: boolean): Step {
   const text = 'connection collision: another connection to this peer stays';
-  return fault(machine, new NotificationError(ErrorCode.cease, CeaseCode.collisionResolution, text));
+  if (mayNotify) return fault(machine, new NotificationError(ErrorCode.cease, CeaseCode.collisionResolution, text));
+  return toIdle(machine, { reason: { kind: 'connectionLost', text }, count: true, damp: false });
 }
 
 export function arm(timer: Timer, seconds: number): Action {
@@ -146,6 +152,11 @@ export function cancel(...timers: readonly Timer[]): Action {
 /** What an event is called in a sentence. */
 export function describe(event: FsmEvent): string {
   return event.kind === 'timer' ? `${event.timer} timer` : event.kind;
+}
+
+/** Two connections at once are no oscillation, so the end of one of them is not damped. */
+function isCollision(code: number, subcode: number): boolean {
+  return code === ErrorCode.cease && subcode === CeaseCode.collisionResolution;
 }
 
 const release: readonly Action[] = [{ kind: 'cancel', timers: TIMERS }, { kind: 'disconnect' }];

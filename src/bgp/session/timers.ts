@@ -38,9 +38,12 @@ export function createTimers(clock: Clock, random: () => number, expired: (timer
   const expire = (timer: Timer): void => {
     const entry = pending.get(timer);
     if (entry === undefined) return;
-    if (entry.deadline > clock.now()) return schedule(timer, entry.deadline);
-    pending.delete(timer);
-    expired(timer);
+    if (entry.deadline > clock.now()) {
+      schedule(timer, entry.deadline);
+    } else {
+      pending.delete(timer);
+      expired(timer);
+    }
   };
   const cancelOne = (timer: Timer): void => {
     const entry = pending.get(timer);

@@ -1,0 +1,253 @@
+/**
+ * TCP for routing protocols: sockets made and set up by hand (socketOptions.ts), then given to Node, which does the
+ * reading and writing. It has the shape of bgp/session's SocketFactory without knowing BGP.
+ */
+
+import net from 'node:net';
+import { getSystemErrorMap } from 'node:util';
+import { formatAddress, parseAddress, type IpAddress, type IpPrefix } from '../core/ip.js';
+import { SyscallError } from './libc.js';
+import { allowReuse, bindTo, closeDescriptor, openTcpSocket, setHopLimits, setMd5Key } from './socketOptions.js';
+
+/** Both ends of a connection. */
+interface Endpoints {
+  readonly local: IpAddress;
+  readonly localPort: number;
+  readonly remote: IpAddress;
+  readonly remotePort: number;
+}
+
+interface Hops {
+  readonly ttl?: number;
+  readonly minTtl?: number;
+}
+
+interface StreamEvents {
+  connected(): void;
+  data(octets: Uint8Array): void;
+  closed(text: string): void;
+}
+
+interface Stream {
+  endpoints(): Endpoints;
+  attach(events: StreamEvents): void;
+  write(chunks: readonly Uint8Array[], flushed: () => void): void;
+  pauseReading(): void;
+  resumeReading(): void;
+  setHops(hops: Hops): void;
+  end(): void;
+  destroy(): void;
+}
+
+interface ConnectOptions extends Hops {
+  readonly remote: IpAddress;
+  readonly remotePort: number;
+  readonly local?: IpAddress;
+  readonly password?: string;
+}
+
+interface ListenEvents {
+  listening(): void;
+  accepted(socket: Stream): void;
+  failed(text: string): void;
+}
+
+interface Listening {
+  setPassword(peer: IpAddress | IpPrefix, password: string | undefined): void;
+  close(): void;
+}
+
+/** See SocketFactory and its neighbours in bgp/session/socketTypes.ts for what each call promises. */
+export interface TcpSocketFactory {
+  connect(options: ConnectOptions, events: StreamEvents): Stream;
+  listen(options: { readonly address: IpAddress; readonly port: number }, events: ListenEvents): Listening;
+}
+
+/**
+ * What a listening socket sends with: the SYN,ACK must pass the peer's GTSM (RFC 5082), and which peer it is is known
+ * only afterwards.
+ */
+const LISTENER_TTL = 255;
+const BACKLOG = 128;
+
+export function createSocketFactory(): TcpSocketFactory {
+  return { connect, listen };
+}
+
+function connect(options: ConnectOptions, events: StreamEvents): Stream {
+  const { remote, remotePort } = options;
+  let socket: net.Socket;
+  try {
+    const fd = prepare(remote.version, made => {
+      setHopLimits(made, remote.version, options.ttl, options.minTtl);
+      if (options.password !== undefined) setMd5Key(made, remote, options.password);
+      if (options.local !== undefined) bindTo(made, options.local, 0);
+    });
+    socket = new net.Socket({ fd });
+  } catch (error) {
+    return failedStream(errorText(error), events);
+  }
+  const stream = new TcpStream(socket);
+  stream.attach(events);
+  socket.once('connect', () => stream.connected());
+  socket.connect({ host: formatAddress(remote), port: remotePort });
+  return stream;
+}
+
+function listen(options: { readonly address: IpAddress; readonly port: number }, events: ListenEvents): Listening {
+  const { address, port } = options;
+  let fd: number | undefined;
+  const server = net.createServer({ pauseOnConnect: true, noDelay: true }, socket => {
+    const stream = new TcpStream(socket);
+    // A peer that was gone before we looked has no address any more.
+    if (socket.remoteAddress === undefined) stream.destroy();
+    else events.accepted(stream);
+  });
+  const fail = (text: string): void => {
+    fd = undefined;
+    events.failed(text);
+  };
+  try {
+    fd = prepare(address.version, made => {
+      allowReuse(made);
+      setHopLimits(made, address.version, LISTENER_TTL, undefined);
+      bindTo(made, address, port);
+    });
+  } catch (error) {
+    const text = errorText(error);
+    setImmediate(() => fail(text));
+    return { setPassword: () => undefined, close: () => undefined };
+  }
+  server.once('listening', () => events.listening());
+  server.on('error', error => {
+    server.close();
+    fail(errorText(error));
+  });
+  server.listen({ fd, backlog: BACKLOG });
+  return {
+    setPassword: (peer, password) => {
+      if (fd !== undefined) setMd5Key(fd, peer, password);
+    },
+    close: () => {
+      fd = undefined;
+      server.close();
+    },
+  };
+}
+
+/** A socket on which `setUp` succeeded; one on which it did not is closed. */
+function prepare(version: 4 | 6, setUp: (fd: number) => void): number {
+  const fd = openTcpSocket(version);
+  try {
+    setUp(fd);
+    return fd;
+  } catch (error) {
+    closeDescriptor(fd);
+    throw error;
+  }
+}
+
+/** Reports a failure the way a socket would: later, and not when it was destroyed in between. */
+function failedStream(text: string, events: StreamEvents): Stream {
+  const stream = new TcpStream(new net.Socket());
+  stream.attach(events);
+  setImmediate(() => stream.fail(text));
+  return stream;
+}
+
+/** One connection, over Node's socket. A class because its calls and Node's events share whether it is over. */
+class TcpStream implements Stream {
+  readonly #socket: net.Socket;
+  #events: StreamEvents | undefined;
+  #over = false;
+  #error: string | undefined;
+
+  constructor(socket: net.Socket) {
+    this.#socket = socket;
+    socket.on('error', error => (this.#error = errorText(error)));
+    socket.on('close', () => this.fail(this.#error ?? 'closed'));
+    socket.on('end', () => this.fail('closed by the peer'));
+  }
+
+  endpoints(): Endpoints {
+    const { localAddress, localPort, remoteAddress, remotePort } = this.#socket;
+    return {
+      local: addressOf(localAddress),
+      localPort: localPort ?? 0,
+      remote: addressOf(remoteAddress),
+      remotePort: remotePort ?? 0,
+    };
+  }
+
+  attach(events: StreamEvents): void {
+    this.#events = events;
+    this.#socket.on('data', octets => {
+      if (!this.#over) events.data(octets);
+    });
+    if (!this.#socket.pending) this.#socket.resume();
+  }
+
+  connected(): void {
+    if (!this.#over) this.#events?.connected();
+  }
+
+  /** The end, told once. */
+  fail(text: string): void {
+    if (this.#over) return;
+    this.destroy();
+    this.#events?.closed(text);
+  }
+
+  write(chunks: readonly Uint8Array[], flushed: () => void): void {
+    const last = chunks.length - 1;
+    const done = (error?: Error | null): void => {
+      if (!this.#over && (error === undefined || error === null)) flushed();
+    };
+    this.#socket.cork();
+    chunks.forEach((chunk, i) => this.#socket.write(chunk, i === last ? done : undefined));
+    this.#socket.uncork();
+  }
+
+  pauseReading(): void {
+    this.#socket.pause();
+  }
+
+  resumeReading(): void {
+    this.#socket.resume();
+  }
+
+  setHops(hops: Hops): void {
+    const fd = descriptorOf(this.#socket);
+    if (fd !== undefined) setHopLimits(fd, this.#socket.remoteFamily === 'IPv6' ? 6 : 4, hops.ttl, hops.minTtl);
+  }
+
+  end(): void {
+    this.#socket.end();
+  }
+
+  destroy(): void {
+    this.#over = true;
+    this.#socket.destroy();
+  }
+}
+
+/** Node gives no public way to the descriptor of an accepted socket; its handle has had `fd` in all versions. */
+function descriptorOf(socket: net.Socket): number | undefined {
+  const handle: unknown = Reflect.get(socket, '_handle');
+  if (typeof handle !== 'object' || handle === null || !('fd' in handle)) return undefined;
+  return typeof handle.fd === 'number' && handle.fd >= 0 ? handle.fd : undefined;
+}
+
+function addressOf(text: string | undefined): IpAddress {
+  const address = parseAddress(text ?? '');
+  if (!address.ok) throw new Error(`socket without an address: ${address.error}`);
+  return address.value;
+}
+
+/** "connection refused" rather than "connect ECONNREFUSED 10.0.0.2:179": who and where is for the caller to say. */
+function errorText(error: unknown): string {
+  if (error instanceof SyscallError) return getSystemErrorMap().get(-error.errno)?.[1] ?? error.message;
+  if (!(error instanceof Error)) return String(error);
+  const errno = 'errno' in error && typeof error.errno === 'number' ? error.errno : 0;
+  return getSystemErrorMap().get(errno)?.[1] ?? error.message;
+}
