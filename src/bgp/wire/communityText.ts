@@ -89,14 +89,18 @@ function parseNamedExtended(text: string): bigint | undefined {
   const subtype = SUBTYPE_CODE.get(name);
   const value = numbers(rest.join(':'), 1, 0xffff_ffff)?.[0];
   if (subtype === undefined || value === undefined) return undefined;
-  const address = parseAddress(administrator);
-  const isAddress = address.ok && address.value.version === 4;
-  const admin =
-    isAddress && address.value.version === 4 ? address.value.value : numbers(administrator, 1, 0xffff_ffff)?.[0];
+  const address = addressWord(administrator);
+  const admin = address ?? numbers(administrator, 1, 0xffff_ffff)?.[0];
   if (admin === undefined) return undefined;
-  if (!isAddress && admin <= 0xffff) return extended(ExtendedType.asTwo, subtype, admin, 32n, value);
+  if (address === undefined && admin <= 0xffff) return extended(ExtendedType.asTwo, subtype, admin, 32n, value);
   if (value > 0xffff) return undefined;
-  return extended(isAddress ? ExtendedType.address : ExtendedType.asFour, subtype, admin, 16n, value);
+  const type = address === undefined ? ExtendedType.asFour : ExtendedType.address;
+  return extended(type, subtype, admin, 16n, value);
+}
+
+function addressWord(text: string): number | undefined {
+  const address = parseAddress(text);
+  return address.ok && address.value.version === 4 ? address.value.value : undefined;
 }
 
 function extended(type: number, subtype: number, admin: number, shift: bigint, value: number): bigint {
