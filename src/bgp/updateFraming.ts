@@ -32,6 +32,8 @@ export interface UpdateFraming {
    *   because the attributes leave no room in a message for the longest NLRI
    */
   prepare(route: OutgoingRoute): boolean;
+  /** What was prepared last, for people to see: attributes as they go out, octets[0 .. length), and the next hop. */
+  prepared(): { readonly octets: Uint8Array; readonly length: number; readonly nextHop: IpAddress };
   /** Begins an UPDATE at `at` with the attributes prepared last. @returns where its NLRI begin */
   beginAnnounce(out: Uint8Array, at: number): number;
   /** NLRI of an announcement begun at `at` must end here or before. */

@@ -54,21 +54,13 @@ export class UpdateBatch {
   private bucketOf: Uint32Array = new Uint32Array(1 << 16);
   /** Withdrawals have few buckets, one for each source. */
   private readonly withdrawBuckets: number[] = [];
-  private readonly route: OutgoingRoute = {
-    block: new Uint8Array(),
-    start: 0,
-    length: 0,
-    nextHop: undefined,
-    linkLocal: undefined,
-    sourceKind: PeerKind.local,
-    sourceRouterId: 0,
-  };
+  private readonly route: OutgoingRoute = emptyRoute();
 
   constructor(
     private readonly prefixes: PrefixTable,
-    private readonly attributes: AttributeStore,
-    private readonly nextHops: NextHops,
-    private readonly peers: PeerTable,
+    readonly attributes: AttributeStore,
+    readonly nextHops: NextHops,
+    readonly peers: PeerTable,
   ) {}
 
   clear(): void {
@@ -139,17 +131,8 @@ export class UpdateBatch {
   }
 
   private prepare(framing: UpdateFraming, bucket: number): boolean {
-    const attr = this.bucketAttr[bucket]! as AttrId;
-    const peer = this.bucketPeer[bucket]! as PeerId;
-    const nextHop = this.attributes.nextHop[attr]! as NextHopId;
-    const route = this.route;
-    route.block = this.attributes.blockArray(attr);
-    route.start = this.attributes.blockStart(attr);
-    route.length = this.attributes.blockLength(attr);
-    route.nextHop = nextHop === SELF_NEXT_HOP ? undefined : this.nextHops.address(nextHop);
-    route.linkLocal = nextHop === SELF_NEXT_HOP ? undefined : this.nextHops.linkLocal(nextHop);
-    route.sourceKind = this.peers.kindOf(peer);
-    route.sourceRouterId = this.peers.routerId[peer]!;
+    const { route } = this;
+    fillRoute(route, this.bucketAttr[bucket]! as AttrId, this.bucketPeer[bucket]! as PeerId, this);
     return framing.prepare(route);
   }
 
@@ -232,4 +215,35 @@ export class UpdateBatch {
     else this.itemNext[last - 1] = item;
     this.bucketLast[bucket] = item;
   }
+}
+
+/** A record for {@link fillRoute}. */
+export function emptyRoute(): OutgoingRoute {
+  return {
+    block: new Uint8Array(),
+    start: 0,
+    length: 0,
+    nextHop: undefined,
+    linkLocal: undefined,
+    sourceKind: PeerKind.local,
+    sourceRouterId: 0,
+  };
+}
+
+/** Describes attributes from a source to the framing; the record points into the store and is valid until it changes. */
+export function fillRoute(
+  route: OutgoingRoute,
+  attr: AttrId,
+  source: PeerId,
+  { attributes, nextHops, peers }: { attributes: AttributeStore; nextHops: NextHops; peers: PeerTable },
+): void {
+  const nextHop = attributes.nextHop[attr]! as NextHopId;
+  const own = nextHop === SELF_NEXT_HOP;
+  route.block = attributes.blockArray(attr);
+  route.start = attributes.blockStart(attr);
+  route.length = attributes.blockLength(attr);
+  route.nextHop = own ? undefined : nextHops.address(nextHop);
+  route.linkLocal = own ? undefined : nextHops.linkLocal(nextHop);
+  route.sourceKind = peers.kindOf(source);
+  route.sourceRouterId = peers.routerId[source]!;
 }

@@ -101,6 +101,15 @@ export class UpdateGroup {
     }
   }
 
+  /** True when this member is told the prefix. */
+  tells(prefix: number, peer: PeerId): boolean {
+    return (
+      prefix < this.outAttr.length &&
+      this.outAttr[prefix] !== 0 &&
+      (this.outPeer[prefix] === 0 || this.outPeer[prefix] !== peer)
+    );
+  }
+
   /** Prefixes this member has been told, not counting those that came from it. */
   toldTo(peer: PeerId): number {
     return this.told - this.toldFrom[peer]!;

@@ -115,6 +115,8 @@ export interface Session {
   /** The last reason the session, or an attempt to set it up, ended; undefined when it never did. */
   readonly lastError: { readonly at: Date; readonly text: string } | undefined;
   readonly establishedAt: Date | undefined;
+  /** Octets handed to `send` that the socket has not taken yet. */
+  readonly queued: number;
   start(): void;
   /**
    * Ends the session with Cease and stays Idle until `start`.

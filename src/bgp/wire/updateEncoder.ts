@@ -1,6 +1,6 @@
 /** UPDATE messages outward: RFC 4271 section 4.3, RFC 4760 (MP_REACH_NLRI), RFC 8950 (IPv4 with an IPv6 next hop). */
 
-import type { IpAddress, Ipv6Words } from '../../core/ip.js';
+import { ipv4, type IpAddress, type Ipv6Words } from '../../core/ip.js';
 import { afiOf, type FamilyIndex } from '../families.js';
 import { PeerKind } from '../peerKind.js';
 import type { OutgoingRoute, UpdateFraming } from '../updateFraming.js';
@@ -52,6 +52,7 @@ class Framing implements UpdateFraming {
   /** MP_REACH_NLRI up to its NLRI without the attribute header; empty when the classic NLRI field is used. */
   private mpPrefix: Uint8Array = new Uint8Array(5 + 32);
   private mpLength = 0;
+  private nextHop: IpAddress = ipv4(0);
   /** IPv4 withdrawals go into MP_UNREACH_NLRI towards peers that negotiated RFC 8950, as their announcements do. */
   private readonly mpWithdraw: boolean;
 
@@ -71,10 +72,15 @@ class Framing implements UpdateFraming {
     const nextHop = self ? this.ownAddress() : route.nextHop;
     const linkLocal = self ? options.selfLinkLocal : undefined;
     if (nextHop === undefined || !this.speaks(nextHop)) return false;
+    this.nextHop = nextHop;
     const classic = nextHop.version === 4;
     this.mpLength = classic ? 0 : this.writeMpPrefix(nextHop.words, linkLocal);
     this.attributes.transform(route, classic ? nextHop.value : -1);
     return this.announceLimit(0) - this.nlriStart(0) >= LONGEST_NLRI;
+  }
+
+  prepared(): { readonly octets: Uint8Array; readonly length: number; readonly nextHop: IpAddress } {
+    return { octets: this.attributes.octets, length: this.attributes.length, nextHop: this.nextHop };
   }
 
   beginAnnounce(_out: Uint8Array, at: number): number {
