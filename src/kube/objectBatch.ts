@@ -1,0 +1,42 @@
+/** What changed in the cluster, as an immutable set of changes keyed by object: the value that flows through the graph. */
+
+import type { KubeObject, Kind, ObjectOf } from './objectTypes.js';
+import type { ObjectKey } from './objects.js';
+
+/** A deleted object comes with its last state, so that a reader may look up what it has to undo. */
+export interface ObjectChange<T extends KubeObject = KubeObject> {
+  readonly change: 'added' | 'changed' | 'deleted';
+  readonly object: T;
+}
+
+export interface ObjectBatch {
+  /** One change for each object at most. */
+  readonly changes: ReadonlyMap<ObjectKey, ObjectChange>;
+  /** The source has told everything it had at its start. Once true it stays true. */
+  readonly synced: boolean;
+}
+
+/** The changes of one kind, in the batch's order. */
+export function changesOf<K extends Kind>(batch: ObjectBatch, kind: K): readonly ObjectChange<ObjectOf<K>>[] {
+  const isOfKind = (change: ObjectChange): change is ObjectChange<ObjectOf<K>> => change.object.kind === kind;
+  return [...batch.changes.values()].filter(isOfKind);
+}
+
+/** One batch that says the same as two in order; an object that came and went is in neither. */
+export function mergeBatches(first: ObjectBatch, second: ObjectBatch): ObjectBatch {
+  if (first.changes.size === 0) return { changes: second.changes, synced: first.synced || second.synced };
+  const changes = new Map(first.changes);
+  for (const [key, later] of second.changes) {
+    const merged = mergeChanges(changes.get(key), later);
+    if (merged === undefined) changes.delete(key);
+    else changes.set(key, merged);
+  }
+  return { changes, synced: first.synced || second.synced };
+}
+
+function mergeChanges(earlier: ObjectChange | undefined, later: ObjectChange): ObjectChange | undefined {
+  if (earlier === undefined) return later;
+  const existedBefore = earlier.change !== 'added';
+  if (later.change === 'deleted') return existedBefore ? later : undefined;
+  return { change: existedBefore ? 'changed' : 'added', object: later.object };
+}

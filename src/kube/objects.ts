@@ -1,0 +1,109 @@
+/** From what kubectl prints or an API server sends to typed objects. A bad object is a value that says what is wrong where. */
+
+import type { z } from 'zod';
+import { err, ok, type Result } from '../core/result.js';
+import type { Brand } from '../core/brand.js';
+import { endpointSlice, namespace, node, pod, service } from './objectSchemas.js';
+import type { Kind, KubeObject, ObjectOf } from './objectTypes.js';
+import { networkPolicy } from './policySchema.js';
+
+/** Names one object among all: `Node/node-1`, `Pod/demo/web-1`. */
+export type ObjectKey = Brand<string, 'ObjectKey'>;
+
+/** Why an object cannot be used. */
+export interface BadObject {
+  /** Undefined when not even kind and name can be told. */
+  readonly key: ObjectKey | undefined;
+  /** Kind, namespace/name, path of the field, and what is wrong with it. */
+  readonly text: string;
+}
+
+interface KindRow<K extends Kind> {
+  readonly group: string;
+  readonly version: 'v1';
+  readonly namespaced: boolean;
+  readonly schema: z.ZodType<ObjectOf<K>>;
+}
+
+/** A kind without a row does not compile. */
+const KINDS: { readonly [K in Kind]: KindRow<K> } = {
+  Node: { group: '', version: 'v1', namespaced: false, schema: node },
+  Namespace: { group: '', version: 'v1', namespaced: false, schema: namespace },
+  Service: { group: '', version: 'v1', namespaced: true, schema: service },
+  EndpointSlice: { group: 'discovery.k8s.io', version: 'v1', namespaced: true, schema: endpointSlice },
+  Pod: { group: '', version: 'v1', namespaced: true, schema: pod },
+  NetworkPolicy: { group: 'networking.k8s.io', version: 'v1', namespaced: true, schema: networkPolicy },
+};
+
+export function keyOf(object: Pick<KubeObject, 'kind' | 'namespace' | 'name'>): ObjectKey {
+  const { kind, namespace, name } = object;
+  return (namespace === '' ? `${kind}/${name}` : `${kind}/${namespace}/${name}`) as ObjectKey;
+}
+
+/** `Pod demo/web-1`, as a person says it. */
+export function describe(object: Pick<KubeObject, 'kind' | 'namespace' | 'name'>): string {
+  return keyOf(object).replace('/', ' ');
+}
+
+/**
+ * Reads one object.
+ * @param json a parsed JSON or YAML document (not a List)
+ * @returns the object; undefined for a kind that is none of ours; or what is wrong with it. A namespace left out means `default`.
+ */
+export function parseObject(json: unknown): Result<KubeObject | undefined, BadObject> {
+  if (!isRecord(json)) return err({ key: undefined, text: 'is not an object' });
+  const { kind, apiVersion } = json;
+  if (typeof kind !== 'string' || kind === '') return err({ key: undefined, text: 'has no kind' });
+  if (typeof apiVersion !== 'string') return err({ key: undefined, text: `${kind}: has no apiVersion` });
+  if (!isKind(kind)) return ok(undefined);
+  return parseKind(kind, apiVersion, json);
+}
+
+function parseKind<K extends Kind>(
+  kind: K,
+  apiVersion: string,
+  json: Readonly<Record<string, unknown>>,
+): Result<ObjectOf<K> | undefined, BadObject> {
+  const row: KindRow<K> = KINDS[kind];
+  const [version, group] = apiVersion.split('/').reverse();
+  // Other API groups have kinds of the same name (Calico's NetworkPolicy): those are not ours.
+  if ((group ?? '') !== row.group) return ok(undefined);
+  const identity = identityOf(kind, json, row.namespaced);
+  if (identity === undefined) return err({ key: undefined, text: `${kind}: metadata.name is missing` });
+  const bad = (text: string): Result<never, BadObject> =>
+    err({ key: keyOf(identity), text: `${describe(identity)}: ${text}` });
+  if (version !== row.version) return bad(`apiVersion: ${apiVersion} is not served here, only ${row.version}`);
+  const parsed = row.schema.safeParse(json);
+  if (!parsed.success) return bad(issuesText(parsed.error));
+  return ok({ ...parsed.data, namespace: identity.namespace });
+}
+
+function identityOf(
+  kind: Kind,
+  json: Readonly<Record<string, unknown>>,
+  namespaced: boolean,
+): Pick<KubeObject, 'kind' | 'namespace' | 'name'> | undefined {
+  const { metadata } = json;
+  if (!isRecord(metadata)) return undefined;
+  const { name, namespace } = metadata;
+  if (typeof name !== 'string' || name === '') return undefined;
+  const given = typeof namespace === 'string' && namespace !== '' ? namespace : 'default';
+  return { kind, name, namespace: namespaced ? given : '' };
+}
+
+/** The first complaint, and how many there are besides: one line in a log. */
+function issuesText(error: z.ZodError): string {
+  const [first, ...others] = error.issues;
+  if (first === undefined) return 'cannot be read';
+  const path = first.path.map(step => (typeof step === 'number' ? `[${step}]` : `.${String(step)}`)).join('');
+  const more = others.length === 0 ? '' : ` (and ${others.length} more)`;
+  return `${path.replace(/^\./, '')}: ${first.message}${more}`;
+}
+
+function isKind(kind: string): kind is Kind {
+  return Object.hasOwn(KINDS, kind);
+}
+
+export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
