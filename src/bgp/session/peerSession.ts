@@ -60,6 +60,10 @@ class PeerSession implements ManagedSession, TrackOwner {
     return this.#establishedAt;
   }
 
+  get queued(): number {
+    return this.#primary.connection?.waiting ?? 0;
+  }
+
   start(): void {
     this.#primary.dispatch({ kind: 'manualStart' });
   }
