@@ -22,16 +22,15 @@ export function changesOf<K extends Kind>(batch: ObjectBatch, kind: K): readonly
   return [...batch.changes.values()].filter(isOfKind);
 }
 
-/** One batch that says the same as two in order; an object that came and went is in neither. */
-export function mergeBatches(first: ObjectBatch, second: ObjectBatch): ObjectBatch {
-  if (first.changes.size === 0) return { changes: second.changes, synced: first.synced || second.synced };
-  const changes = new Map(first.changes);
-  for (const [key, later] of second.changes) {
+/** One batch that says the same as several in order; an object that came and went is in none. */
+export function mergeBatches(batches: readonly ObjectBatch[]): ObjectBatch {
+  const changes = new Map<ObjectKey, ObjectChange>();
+  for (const [key, later] of batches.flatMap(batch => [...batch.changes])) {
     const merged = mergeChanges(changes.get(key), later);
     if (merged === undefined) changes.delete(key);
     else changes.set(key, merged);
   }
-  return { changes, synced: first.synced || second.synced };
+  return { changes, synced: batches.some(batch => batch.synced) };
 }
 
 function mergeChanges(earlier: ObjectChange | undefined, later: ObjectChange): ObjectChange | undefined {

@@ -87,9 +87,11 @@ export function openFolder(directory: string): ManifestFolder {
 }
 
 function lookOf(deltas: readonly ManifestDelta[], folder: ProblemReport, unsettled: boolean): Look {
-  const batches = deltas.map(({ changes }): ObjectBatch => ({ changes, synced: true }));
   return {
-    batch: batches.reduce(mergeBatches, { changes: new Map(), synced: true }),
+    batch: mergeBatches([
+      { changes: new Map(), synced: true },
+      ...deltas.map(({ changes }) => ({ changes, synced: true })),
+    ]),
     problems: new Map([...folder, ...deltas.flatMap(delta => [...delta.problems])]),
     unsettled,
   };
