@@ -1,6 +1,6 @@
 /** TCP sockets made by hand, with options that Node cannot set: TTL, GTSM (RFC 5082), TCP-MD5 (RFC 2385). Linux headers. */
 
-import { formatAddress, type IpAddress, type IpPrefix } from '../core/ip.js';
+import { formatAddress, formatPrefix, type IpAddress, type IpPrefix } from '../core/ip.js';
 import { lastErrno, libc, SyscallError } from './libc.js';
 
 // bits/socket.h, bits/socket_type.h
@@ -12,6 +12,7 @@ const SOCK_CLOEXEC = 0o2000000;
 // asm-generic/socket.h
 const SOL_SOCKET = 1;
 const SO_REUSEADDR = 2;
+const SO_BINDTOIFINDEX = 62;
 // linux/in.h, linux/in6.h
 const IPPROTO_IP = 0;
 const IPPROTO_TCP = 6;
@@ -72,6 +73,11 @@ export function bindTo(fd: number, address: IpAddress, port: number): void {
   checked('bind', bind(fd, sockaddr, sockaddr.length));
 }
 
+/** Keeps a socket to the link that a link-local address names (RFC 4007). @throws Error when there is no such link */
+export function bindToLink(fd: number, zone: string): void {
+  setNumber(fd, SOL_SOCKET, SO_BINDTOIFINDEX, linkIndex(zone), 'SO_BINDTOIFINDEX');
+}
+
 /** Lets a restarted process listen while connections of the old one linger. */
 export function allowReuse(fd: number): void {
   setNumber(fd, SOL_SOCKET, SO_REUSEADDR, 1, 'SO_REUSEADDR');
@@ -94,8 +100,8 @@ export function setHopLimits(fd: number, version: 4 | 6, ttl: number | undefined
  */
 export function setMd5Key(fd: number, peer: IpAddress | IpPrefix, key: string | undefined): void {
   const prefix = 'length' in peer ? peer : undefined;
-  const address = prefix?.address ?? (peer as IpAddress);
-  const name = prefix === undefined ? formatAddress(address) : `${formatAddress(address)}/${prefix.length}`;
+  const address = 'length' in peer ? peer.address : peer;
+  const name = 'length' in peer ? formatPrefix(peer) : formatAddress(peer);
   const octets = key === undefined ? new Uint8Array() : new TextEncoder().encode(key);
   if (key !== undefined && (octets.length === 0 || octets.length > TCP_MD5SIG_MAXKEYLEN)) {
     throw new Error(
@@ -115,7 +121,7 @@ export function setMd5Key(fd: number, peer: IpAddress | IpPrefix, key: string | 
   const errno = lastErrno();
   // Removing a key that is not there is what was wanted.
   if (result < 0 && !(key === undefined && errno === ENOENT)) {
-    throw new SyscallError(`TCP-MD5 password for ${name}: setsockopt`, errno);
+    throw new SyscallError(`TCP-MD5 password for ${name}: setsockopt TCP_MD5SIG`, errno);
   }
 }
 

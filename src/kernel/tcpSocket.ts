@@ -7,7 +7,15 @@ import net from 'node:net';
 import { getSystemErrorMap } from 'node:util';
 import { formatAddress, parseAddress, type IpAddress, type IpPrefix } from '../core/ip.js';
 import { SyscallError } from './libc.js';
-import { allowReuse, bindTo, closeDescriptor, openTcpSocket, setHopLimits, setMd5Key } from './socketOptions.js';
+import {
+  allowReuse,
+  bindTo,
+  bindToLink,
+  closeDescriptor,
+  openTcpSocket,
+  setHopLimits,
+  setMd5Key,
+} from './socketOptions.js';
 
 /** Both ends of a connection. */
 interface Endpoints {
@@ -81,6 +89,7 @@ function connect(options: ConnectOptions, events: StreamEvents): Stream {
     const fd = prepare(remote.version, made => {
       setHopLimits(made, remote.version, options.ttl, options.minTtl);
       if (options.password !== undefined) setMd5Key(made, remote, options.password);
+      if (remote.version === 6 && remote.zone !== undefined) bindToLink(made, remote.zone);
       if (options.local !== undefined) bindTo(made, options.local, 0);
     });
     socket = new net.Socket({ fd });
@@ -90,7 +99,9 @@ function connect(options: ConnectOptions, events: StreamEvents): Stream {
   const stream = new TcpStream(socket);
   stream.attach(events);
   socket.once('connect', () => stream.connected());
-  socket.connect({ host: formatAddress(remote), port: remotePort });
+  // The zone is in the socket already; Node would look its name up again.
+  const host = formatAddress(remote.version === 6 ? { version: 6, words: remote.words } : remote);
+  socket.connect({ host, port: remotePort });
   return stream;
 }
 
@@ -99,9 +110,8 @@ function listen(options: { readonly address: IpAddress; readonly port: number },
   let fd: number | undefined;
   const server = net.createServer({ pauseOnConnect: true, noDelay: true }, socket => {
     const stream = new TcpStream(socket);
-    // A peer that was gone before we looked has no address any more.
-    if (socket.remoteAddress === undefined) stream.destroy();
-    else events.accepted(stream);
+    if (stream.hasEndpoints()) events.accepted(stream);
+    else stream.destroy();
   });
   const fail = (text: string): void => {
     fd = undefined;
@@ -179,6 +189,15 @@ class TcpStream implements Stream {
     };
   }
 
+  /** False for an accepted connection whose peer, or link, was gone before we looked. */
+  hasEndpoints(): boolean {
+    try {
+      return this.endpoints().remotePort !== 0;
+    } catch {
+      return false;
+    }
+  }
+
   attach(events: StreamEvents): void {
     this.#events = events;
     this.#socket.on('data', octets => {
@@ -246,8 +265,10 @@ function addressOf(text: string | undefined): IpAddress {
 
 /** "connection refused" rather than "connect ECONNREFUSED 10.0.0.2:179": who and where is for the caller to say. */
 function errorText(error: unknown): string {
-  if (error instanceof SyscallError) return getSystemErrorMap().get(-error.errno)?.[1] ?? error.message;
-  if (!(error instanceof Error)) return String(error);
-  const errno = 'errno' in error && typeof error.errno === 'number' ? error.errno : 0;
-  return getSystemErrorMap().get(errno)?.[1] ?? error.message;
+  if (typeof error !== 'object' || error === null) return String(error);
+  if ('errno' in error && typeof error.errno === 'number') {
+    const words = getSystemErrorMap().get(-Math.abs(error.errno))?.[1];
+    if (words !== undefined) return error instanceof SyscallError ? `${words} (${error.call})` : words;
+  }
+  return 'message' in error ? String(error.message) : 'unknown error';
 }
