@@ -210,7 +210,7 @@ describe('extended optional parameters, RFC 9072', () => {
   test('are used when 255 octets do not suffice, and read back', () => {
     const whole = encodeOpen(many);
     const parameters = 2 * (2 + 200);
-    expect(hex(whole.subarray(28, 35))).toBe(`ffff${(parameters + 3).toString(16).padStart(4, '0')}02${'0194'}`);
+    expect(hex(whole.subarray(28, 35))).toBe(`ffff${(parameters + 3).toString(16).padStart(4, '0')}020194`);
     expect(decodeMessage(whole)).toEqual({ ok: true, value: many });
   });
 
