@@ -16,6 +16,7 @@ import type { ExportAudience } from './exportRules.js';
 import { KernelFeed, NextHopSets } from './kernelFeed.js';
 import { LocRib, type Sweep } from './locRib.js';
 import { NextHops, type NextHopId } from './nextHops.js';
+import { RecentNextHops } from './recentNextHops.js';
 import { applyNlri, WITHDRAW } from './nlri.js';
 import { PathFlag, PathTable } from './pathTable.js';
 import { PeerTable, type PeerId } from './peerTable.js';
@@ -62,13 +63,11 @@ export class Rib {
   private readonly groups = new Map<string, { readonly group: UpdateGroup; readonly number: number }>();
   private readonly tasks: Task[] = [];
   private groupsMade = 0;
-  /** The last IPv6 next hop and its id, which this cache keeps alive: consecutive UPDATEs nearly always share it. */
-  private readonly lastWords = new Uint32Array(8);
-  private lastZone: string | undefined;
-  private lastNextHop: NextHopId | undefined;
+  private readonly recentNextHops: RecentNextHops;
 
   constructor(options: RibOptions) {
     this.nextHops = new NextHops(options.trackNextHops);
+    this.recentNextHops = new RecentNextHops(this.nextHops);
     this.attributes = new AttributeStore(this.nextHops);
     this.peers = new PeerTable(options.routerId);
     const ribs = ([0, 1] as const).map(family => new LocRib(family, new PathTable(), this.attributes));
@@ -254,39 +253,10 @@ export class Rib {
 
   private mpNextHop(record: UpdateRecord, zone: string | undefined): NextHopId {
     if (record.mpNextHopVersion === 4) return this.nextHops.idOf4(record.mpNextHop[3]!);
-    const { mpNextHop, mpLinkLocal } = record;
-    const { lastWords } = this;
-    let same = this.lastNextHop !== undefined && this.lastZone === zone;
-    for (let i = 0; i < 4 && same; i++) same = lastWords[i] === mpNextHop[i] && lastWords[i + 4] === mpLinkLocal[i];
-    if (same) return this.lastNextHop!;
-    const id = this.nextHops.idOf6(
-      ipv6(mpNextHop, isLinkLocal(mpNextHop) ? zone : undefined),
-      linkLocalOf(mpLinkLocal, zone),
-    );
-    this.nextHops.retain(id);
-    if (this.lastNextHop !== undefined) this.nextHops.release(this.lastNextHop);
-    this.lastNextHop = id;
-    this.lastZone = zone;
-    lastWords.set(mpNextHop, 0);
-    lastWords.set(mpLinkLocal, 4);
-    return id;
+    return this.recentNextHops.idOf(record.mpNextHop, record.mpLinkLocal, zone);
   }
 }
 
 function nothing(): void {
   // The default for callers with nothing to do at the end of a task.
-}
-
-function ipv6(words: Uint32Array, zone: string | undefined): IpAddress {
-  const address = { version: 6, words: [words[0]!, words[1]!, words[2]!, words[3]!] } as const;
-  return zone === undefined ? address : { ...address, zone };
-}
-
-function isLinkLocal(words: Uint32Array): boolean {
-  return words[0]! >>> 22 === 0xfe80 >>> 6;
-}
-
-/** Without the link it is meant for, a link-local address says nothing. */
-function linkLocalOf(words: Uint32Array, zone: string | undefined): IpAddress | undefined {
-  return zone === undefined || !isLinkLocal(words) ? undefined : ipv6(words, zone);
 }
