@@ -72,7 +72,10 @@ export function createClaims(): Claims {
     ownerOfPrefix: (facts, prefix) => {
       const claims = [...overlapping(prefix)].filter(claim => comesFirst(claim.node, facts));
       const node = first(claims.map(claim => claim.node));
-      return claims.find(claim => claim.node === node);
+      const theirs = claims.filter(claim => claim.node === node).map(claim => claim.prefix);
+      // In the node's own order, so that the answer does not hang on the index's.
+      const rival = node?.podCidrs.find(cidr => theirs.includes(cidr));
+      return node === undefined || rival === undefined ? undefined : { node, prefix: rival };
     },
   };
 }

@@ -74,13 +74,15 @@ export function openFolder(directory: string): ManifestFolder {
       const gone = known.filter(path => !present.has(path));
       known = paths;
       for (const path of gone) stamps.delete(path);
-      const deltas: ManifestDelta[] = gone.map(path => set.replace(path, undefined));
+      const deltas: ManifestDelta[] = [];
       let unsettled = false;
       for (const path of paths) {
         const delta = await lookAt(path, quietTime);
         if (delta === 'unsettled') unsettled = true;
         else if (delta !== undefined) deltas.push(delta);
       }
+      // After what is new, so that an object that moved to another file is there all along.
+      deltas.push(...gone.map(path => set.replace(path, undefined)));
       return lookOf(deltas, folderReport(paths.length === 0 ? 'has no *.yaml, *.yml or *.json' : ''), unsettled);
     },
   };

@@ -12,7 +12,7 @@ import { openFolder, type SourceEvent } from './folder.js';
 
 export interface ManifestOptions {
   readonly directory: string;
-  /** Milliseconds a file must have been left alone before it is read. */
+  /** Milliseconds a file must have been left alone before it is read. Not below 60: the watcher drops a change that follows another within 50. */
   readonly settleTime?: number;
   /** Milliseconds between looks when nothing happens. */
   readonly rescanTime?: number;
