@@ -1,12 +1,15 @@
 /** Sessions of the tests: a configuration to vary, and a host that records what its session says. */
 
+import { expect } from '@jest/globals';
 import { formatAddress, Ipv4 } from '../../../../src/core/ip.js';
 import { Asn } from '../../../../src/bgp/asn.js';
 import { createListener } from '../../../../src/bgp/session/listener.js';
 import type { ManagedSession } from '../../../../src/bgp/session/managedSession.js';
 import { createSession } from '../../../../src/bgp/session/peerSession.js';
 import type { RestartClaims, SessionConfig } from '../../../../src/bgp/session/sessionTypes.js';
-import { address, type MemoryNetwork } from './memoryNetwork.js';
+import { encodeMessage } from '../../../../src/bgp/wire/frame.js';
+import { VirtualClock } from '../../core/virtualClock.js';
+import { address, MemoryNetwork, type MemorySocket } from './memoryNetwork.js';
 
 export const NO_CLAIMS: RestartClaims = { restarting: false, forwarding: [false, false] };
 
@@ -89,4 +92,45 @@ export function makeHost(network: MemoryNetwork, at: string, config: SessionConf
   });
   if (config.password !== undefined) listener.setPassword(config.remote, config.password);
   return host;
+}
+
+/** A world of its own for each test: two hosts at 10.0.0.1 and 10.0.0.2. */
+export class TestBed {
+  readonly clock = new VirtualClock();
+  readonly network = new MemoryNetwork(this.clock);
+
+  /** Both hosts, not started. */
+  pair(left: Partial<SessionConfig> = {}, right: Partial<SessionConfig> = {}): [Host, Host] {
+    return [
+      makeHost(this.network, '10.0.0.1', sessionConfig(left)),
+      makeHost(this.network, '10.0.0.2', peerConfig(right)),
+    ];
+  }
+
+  /** Both hosts with their session up; the right one is passive. */
+  established(left: Partial<SessionConfig> = {}, right: Partial<SessionConfig> = {}): [Host, Host] {
+    const hosts = this.pair(left, { passive: true, ...right });
+    hosts[1].session.start();
+    hosts[0].session.start();
+    this.clock.advance(100);
+    expect(hosts.map(h => h.session.state)).toEqual(['Established', 'Established']);
+    return hosts;
+  }
+
+  /** Sockets that are not closed. */
+  open(): MemorySocket[] {
+    return this.network.sockets.filter(s => !s.destroyed);
+  }
+
+  /** The one socket of the host at this address. */
+  socketAt(at: string): MemorySocket {
+    const found = this.open().find(s => s.local.at === at);
+    if (found === undefined) throw new Error(`no socket at ${at}`);
+    return found;
+  }
+}
+
+/** An UPDATE message of so many octets of body, all the same: sessions do not look into it. */
+export function update(filler: number, length = 30): Uint8Array {
+  return encodeMessage(2, new Uint8Array(length).fill(filler));
 }
