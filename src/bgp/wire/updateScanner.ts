@@ -58,7 +58,7 @@ export function scanUpdate(
     noteProblem(record, 'IPv4 unicast was not negotiated: its prefixes are ignored');
   }
 
-  if (attributes === attributesEnd) return finishBare(start, withdrawnEnd, end, context, record);
+  if (attributes === attributesEnd) return finishBare(start, end, context, record);
   state.begin();
   state.hasNlri = end > attributesEnd;
   const error = scanAttributes(octets, attributes, attributesEnd, context, record);
@@ -97,14 +97,13 @@ function clear(record: UpdateRecord, octets: Uint8Array, start: number): void {
 /** An UPDATE without path attributes: withdrawals, or nothing at all, which is IPv4's End-of-RIB (RFC 4724 section 2). */
 function finishBare(
   start: number,
-  withdrawnEnd: number,
   end: number,
   context: ScanContext,
   record: UpdateRecord,
 ): NotificationError | undefined {
   if (end - start === MIN_BODY) {
     if (context.families[IPV4_UNICAST]) record.endOfRib = IPV4_UNICAST;
-  } else if (end > withdrawnEnd + 2) {
+  } else if (record.nlriEnd > record.nlriStart) {
     treatAsWithdraw(record, 'ORIGIN, AS_PATH and NEXT_HOP are missing');
   }
   return undefined;
