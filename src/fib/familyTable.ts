@@ -17,6 +17,8 @@ const ADOPTED = 2;
 const IN_FLIGHT = 4;
 /** The id stands for a prefix; others are free. */
 const LIVE = 8;
+/** Somebody else touched the route while it was in flight: which of the two came last is not known. */
+const SUSPECT = 16;
 
 /** What a reading of the kernel found to be other than believed. */
 export interface Verdict {
@@ -130,8 +132,13 @@ export class FamilyTable {
       return -1;
     }
     const id = this.queue[this.head++]!;
-    this.flags[id] = (this.flags[id]! & ~QUEUED) | IN_FLIGHT;
+    this.flags[id] = (this.flags[id]! & ~(QUEUED | SUSPECT)) | IN_FLIGHT;
     return id;
+  }
+
+  /** The kernel has accepted what was sent for the route. */
+  accepted(id: number, kernelSet: number): void {
+    this.setApplied(id, (this.flags[id]! & SUSPECT) !== 0 ? ODD_ROUTE : kernelSet);
   }
 
   /** The route is no longer in flight: nothing had to be written, or the kernel has answered. */
@@ -199,6 +206,7 @@ export class FamilyTable {
   /** Somebody touched a route of ours: it may look like anything now, or be gone. */
   distrust(id: number, gone: boolean): void {
     this.setApplied(id, gone ? NO_ROUTE : ODD_ROUTE);
+    if ((this.flags[id]! & IN_FLIGHT) !== 0) this.flags[id]! |= SUSPECT;
   }
 
   prefixOf(id: number): IpPrefix {

@@ -13,9 +13,9 @@ const ENOENT = 2;
 const ESRCH = 3;
 const EEXIST = 17;
 
-/** Messages a batch: some 3 ms of the kernel's time, for the event loop waits for it. */
+/** Messages a batch: enough that the cost of a batch itself does not count, and few enough to answer soon. */
 const BATCH = 1000;
-/** Octets a batch, for multipath routes are far longer and slower than others. */
+/** Octets a batch: multipath routes are far longer than others. */
 const BATCH_OCTETS = 100_000;
 
 /** What a batch brought that somebody wants to know. */
@@ -106,7 +106,7 @@ export class Programmer {
   }
 
   private accepted(id: number, kernelSet: number, recovered: number[]): void {
-    this.table.setApplied(id, kernelSet);
+    this.table.accepted(id, kernelSet);
     if (this.failures.clear(id)) recovered.push(id);
     this.table.touch(id);
   }

@@ -34,7 +34,8 @@ export interface NetlinkChannel {
   /** Port id that stands in notifications of what this channel's batches changed. */
   readonly portId: number;
   /**
-   * Sends all messages of the batch at once; the kernel carries them out in order and goes on after an error.
+   * Sends all messages of the batch at once; the kernel carries them out in order and goes on after an error. The batch
+   * must not be touched before the answer.
    * @returns the outcome of each message; rejects with SyscallError when nothing was sent
    */
   transact(batch: NetlinkWriter): Promise<BatchResult>;
@@ -104,6 +105,7 @@ class SocketChannel implements NetlinkChannel {
   private sequence = 0;
   private readonly answers = new MessageCursor(new Uint8Array(RECEIVE_BUFFER));
   private readonly dumped = new MessageCursor(new Uint8Array(RECEIVE_BUFFER));
+  private lastBatch: Promise<unknown> = Promise.resolve();
   private lastDump: Promise<unknown> = Promise.resolve();
   private closed = false;
 
@@ -117,7 +119,10 @@ class SocketChannel implements NetlinkChannel {
   }
 
   transact(batch: NetlinkWriter): Promise<BatchResult> {
-    return new Promise(resolve => resolve(this.exchange(batch)));
+    // One batch at a time, so that answers need no sorting.
+    const run = this.lastBatch.then(() => this.exchange(batch));
+    this.lastBatch = run.catch(() => undefined);
+    return run;
   }
 
   dump(request: NetlinkWriter, visit: (message: MessageCursor) => void): Promise<DumpOutcome> {
@@ -134,10 +139,10 @@ class SocketChannel implements NetlinkChannel {
   }
 
   /** rtnetlink works inside send(), so all answers are in the receive queue when it returns. */
-  private exchange(batch: NetlinkWriter): BatchResult {
+  private async exchange(batch: NetlinkWriter): Promise<BatchResult> {
     const count = batch.count;
     const first = this.number(batch);
-    this.commands.send(batch.finished());
+    await this.commands.sendAside(batch.finished());
     const errnos = new Int32Array(count);
     const texts = new Map<number, string>();
     let failures = 0;

@@ -1,6 +1,7 @@
 /** AF_NETLINK sockets through libc: open, send a batch, receive without waiting, be told when something can be read. */
 
 import koffi, { type node } from 'koffi';
+import { promisify } from 'node:util';
 import { lastErrno, libc, SyscallError } from '../libc.js';
 import { HOST_IS_LITTLE_ENDIAN } from './numbers.js';
 
@@ -11,6 +12,8 @@ const sysSetsockopt = libc.func('int setsockopt(int, int, int, const void *, uns
 const sysSend = libc.func('long send(int, const void *, unsigned long, int)');
 const sysRecv = libc.func('long recv(int, void *, unsigned long, int)');
 const sysClose = libc.func('int close(int)');
+
+const sendAsync = promisify<number, Uint8Array, number, number, number>(sysSend.async);
 
 const AF_NETLINK = 16;
 const SOCK_RAW_CLOEXEC = 3 | 0o2000000;
@@ -38,6 +41,11 @@ export interface NetlinkSocket {
   readonly portId: number;
   /** Sends messages in one datagram. For rtnetlink the kernel has carried them out when this returns. @throws SyscallError */
   send(octets: Uint8Array): void;
+  /**
+   * The same on a thread of the pool, for batches: the kernel may take half a second over one when it has to resize a
+   * large table, and the event loop shall not wait. The octets must not change before it resolves.
+   */
+  sendAside(octets: Uint8Array): Promise<void>;
   /** Reads one datagram, never waits. @throws SyscallError */
   receive(into: Uint8Array): Received;
   /** Calls `ready` from the event loop while there is something to read; one reader at a time. */
@@ -78,6 +86,12 @@ class OpenSocket implements NetlinkSocket {
       if (Number(sysSend(this.fd, octets, octets.length, 0)) >= 0) return;
       if (lastErrno() !== EINTR) throw new SyscallError(`send of ${octets.length} octets (AF_NETLINK)`, lastErrno());
     }
+  }
+
+  async sendAside(octets: Uint8Array): Promise<void> {
+    const sent = await sendAsync(this.fd, octets, octets.length, 0);
+    // errno belongs to the thread that made the call; nothing was sent, so asking again on this one tells it.
+    if (sent < 0) this.send(octets);
   }
 
   receive(into: Uint8Array): Received {

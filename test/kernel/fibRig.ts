@@ -1,0 +1,140 @@
+/** A namespace with two links and a FIB in it, for tests that let the real kernel judge. */
+
+import { spawn } from 'node:child_process';
+import { setTimeout as delay } from 'node:timers/promises';
+import { parseAddress, parsePrefix, type IpAddress } from '../../src/core/ip.js';
+import type { FibEvent } from '../../src/fib/fibTypes.js';
+import { openKernelRouting, type KernelRouting } from '../../src/fib/kernelRouting.js';
+import type { Ownership } from '../../src/fib/ownership.js';
+import type { NextHopSet, RibChanges } from '../../src/rib/changes.js';
+import { makeNamespace, type Namespace } from './namespace.js';
+
+export function address(text: string): IpAddress {
+  const parsed = parseAddress(text);
+  if (!parsed.ok) throw new Error(parsed.error);
+  return parsed.value;
+}
+
+export function nextHops(id: number, ...texts: readonly string[]): NextHopSet {
+  return { id, nextHops: texts.map(address) };
+}
+
+/** A batch of one family, from prefixes as text. */
+export function changes(routes: Readonly<Record<string, number>>, definitions: readonly NextHopSet[] = []): RibChanges {
+  const rows = Object.entries(routes).map(([text, set]) => {
+    const prefix = parsePrefix(text);
+    if (!prefix.ok) throw new Error(prefix.error);
+    return { ...prefix.value, set };
+  });
+  return {
+    family: rows[0]?.address.version === 6 ? 1 : 0,
+    count: rows.length,
+    addresses: Uint32Array.from(
+      rows.flatMap(row => (row.address.version === 4 ? [row.address.value] : row.address.words)),
+    ),
+    lengths: Uint8Array.from(rows, row => row.length),
+    nextHopSets: Uint32Array.from(rows, row => row.set),
+    definitions,
+  };
+}
+
+/** A route of `ip -j route`, as far as the tests look at it. */
+export interface KernelRoute {
+  readonly dst: string;
+  readonly gateway?: string;
+  readonly via?: { readonly host: string };
+  readonly dev?: string;
+  readonly metric?: number;
+  readonly protocol?: string;
+  readonly nexthops?: readonly {
+    readonly gateway?: string;
+    readonly via?: { readonly host: string };
+    readonly dev: string;
+  }[];
+}
+
+export interface FibRig {
+  readonly ns: Namespace;
+  readonly events: FibEvent[];
+  /** Opens a FIB and starts it; the one before must have been stopped. */
+  open(owner?: Partial<Ownership>): Promise<Opened>;
+  /** Our routes as `destination via hop,hop`, sorted. */
+  ours(version?: 4 | 6, table?: string): readonly string[];
+  /** Runs `ip monitor route` while `work` runs; answers its lines. */
+  watching(work: () => Promise<void>): Promise<readonly string[]>;
+  close(): Promise<void>;
+}
+
+export type Opened = KernelRouting & { readonly fib: NonNullable<KernelRouting['fib']> };
+
+/** v0 has 192.168.0.1/24 and 2001:db8::1/64, w0 has 192.168.1.1/24 and 2001:db8:1::1/64; their other ends are v1 and w1. */
+export function makeFibRig(name: string): FibRig {
+  const ns = makeNamespace(name);
+  for (const [link, v4, v6] of [
+    ['v', '192.168.0.1/24', '2001:db8::1/64'],
+    ['w', '192.168.1.1/24', '2001:db8:1::1/64'],
+  ] as const) {
+    ns.ip(`link add ${link}0 type veth peer name ${link}1`);
+    ns.ip(`link set ${link}1 up`);
+    ns.ip(`link set ${link}0 up`);
+    ns.ip(`addr add ${v4} dev ${link}0`);
+    ns.ip(`-6 addr add ${v6} dev ${link}0 nodad`);
+  }
+  const events: FibEvent[] = [];
+  let opened: Opened | undefined;
+  return {
+    ns,
+    events,
+    open: async owner => {
+      const routing = ns.inside(() =>
+        openKernelRouting({
+          install: true,
+          onEvent: event => events.push(event),
+          ...(owner === undefined ? {} : { owner }),
+        }),
+      );
+      const { fib } = routing;
+      if (fib === undefined) throw new Error('asked for a FIB and got none');
+      opened = { ...routing, fib };
+      await routing.start();
+      return opened;
+    },
+    ours: (version = 4, table = 'main') => readOurs(ns, version, table),
+    watching: work => watching(name, work),
+    close: async () => {
+      await opened?.stop({ keepRoutes: true });
+      ns.remove();
+    },
+  };
+}
+
+function readOurs(ns: Namespace, version: 4 | 6, table: string): readonly string[] {
+  const text = ns.ip(`-j -${version} route show proto bgp table ${table}`);
+  const routes: readonly KernelRoute[] = JSON.parse(text || '[]');
+  const hop = (h: Pick<KernelRoute, 'gateway' | 'via' | 'dev'>): string =>
+    h.gateway ?? h.via?.host ?? `dev ${h.dev ?? '?'}`;
+  return routes.map(route => `${route.dst} via ${(route.nexthops ?? [route]).map(hop).sort().join(',')}`).sort();
+}
+
+async function watching(name: string, work: () => Promise<void>): Promise<readonly string[]> {
+  const child = spawn('ip', ['-n', name, 'monitor', 'route'], { stdio: ['ignore', 'pipe', 'inherit'] });
+  let text = '';
+  child.stdout.on('data', (chunk: Buffer) => (text += chunk.toString()));
+  await delay(200);
+  try {
+    await work();
+    await delay(100);
+  } finally {
+    child.kill();
+  }
+  return text.split('\n').filter(line => line.trim() !== '');
+}
+
+/** Waits until it holds; fails with what `show` says after 5 s. */
+export async function until(holds: () => boolean, show: () => unknown = () => ''): Promise<void> {
+  for (let i = 0; i < 250; i++) {
+    if (holds()) return;
+    await delay(20);
+  }
+  throw new Error(`did not come true within 5 s: ${holds.toString()} ${JSON.stringify(show())}`);
+}
