@@ -11,11 +11,9 @@ export interface MeshPeer {
   readonly local: IpAddress;
 }
 
-/** A network of this node's pods. */
+/** A network of this node's pods. Its next hop is the node itself. */
 export interface PodNetwork {
   readonly prefix: IpPrefix;
-  /** This node's address of the prefix's family, when the mesh's sessions run over the other family; else the session's own address is right. */
-  readonly nextHop: IpAddress | undefined;
 }
 
 /** What this node knows of itself. */
@@ -43,6 +41,7 @@ export interface KeyedDelta<T> {
 }
 
 export interface RoutingDelta {
+  readonly own: OwnNode | undefined;
   readonly ownChanged: boolean;
   readonly peers: KeyedDelta<MeshPeer>;
   readonly networks: KeyedDelta<PodNetwork>;

@@ -11,12 +11,5 @@ import type { NodeFacts } from './nodeFacts.js';
  */
 export function podNetworks(own: NodeFacts, claims: Claims): ReadonlyMap<string, PodNetwork> {
   const granted = own.podCidrs.filter(prefix => claims.ownerOfPrefix(own, prefix) === undefined);
-  return new Map(
-    granted.map(prefix => [formatPrefix(prefix), { prefix, nextHop: nextHopFor(own, prefix.address.version) }]),
-  );
-}
-
-/** Sessions run over IPv4 wherever both nodes have it (see meshPeer), so it is IPv6 networks that need to name their next hop. */
-function nextHopFor(own: NodeFacts, version: 4 | 6): PodNetwork['nextHop'] {
-  return version === 6 && own.v4 !== undefined ? own.v6 : undefined;
+  return new Map(granted.map(prefix => [formatPrefix(prefix), { prefix }]));
 }

@@ -26,6 +26,8 @@ export interface RoutingOutcome {
 /** Owns the state of the derivation; one reducer, one owner. */
 export interface Routing {
   apply(batch: ObjectBatch): RoutingOutcome;
+  /** Other options mean another look at every node; the same ones at none. */
+  configure(options: MeshOptions): RoutingOutcome;
   intent(): RoutingIntent;
 }
 
@@ -34,41 +36,59 @@ interface State {
   readonly claims: Claims;
   /** The last that was known: sessions outlive the node's object, its networks do not. */
   own: NodeFacts | undefined;
+  options: MeshOptions;
   readonly peers: Map<string, MeshPeer>;
   networks: ReadonlyMap<string, PodNetwork>;
 }
 
-export function createRouting(options: RoutingOptions): Routing {
+export function createRouting({ nodeName, mesh }: RoutingOptions): Routing {
   const state: State = {
     facts: new Map(),
     claims: createClaims(),
     own: undefined,
+    options: { mesh },
     peers: new Map(),
     networks: new Map(),
   };
-  const ownNode = (): OwnNode | undefined => {
-    if (state.own === undefined) return undefined;
-    const { name, v4, v6 } = state.own;
-    return { name, present: state.facts.has(name), v4, v6 };
-  };
   return {
     apply: batch => {
-      const ownBefore = ownNode();
-      const dirty = takeIn(state, batch, options.nodeName);
-      const peers = settlePeers(state, dirty, options);
-      const networks = settleNetworks(state, dirty.has(options.nodeName), options.nodeName);
-      const problems = [...dirty].map(name => [`node ${name}`, problemsOf(state, name, options)] as const);
-      return {
-        delta: { ownChanged: !isDeepStrictEqual(ownBefore, ownNode()), peers, networks },
-        problems: new Map(problems),
-        recomputed: [...dirty],
-      };
+      const before = ownNode(state);
+      return settle(state, takeIn(state, batch, nodeName), nodeName, before);
+    },
+    configure: options => {
+      const isOther = !isDeepStrictEqual(options, state.options);
+      state.options = options;
+      return settle(state, new Set(isOther ? state.facts.keys() : []), nodeName, ownNode(state));
     },
     intent: () => ({
-      own: ownNode(),
+      own: ownNode(state),
       peers: new Map([...state.peers.values()].map(peer => [peer.name, peer])),
       networks: state.networks,
     }),
+  };
+}
+
+function ownNode(state: State): OwnNode | undefined {
+  if (state.own === undefined) return undefined;
+  const { name, v4, v6 } = state.own;
+  return { name, present: state.facts.has(name), v4, v6 };
+}
+
+/** Decides again about some nodes. */
+function settle(
+  state: State,
+  dirty: ReadonlySet<string>,
+  ownName: string,
+  ownBefore: OwnNode | undefined,
+): RoutingOutcome {
+  const own = ownNode(state);
+  const peers = settlePeers(state, dirty, ownName);
+  const networks = settleNetworks(state, dirty.has(ownName), ownName);
+  const problems = [...dirty].map(name => [`node ${name}`, problemsOf(state, name, ownName)] as const);
+  return {
+    delta: { own, ownChanged: !isDeepStrictEqual(ownBefore, own), peers, networks },
+    problems: new Map(problems),
+    recomputed: [...dirty],
   };
 }
 
@@ -103,12 +123,12 @@ function sameAddresses(a: NodeFacts | undefined, b: NodeFacts): boolean {
   return a !== undefined && isDeepStrictEqual([a.v4, a.v6], [b.v4, b.v6]);
 }
 
-function settlePeers(state: State, dirty: ReadonlySet<string>, options: RoutingOptions): KeyedDelta<MeshPeer> {
+function settlePeers(state: State, dirty: ReadonlySet<string>, ownName: string): KeyedDelta<MeshPeer> {
   const set = new Map<string, MeshPeer>();
   const removed = new Set<string>();
   for (const name of dirty) {
     const before = state.peers.get(name);
-    const after = verdictOf(state, name, options)?.peer;
+    const after = verdictOf(state, name, ownName)?.peer;
     if (isDeepStrictEqual(before, after)) continue;
     if (after !== undefined) {
       state.peers.set(name, after);
@@ -121,10 +141,10 @@ function settlePeers(state: State, dirty: ReadonlySet<string>, options: RoutingO
   return { set, removed };
 }
 
-function verdictOf(state: State, name: string, options: RoutingOptions): ReturnType<typeof meshPeer> | undefined {
+function verdictOf(state: State, name: string, ownName: string): ReturnType<typeof meshPeer> | undefined {
   const other = state.facts.get(name);
-  if (state.own === undefined || other === undefined || name === options.nodeName) return undefined;
-  return meshPeer(state.own, other, state.claims, options);
+  if (state.own === undefined || other === undefined || name === ownName) return undefined;
+  return meshPeer(state.own, other, state.claims, state.options);
 }
 
 function settleNetworks(state: State, isDirty: boolean, ownName: string): KeyedDelta<PodNetwork> {
@@ -136,10 +156,10 @@ function settleNetworks(state: State, isDirty: boolean, ownName: string): KeyedD
   return { set: new Map(changed), removed: new Set([...before.keys()].filter(key => !after.has(key))) };
 }
 
-function problemsOf(state: State, name: string, options: RoutingOptions): readonly Problem[] {
+function problemsOf(state: State, name: string, ownName: string): readonly Problem[] {
   const facts = state.facts.get(name);
   if (facts === undefined) return [];
-  const session = verdictOf(state, name, options)?.problems ?? [];
+  const session = verdictOf(state, name, ownName)?.problems ?? [];
   return [...facts.problems, ...claimProblems(facts, state.claims), ...session];
 }
 

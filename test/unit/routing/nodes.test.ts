@@ -41,9 +41,7 @@ function shown(intent: RoutingIntent): Readonly<Record<string, readonly string[]
     peers: [...intent.peers.values()]
       .map(({ name, address, local }) => `${name} ${formatAddress(address)} from ${formatAddress(local)}`)
       .sort(),
-    networks: [...intent.networks]
-      .map(([key, { nextHop }]) => (nextHop === undefined ? key : `${key} via ${formatAddress(nextHop)}`))
-      .sort(),
+    networks: [...intent.networks.keys()].sort(),
   };
 }
 function texts(outcome: RoutingOutcome): readonly string[] {
@@ -66,17 +64,17 @@ group('a cluster as one node sees it', () => {
     [string, Readonly<Record<string, Spec>>, readonly string[], readonly string[], readonly (string | RegExp)[]]
   >([
     [
-      'dual stack: IPv4 sessions, IPv6 networks name their next hop',
+      'dual stack: sessions run over IPv4',
       { n1: dual(1), n2: dual(2), n3: dual(3) },
       ['node/n2 10.0.0.2 from 10.0.0.1', 'node/n3 10.0.0.3 from 10.0.0.1'],
-      ['10.244.1.0/24', 'fd00:10:244:1::/64 via fd00::1'],
+      ['10.244.1.0/24', 'fd00:10:244:1::/64'],
       [],
     ],
     [
       'the order of addresses does not matter',
       { n1: { ...dual(1), ips: ['fd00::1', '10.0.0.1'] }, n2: dual(2) },
       ['node/n2 10.0.0.2 from 10.0.0.1'],
-      ['10.244.1.0/24', 'fd00:10:244:1::/64 via fd00::1'],
+      ['10.244.1.0/24', 'fd00:10:244:1::/64'],
       [],
     ],
     [
@@ -97,7 +95,7 @@ group('a cluster as one node sees it', () => {
       'a node without address',
       { n1: dual(1), n2: {} },
       [],
-      ['10.244.1.0/24', 'fd00:10:244:1::/64 via fd00::1'],
+      ['10.244.1.0/24', 'fd00:10:244:1::/64'],
       ['Node n2 has no InternalIP address: no BGP session is set up with it'],
     ],
     ['the own node is missing', { n2: dual(2), n3: dual(3) }, [], [], []],
@@ -109,14 +107,14 @@ group('a cluster as one node sees it', () => {
         n3: { ips: ['10.0.0.9'], created: '2026-01-01T00:00:00Z' },
       },
       ['node/n3 10.0.0.9 from 10.0.0.1'],
-      ['10.244.1.0/24', 'fd00:10:244:1::/64 via fd00::1'],
+      ['10.244.1.0/24', 'fd00:10:244:1::/64'],
       ['Node n2 address 10.0.0.9 is also that of Node n3, which keeps it: no BGP session is set up with this one'],
     ],
     [
       'equally old: the first by name',
       { n1: dual(1), n3: { ips: ['10.0.0.9'] }, n2: { ips: ['10.0.0.9'] } },
       ['node/n2 10.0.0.9 from 10.0.0.1'],
-      ['10.244.1.0/24', 'fd00:10:244:1::/64 via fd00::1'],
+      ['10.244.1.0/24', 'fd00:10:244:1::/64'],
       [/^Node n3 address 10\.0\.0\.9 is also that of Node n2/],
     ],
     [
@@ -133,21 +131,21 @@ group('a cluster as one node sees it', () => {
       'overlapping pod networks: the later node does not announce its own',
       { n0: { ips: ['10.0.0.9'], cidrs: ['10.244.0.0/16'] }, n1: dual(1) },
       ['node/n0 10.0.0.9 from 10.0.0.1'],
-      ['fd00:10:244:1::/64 via fd00::1'],
+      ['fd00:10:244:1::/64'],
       ['Node n1 pod network 10.244.1.0/24 overlaps 10.244.0.0/16 of Node n0, which keeps it: it is not announced'],
     ],
     [
       'overlapping, and the longer prefix is the earlier one',
       { n0: { ips: ['10.0.0.9'], cidrs: ['10.244.1.128/25'] }, n1: dual(1) },
       ['node/n0 10.0.0.9 from 10.0.0.1'],
-      ['fd00:10:244:1::/64 via fd00::1'],
+      ['fd00:10:244:1::/64'],
       [/^Node n1 pod network 10\.244\.1\.0\/24 overlaps 10\.244\.1\.128\/25 of Node n0/],
     ],
     [
       'the annotation overrides the spec',
       { n1: { ...dual(1), annotations: { 'kube-router.io/pod-cidrs': '10.9.1.0/24, fd09::/64' } } },
       [],
-      ['10.9.1.0/24', 'fd09::/64 via fd00::1'],
+      ['10.9.1.0/24', 'fd09::/64'],
       [],
     ],
     [
@@ -181,6 +179,9 @@ group('a cluster as one node sees it', () => {
     const routing = createRouting({ nodeName: 'n1', mesh: false });
     routing.apply(batch(added(node('n1', dual(1))), added(node('n2', dual(2)))));
     expect(shown(routing.intent())).toMatchObject({ peers: [], networks: ['10.244.1.0/24', expect.anything()] });
+    expect([...routing.configure({ mesh: true }).delta.peers.set.keys()]).toEqual(['node/n2']);
+    expect(routing.configure({ mesh: true }).recomputed).toEqual([]);
+    expect(routing.configure({ mesh: false }).delta.peers.removed).toEqual(new Set(['node/n2']));
   });
 });
 
