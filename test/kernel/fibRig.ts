@@ -2,6 +2,7 @@
 
 import { spawn } from 'node:child_process';
 import { setTimeout as delay } from 'node:timers/promises';
+import { z } from 'zod';
 import { parseAddress, parsePrefix, type IpAddress } from '../../src/core/ip.js';
 import type { FibEvent } from '../../src/fib/fibTypes.js';
 import { openKernelRouting, type KernelRouting } from '../../src/fib/kernelRouting.js';
@@ -38,20 +39,13 @@ export function changes(routes: Readonly<Record<string, number>>, definitions: r
   };
 }
 
-/** A route of `ip -j route`, as far as the tests look at it. */
-export interface KernelRoute {
-  readonly dst: string;
-  readonly gateway?: string;
-  readonly via?: { readonly host: string };
-  readonly dev?: string;
-  readonly metric?: number;
-  readonly protocol?: string;
-  readonly nexthops?: readonly {
-    readonly gateway?: string;
-    readonly via?: { readonly host: string };
-    readonly dev: string;
-  }[];
-}
+const Hop = z.object({
+  gateway: z.string().optional(),
+  via: z.object({ host: z.string() }).optional(),
+  dev: z.string().optional(),
+});
+/** Routes of `ip -j route`, as far as the tests look at them. */
+const KernelRoutes = z.array(Hop.extend({ dst: z.string(), nexthops: z.array(Hop).optional() }));
 
 export interface FibRig {
   readonly ns: Namespace;
@@ -110,9 +104,8 @@ export function makeFibRig(name: string): FibRig {
 
 function readOurs(ns: Namespace, version: 4 | 6, table: string): readonly string[] {
   const text = ns.ip(`-j -${version} route show proto bgp table ${table}`);
-  const routes: readonly KernelRoute[] = JSON.parse(text || '[]');
-  const hop = (h: Pick<KernelRoute, 'gateway' | 'via' | 'dev'>): string =>
-    h.gateway ?? h.via?.host ?? `dev ${h.dev ?? '?'}`;
+  const routes = KernelRoutes.parse(JSON.parse(text || '[]'));
+  const hop = (h: z.infer<typeof Hop>): string => h.gateway ?? h.via?.host ?? `dev ${h.dev ?? '?'}`;
   return routes.map(route => `${route.dst} via ${(route.nexthops ?? [route]).map(hop).sort().join(',')}`).sort();
 }
 
