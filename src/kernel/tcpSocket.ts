@@ -110,7 +110,7 @@ function listen(options: { readonly address: IpAddress; readonly port: number },
   let fd: number | undefined;
   const server = net.createServer({ pauseOnConnect: true, noDelay: true }, socket => {
     const stream = new TcpStream(socket);
-    if (stream.hasEndpoints()) events.accepted(stream);
+    if (stream.noteEndpoints()) events.accepted(stream);
     else stream.destroy();
   });
   const fail = (text: string): void => {
@@ -171,6 +171,8 @@ class TcpStream implements Stream {
   #events: StreamEvents | undefined;
   #over = false;
   #error: string | undefined;
+  /** Kept, because the kernel forgets them when the connection breaks, perhaps with octets still to be read. */
+  #endpoints: Endpoints | undefined;
 
   constructor(socket: net.Socket) {
     this.#socket = socket;
@@ -180,22 +182,14 @@ class TcpStream implements Stream {
   }
 
   endpoints(): Endpoints {
-    const { localAddress, localPort, remoteAddress, remotePort } = this.#socket;
-    return {
-      local: addressOf(localAddress),
-      localPort: localPort ?? 0,
-      remote: addressOf(remoteAddress),
-      remotePort: remotePort ?? 0,
-    };
+    if (this.#endpoints === undefined) throw new Error('a socket that is not connected has no endpoints');
+    return this.#endpoints;
   }
 
-  /** False for an accepted connection whose peer, or link, was gone before we looked. */
-  hasEndpoints(): boolean {
-    try {
-      return this.endpoints().remotePort !== 0;
-    } catch {
-      return false;
-    }
+  /** Notes both ends. @returns false when the connection, or its link, is gone already */
+  noteEndpoints(): boolean {
+    this.#endpoints = endpointsOf(this.#socket);
+    return this.#endpoints !== undefined;
   }
 
   attach(events: StreamEvents): void {
@@ -207,7 +201,9 @@ class TcpStream implements Stream {
   }
 
   connected(): void {
-    if (!this.#over) this.#events?.connected();
+    if (this.#over) return;
+    if (this.noteEndpoints()) this.#events?.connected();
+    else this.fail('closed by the peer');
   }
 
   /** The end, told once. */
@@ -250,17 +246,24 @@ class TcpStream implements Stream {
   }
 }
 
+function endpointsOf(socket: net.Socket): Endpoints | undefined {
+  try {
+    const { localAddress, localPort, remoteAddress, remotePort } = socket;
+    const local = parseAddress(localAddress ?? '');
+    const remote = parseAddress(remoteAddress ?? '');
+    if (!local.ok || !remote.ok || localPort === undefined || remotePort === undefined) return undefined;
+    return { local: local.value, localPort, remote: remote.value, remotePort };
+  } catch {
+    // Node throws when the link of a link-local address has gone.
+    return undefined;
+  }
+}
+
 /** Node gives no public way to the descriptor of an accepted socket; its handle has had `fd` in all versions. */
 function descriptorOf(socket: net.Socket): number | undefined {
   const handle: unknown = Reflect.get(socket, '_handle');
   if (typeof handle !== 'object' || handle === null || !('fd' in handle)) return undefined;
   return typeof handle.fd === 'number' && handle.fd >= 0 ? handle.fd : undefined;
-}
-
-function addressOf(text: string | undefined): IpAddress {
-  const address = parseAddress(text ?? '');
-  if (!address.ok) throw new Error(`socket without an address: ${address.error}`);
-  return address.value;
 }
 
 /** "connection refused" rather than "connect ECONNREFUSED 10.0.0.2:179": who and where is for the caller to say. */

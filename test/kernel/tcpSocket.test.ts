@@ -305,6 +305,9 @@ test('no descriptor leaks, however a connection ends', async () => {
     const impossible = dial(LEFT, '10.99.1.2', { local: address('10.99.77.7') });
     const early = dial(LEFT, '10.99.1.2');
     early.socket!.destroy();
+    const taken = serve(MIDDLE, '10.99.1.2');
+    const absent = serve(MIDDLE, '10.99.77.7');
+    await until('both failed', () => taken.failed !== undefined && absent.failed !== undefined);
     await until('all ended', () => good.connected && refused.closed !== undefined && impossible.closed !== undefined);
     good.socket!.destroy();
   }

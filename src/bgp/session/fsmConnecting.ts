@@ -59,8 +59,7 @@ export function inIdle(machine: Machine, event: FsmEvent): Step {
 export function inConnect(machine: Machine, event: FsmEvent): Step {
   switch (event.kind) {
     case 'timer':
-      if (event.timer === 'connectRetry') return reconnect(machine);
-      return expired(machine, event.timer);
+      return event.timer === 'connectRetry' ? retry(machine) : expired(machine, event.timer);
     case 'tcpFails':
       return {
         machine: { ...machine, state: 'Active', delaying: false },
@@ -199,6 +198,13 @@ function reconnect(machine: Machine): Step {
       { kind: 'connect' },
     ],
   };
+}
+
+/** The same while an attempt is under way: nobody has answered it. */
+function retry(machine: Machine): Step {
+  const text = `no answer to the connection attempt in ${machine.options.connectRetryTime} s`;
+  const { machine: next, actions } = reconnect(machine);
+  return { machine: next, actions: [...actions, { kind: 'failed', reason: { kind: 'connectionLost', text } }] };
 }
 
 function listenAndRetry(machine: Machine): Step['actions'] {

@@ -52,7 +52,7 @@ export function negotiate(
     ...addPath(ours, theirs, families),
     extendedNextHop: [families[0] && hasExtendedNextHop(ours) && hasExtendedNextHop(theirs), false],
     maxMessage: has(ours, theirs, 'extendedMessages') ? MAX_EXTENDED_MESSAGE : MAX_MESSAGE,
-    routeRefresh: has(ours, theirs, 'routeRefresh'),
+    routeRefresh: theirs.capabilities.some(c => c.kind === 'routeRefresh' && !c.prestandard),
     enhancedRouteRefresh: has(ours, theirs, 'enhancedRouteRefresh'),
     ...(gracefulRestart === undefined ? {} : { gracefulRestart }),
     ...(remoteHostname === undefined ? {} : { remoteHostname }),

@@ -79,6 +79,8 @@ class PeerSession implements ManagedSession, TrackOwner {
   }
 
   fail(code: number, subcode: number, text: string, data?: Uint8Array): void {
+    // What comes after the end of the session concerns one that is no more.
+    if (!this.#primary.isEstablished) return;
     const error = new NotificationError(code, subcode, text, data);
     const cease = code === ErrorCode.cease;
     this.#primary.dispatch(cease ? { kind: 'automaticStop', cease: error } : { kind: 'updateError', error });

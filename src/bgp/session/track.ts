@@ -108,6 +108,7 @@ export class Track {
       socket.destroy();
       const text = `cannot accept a connection: ${error instanceof Error ? error.message : String(error)}`;
       this.#owner.failed(this, { kind: 'connectionLost', text });
+      this.#owner.settled(this);
       return;
     }
     this.#connection = adoptConnection(socket, this.#owner.options.clock, this.#connectionEvents());

@@ -94,7 +94,11 @@ describe('Connect waits for its own attempt', () => {
     ['ManualStop in silence', 'Idle', STOP],
     ['AutomaticStart', 'Connect', NOTHING],
     ['AutomaticStop', 'Idle', LOST],
-    ['ConnectRetryTimer_Expires', 'Connect', 'cancel delayOpen, disconnect, arm connectRetry 120, connect'],
+    [
+      'ConnectRetryTimer_Expires',
+      'Connect',
+      'cancel delayOpen, disconnect, arm connectRetry 120, connect, failed connectionLost',
+    ],
     ['HoldTimer_Expires', 'Idle', LOST],
     ['KeepaliveTimer_Expires', 'Idle', LOST],
     ['DelayOpenTimer_Expires', 'OpenSent', OPEN_SENT],

@@ -123,6 +123,7 @@ describe('not coming up', () => {
     clock.advance(60_000);
     expect([left.session.state, right.session.state]).toEqual(['Connect', 'Active']);
     expect(network.sockets.length).toBeGreaterThan(5);
+    expect(left.session.lastError?.text).toBe('no answer to the connection attempt in 10 s');
     expect(bed.open()).toHaveLength(1);
   });
 
