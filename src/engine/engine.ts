@@ -74,7 +74,7 @@ class RunningEngine implements NeighborHost {
         maximumPaths: { ebgp: 1, ibgp: 1 },
         multipathRelax: false,
       },
-      kernel: batch => options.listeners.changes(batch),
+      ...(options.listeners.changes === undefined ? {} : { kernel: batch => options.listeners.changes?.(batch) }),
     });
     this.neighbors = new Neighbors(this);
     this.networks = new OwnNetworks(this.rib, this.record);

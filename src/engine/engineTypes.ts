@@ -133,7 +133,8 @@ export interface NextHopState {
 }
 
 export interface EngineListeners {
-  changes(batch: RibChanges): void;
+  /** Best paths for the kernel; absent: none are prepared, which saves their memory. */
+  changes?(batch: RibChanges): void;
   event(event: EngineEvent): void;
   /** Next hops that routes began or ceased to use. Called only when tracking is on. */
   nextHops(added: readonly IpAddress[], removed: readonly IpAddress[]): void;

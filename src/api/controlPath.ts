@@ -1,0 +1,2 @@
+/** Where the control socket is when nobody says otherwise. */
+export const DEFAULT_CONTROL_PATH = '/run/peerage/control.sock';

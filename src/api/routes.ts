@@ -1,0 +1,128 @@
+/** The paths of the control API and what they answer: a table, so that docs and tests can go over it. */
+
+import { z } from 'zod';
+import { FAMILIES } from '../bgp/families.js';
+import { parseAddress, parsePrefix } from '../core/ip.js';
+import type { RouteQuery, RouterView } from './view.js';
+
+/** A value, or items that are streamed as an array. */
+export type Answer =
+  { readonly status: number; readonly value: unknown } | { readonly status: number; readonly items: Iterable<unknown> };
+
+interface Route {
+  readonly method: 'GET' | 'POST';
+  /** Segments; `:name` takes any one segment. */
+  readonly path: string;
+  readonly answer: (view: RouterView, request: RouteRequest) => Answer;
+}
+
+interface RouteRequest {
+  readonly name: string;
+  readonly query: URLSearchParams;
+  readonly body: unknown;
+}
+
+const Query = z.strictObject({
+  family: z.enum(FAMILIES).optional(),
+  prefix: z.string().optional(),
+  longer: z.enum(['true', 'false']).optional(),
+});
+const Message = z.strictObject({ message: z.string().max(255).optional() });
+const Refresh = z.strictObject({ direction: z.enum(['in', 'out']) });
+
+const found = (value: unknown, name: string): Answer => (value === undefined ? noPeer(name) : { status: 200, value });
+const listed = (items: Iterable<unknown> | undefined, name: string): Answer =>
+  items === undefined ? noPeer(name) : { status: 200, items };
+const done = (known: boolean, name: string): Answer => (known ? { status: 200, value: {} } : noPeer(name));
+
+export const ROUTES: readonly Route[] = [
+  { method: 'GET', path: '/v1/summary', answer: view => ({ status: 200, value: view.summary() }) },
+  { method: 'GET', path: '/v1/peers', answer: view => ({ status: 200, items: view.peers() }) },
+  { method: 'GET', path: '/v1/peers/:name', answer: (view, { name }) => found(view.peer(name), name) },
+  {
+    method: 'GET',
+    path: '/v1/peers/:name/adj-in',
+    answer: (view, r) => listed(view.adjIn(r.name, routeQuery(r.query)), r.name),
+  },
+  {
+    method: 'GET',
+    path: '/v1/peers/:name/adj-out',
+    answer: (view, r) => listed(view.adjOut(r.name, routeQuery(r.query)), r.name),
+  },
+  {
+    method: 'GET',
+    path: '/v1/routes',
+    answer: (view, { query }) => ({ status: 200, items: view.routes(routeQuery(query)) }),
+  },
+  {
+    method: 'GET',
+    path: '/v1/fib',
+    answer: (view, { query }) => ({ status: 200, items: view.fib(routeQuery(query)) }),
+  },
+  {
+    method: 'POST',
+    path: '/v1/peers/:name/disable',
+    answer: (view, { name, body }) => done(view.disablePeer(name, parse(Message, body).message), name),
+  },
+  { method: 'POST', path: '/v1/peers/:name/enable', answer: (view, { name }) => done(view.enablePeer(name), name) },
+  {
+    method: 'POST',
+    path: '/v1/peers/:name/reset',
+    answer: (view, { name, body }) => done(view.resetPeer(name, parse(Message, body).message), name),
+  },
+  {
+    method: 'POST',
+    path: '/v1/peers/:name/refresh',
+    answer: (view, { name, body }) => done(view.refreshPeer(name, parse(Refresh, body).direction), name),
+  },
+];
+
+/** Finds and runs the route of a request. @throws RangeError when the query or body is wrong, naming what */
+export function findRoute(view: RouterView, method: string, url: URL, body: unknown): Answer {
+  const segments = url.pathname.split('/');
+  let otherMethod = false;
+  for (const route of ROUTES) {
+    const name = match(route.path.split('/'), segments);
+    if (name === undefined) continue;
+    if (route.method === method) return route.answer(view, { name, query: url.searchParams, body });
+    otherMethod = true;
+  }
+  return otherMethod
+    ? { status: 405, value: { error: `${method} is not possible on ${url.pathname}` } }
+    : { status: 404, value: { error: `there is no ${url.pathname}` } };
+}
+
+/** @returns the value of `:name`, empty when the path has none; undefined when it does not match */
+function match(pattern: readonly string[], segments: readonly string[]): string | undefined {
+  if (pattern.length !== segments.length) return undefined;
+  let name = '';
+  for (const [i, part] of pattern.entries()) {
+    if (part === ':name') name = decodeURIComponent(segments[i] ?? '');
+    else if (part !== segments[i]) return undefined;
+  }
+  return name;
+}
+
+function routeQuery(query: URLSearchParams): RouteQuery {
+  const { family, prefix, longer } = parse(Query, Object.fromEntries(query));
+  if (prefix !== undefined) {
+    // Lists are lazy: what is wrong must be found before the first octet of the answer is on its way.
+    const target = prefix.includes('/') ? parsePrefix(prefix) : parseAddress(prefix);
+    if (!target.ok) throw new RangeError(target.error);
+  }
+  return {
+    ...(family === undefined ? {} : { family }),
+    ...(prefix === undefined ? {} : { prefix }),
+    ...(longer === 'true' ? { longer: true } : {}),
+  };
+}
+
+function parse<T>(schema: z.ZodType<T>, value: unknown): T {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  throw new RangeError(result.error.issues.map(issue => `${issue.path.join('.')}: ${issue.message}`).join('; '));
+}
+
+function noPeer(name: string): Answer {
+  return { status: 404, value: { error: `there is no peer "${name}"` } };
+}

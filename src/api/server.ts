@@ -1,0 +1,128 @@
+/**
+ * The control API: HTTP with JSON over a unix socket (docs/api.md). Impure.
+ *
+ * Tables are streamed in pieces with pauses in between, so that showing a million routes never delays a keepalive.
+ */
+
+import { chmodSync, mkdirSync, rmSync } from 'node:fs';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { connect } from 'node:net';
+import { dirname } from 'node:path';
+import { findRoute, type Answer } from './routes.js';
+import type { RouterView } from './view.js';
+
+export interface ControlServer {
+  close(): Promise<void>;
+}
+
+/** Milliseconds of listing before others get their turn. */
+const SLICE = 2;
+/** Characters gathered before they are written. */
+const CHUNK = 64 * 1024;
+const MAX_BODY = 64 * 1024;
+
+/** @throws Error when another router answers on the socket, or it cannot be made */
+export async function createControlServer({
+  path,
+  view,
+}: {
+  readonly path: string;
+  readonly view: RouterView;
+}): Promise<ControlServer> {
+  if (await answers(path)) throw new Error(`another router is running: it answers on ${path}`);
+  mkdirSync(dirname(path), { recursive: true });
+  rmSync(path, { force: true });
+  const server = createServer((request, response) => {
+    void handle(view, request, response);
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(path, resolve);
+  });
+  chmodSync(path, 0o660);
+  return {
+    close: () =>
+      new Promise(resolve => {
+        server.closeAllConnections();
+        server.close(() => resolve());
+      }),
+  };
+}
+
+async function handle(view: RouterView, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const url = new URL(request.url ?? '/', 'http://control');
+  try {
+    const body = request.method === 'POST' ? await readBody(request) : undefined;
+    await reply(response, findRoute(view, request.method ?? 'GET', url, body));
+  } catch (error) {
+    if (response.headersSent) response.destroy();
+    else await reply(response, { status: error instanceof RangeError ? 400 : 500, value: { error: message(error) } });
+  }
+}
+
+async function reply(response: ServerResponse, answer: Answer): Promise<void> {
+  response.writeHead(answer.status, { 'content-type': 'application/json' });
+  if (!('items' in answer)) {
+    response.end(`${JSON.stringify(answer.value)}\n`);
+    return;
+  }
+  let pending = '[';
+  let first = true;
+  let since = performance.now();
+  for (const item of answer.items) {
+    pending += `${first ? '\n' : ',\n'}${JSON.stringify(item)}`;
+    first = false;
+    const long = performance.now() - since >= SLICE;
+    if (!long && pending.length < CHUNK) continue;
+    if (response.destroyed) return;
+    const room = response.write(pending);
+    pending = '';
+    if (!room) await drained(response);
+    else if (long) await new Promise(resolve => setImmediate(resolve));
+    since = performance.now();
+  }
+  response.end(`${pending}\n]\n`);
+}
+
+/** Resolves when the client has read enough, or is gone. */
+function drained(response: ServerResponse): Promise<void> {
+  return new Promise(resolve => {
+    const done = (): void => {
+      response.off('drain', done);
+      response.off('close', done);
+      resolve();
+    };
+    response.once('drain', done);
+    response.once('close', done);
+  });
+}
+
+async function readBody(request: IncomingMessage): Promise<unknown> {
+  let text = '';
+  for await (const chunk of request) {
+    text += String(chunk);
+    if (text.length > MAX_BODY) throw new RangeError(`a request body has at most ${MAX_BODY} characters`);
+  }
+  if (text === '') return {};
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    throw new RangeError('the request body is not JSON');
+  }
+}
+
+/** True when a process accepts connections on the socket; a file left behind by a dead one does not. */
+function answers(path: string): Promise<boolean> {
+  return new Promise(resolve => {
+    const socket = connect(path);
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => resolve(false));
+  });
+}
+
+function message(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

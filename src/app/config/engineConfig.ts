@@ -1,0 +1,287 @@
+/** From the checked configuration to what the engine runs on: inheritance, defaults, and the checks beyond shape. */
+
+import { hostname } from 'node:os';
+import { Asn } from '../../bgp/asn.js';
+import type { PerFamily } from '../../bgp/families.js';
+import type { HopLimit, SessionConfig } from '../../bgp/session/sessionTypes.js';
+import { parseCommunity, parseLargeCommunity } from '../../bgp/wire/communityText.js';
+import type {
+  Ipv4} from '../../core/ip.js';
+import {
+  formatAddress,
+  formatPrefix,
+  parseAddress,
+  parsePrefix,
+  type IpAddress,
+  type IpPrefix,
+} from '../../core/ip.js';
+import { err, ok, type Result } from '../../core/result.js';
+import type {
+  EngineConfig,
+  EngineDynamicRange,
+  EngineNetwork,
+  EnginePeer,
+  GracefulRestartOptions,
+  PeerRouting,
+} from '../../engine/engineTypes.js';
+import { closest } from '../../core/closest.js';
+import { ConfigError } from './configError.js';
+import { readPassword } from './secrets.js';
+import type { PeerConfig, PeerGroupConfig, SpeakerConfig } from './schema.js';
+
+/** What may be said of a peer at any level. */
+export type PeerValues = Omit<PeerGroupConfig, 'asn'>;
+
+const DEFAULTS = { holdTime: 90, connectRetryTime: 5, idleHoldTime: { min: 1, max: 60 }, port: 179 } as const;
+const RESTART_DEFAULTS = { restartTime: 90, staleTime: 180, deferralTime: 120 } as const;
+
+/** A place for mistakes: a path and what is wrong there. */
+type Complain = (path: string, reason: string) => void;
+
+/**
+ * @param restarted whether routes of a former process are in the kernel (Restart State and Forwarding State bits)
+ * @returns all mistakes beyond shape; keys are read from their files here, and never stand in an error
+ */
+export function toEngineConfig(config: SpeakerConfig, restarted: boolean): Result<EngineConfig, ConfigError[]> {
+  const errors: ConfigError[] = [];
+  const complain: Complain = (path, reason) => errors.push(new ConfigError(path, reason));
+  const listen = config.router.listen.map(endpoint);
+  const routerId = routerIdOf(config, listen);
+  if (routerId === undefined) {
+    complain('router.id', 'is missing, and router.listen names no IPv4 address to take it from');
+    return err(errors);
+  }
+  const gracefulRestart = restartOptions(config.router.gracefulRestart, restarted);
+  const base = { config, routerId, gracefulRestart, complain };
+  const peers = config.peers.map((peer, i) => enginePeer(base, peer, `peers[${i}]`));
+  const dynamicRanges = config.dynamicPeers.map((range, i) => dynamicRange(base, range, `dynamicPeers[${i}]`));
+  complainOfDoubles(peers, dynamicRanges, complain);
+  const networks = config.networks.map(engineNetwork);
+  networks.forEach((network, i) => {
+    if (networks.findIndex(n => formatPrefix(n.prefix) === formatPrefix(network.prefix)) < i)
+      complain(`networks[${i}]`, `${formatPrefix(network.prefix)} stands here twice`);
+    if (network.nextHop !== undefined && network.nextHop.version !== network.prefix.address.version)
+      complain(`networks[${i}].nextHop`, 'is of the other IP version than the prefix');
+  });
+  if (errors.length > 0) return err(errors);
+  const { decision, clusterId, addresses } = config.router;
+  const maximumPaths = decision.maximumPaths;
+  return ok({
+    asn: Asn(config.router.asn),
+    routerId,
+    ...(clusterId === undefined ? {} : { clusterId: ipv4Of(clusterId) }),
+    listen,
+    decision: {
+      ...decision,
+      maximumPaths: typeof maximumPaths === 'number' ? { ebgp: maximumPaths, ibgp: maximumPaths } : maximumPaths,
+    },
+    ...(gracefulRestart === undefined ? {} : { gracefulRestart }),
+    peers: peers.filter(peer => peer !== undefined),
+    dynamicRanges: dynamicRanges.filter(range => range !== undefined),
+    networks,
+    nextHopAddresses: {
+      ...(addresses.ipv4 === undefined ? {} : { v4: addressOf(addresses.ipv4) }),
+      ...(addresses.ipv6 === undefined ? {} : { v6: addressOf(addresses.ipv6) }),
+    },
+  });
+}
+
+interface Base {
+  readonly config: SpeakerConfig;
+  readonly routerId: Ipv4;
+  readonly gracefulRestart: GracefulRestartOptions | undefined;
+  readonly complain: Complain;
+}
+
+function enginePeer(base: Base, peer: PeerConfig, path: string): EnginePeer | undefined {
+  const group = groupOf(base, peer.group, path);
+  const values = { ...group, ...definedOf(peer) };
+  const asn = peer.asn ?? group.asn;
+  if (asn === undefined) {
+    base.complain(`${path}.asn`, 'is missing, and no group gives it');
+    return undefined;
+  }
+  const routing = peerRouting(values);
+  const session = sessionOf(base, values, asn, path);
+  if (session === undefined) return undefined;
+  if (routing.routeReflectorClient && session.remoteAsn !== session.localAsn)
+    base.complain(`${path}.routeReflectorClient`, 'only an iBGP peer can be a route reflector client (RFC 4456)');
+  return {
+    name: peer.name,
+    session: {
+      ...session,
+      remote: addressOf(peer.address),
+      remotePort: values.port ?? DEFAULTS.port,
+      passive: values.passive ?? false,
+    },
+    routing,
+  };
+}
+
+function dynamicRange(
+  base: Base,
+  range: SpeakerConfig['dynamicPeers'][number],
+  path: string,
+): EngineDynamicRange | undefined {
+  const group = groupOf(base, range.group, path);
+  const prefix = prefixOf(range.prefix);
+  const session = sessionOf(base, group, group.asn, path);
+  if (session === undefined) return undefined;
+  return { group: range.group, prefix, limit: range.limit, session, routing: peerRouting(group) };
+}
+
+/** The session as far as it does not depend on which peer it is. */
+function sessionOf(
+  { config, routerId, gracefulRestart, complain }: Base,
+  values: PeerValues,
+  asn: number | undefined,
+  path: string,
+): EngineDynamicRange['session'] | undefined {
+  const password = values.password === undefined ? undefined : readPassword(values.password);
+  if (password?.ok === false) {
+    complain(`${path}.password`, password.error);
+    return undefined;
+  }
+  if (values.ttlSecurity !== undefined && values.multihop !== undefined)
+    complain(`${path}.multihop`, 'cannot be combined with ttlSecurity: say with ttlSecurity.hops how far the peer is');
+  const used = (wanted: boolean | undefined): PerFamily<boolean> => [
+    wanted === true && (values.families ?? ['ipv4-unicast', 'ipv6-unicast']).includes('ipv4-unicast'),
+    wanted === true && (values.families ?? ['ipv4-unicast', 'ipv6-unicast']).includes('ipv6-unicast'),
+  ];
+  return {
+    localAsn: Asn(values.localAsn ?? config.router.asn),
+    localId: routerId,
+    ...(asn === undefined ? {} : { remoteAsn: Asn(asn) }),
+    ...(values.localAddress === undefined ? {} : { local: addressOf(values.localAddress) }),
+    ...(password === undefined ? {} : { password: password.value }),
+    hops: hopLimit(values),
+    families: used(true),
+    holdTime: values.holdTime ?? DEFAULTS.holdTime,
+    ...(values.keepaliveTime === undefined ? {} : { keepaliveTime: values.keepaliveTime }),
+    connectRetryTime: values.connectRetryTime ?? DEFAULTS.connectRetryTime,
+    ...(values.delayOpenTime === undefined ? {} : { delayOpenTime: values.delayOpenTime }),
+    idleHoldTime: values.idleHoldTime ?? DEFAULTS.idleHoldTime,
+    extendedMessages: values.extendedMessages ?? true,
+    extendedNextHop: values.extendedNextHop ?? false,
+    addPath: { receive: used(values.addPathReceive), send: [false, false] },
+    ...(gracefulRestart === undefined || values.gracefulRestart === false
+      ? {}
+      : { gracefulRestart: { restartTime: gracefulRestart.restartTime } }),
+    hostname: config.router.hostname ?? hostname(),
+  };
+}
+
+function peerRouting(values: PeerValues): PeerRouting {
+  return {
+    routeReflectorClient: values.routeReflectorClient ?? false,
+    nextHopSelf: values.nextHopSelf ?? 'auto',
+    allowOwnAs: values.allowOwnAs ?? 0,
+    enforceFirstAs: values.enforceFirstAs ?? true,
+  };
+}
+
+function hopLimit({ ttlSecurity, multihop }: PeerValues): HopLimit {
+  if (ttlSecurity !== undefined) return { kind: 'gtsm', hops: ttlSecurity.hops };
+  return multihop === undefined ? { kind: 'direct' } : { kind: 'multihop', ttl: multihop };
+}
+
+function groupOf({ config, complain }: Base, name: string | undefined, path: string): PeerGroupConfig {
+  if (name === undefined) return {};
+  const group = config.peerGroups[name];
+  if (group !== undefined) return definedOf(group);
+  const near = closest(name, Object.keys(config.peerGroups));
+  complain(`${path}.group`, `there is no peer group "${name}"${near === undefined ? '' : `; did you mean "${near}"?`}`);
+  return {};
+}
+
+function complainOfDoubles(
+  peers: readonly (EnginePeer | undefined)[],
+  ranges: readonly (EngineDynamicRange | undefined)[],
+  complain: Complain,
+): void {
+  const earlier = <T>(list: readonly (T | undefined)[], i: number, key: (item: T) => string): number => {
+    const item = list[i];
+    return item === undefined
+      ? -1
+      : list.findIndex((other, j) => j < i && other !== undefined && key(other) === key(item));
+  };
+  peers.forEach((peer, i) => {
+    if (peer === undefined) return;
+    const sameName = earlier(peers, i, p => p.name);
+    if (sameName >= 0) complain(`peers[${i}].name`, `"${peer.name}" is the name of peers[${sameName}] too`);
+    const sameAddress = earlier(peers, i, p => `${formatAddress(p.session.remote)} ${localText(p.session)}`);
+    if (sameAddress >= 0)
+      complain(
+        `peers[${i}].address`,
+        `${formatAddress(peer.session.remote)} is the address of peers[${sameAddress}] too`,
+      );
+  });
+  ranges.forEach((range, i) => {
+    const same = earlier(ranges, i, r => formatPrefix(r.prefix));
+    if (same >= 0 && range !== undefined)
+      complain(`dynamicPeers[${i}].prefix`, `${formatPrefix(range.prefix)} is the prefix of dynamicPeers[${same}] too`);
+  });
+}
+
+function localText(session: SessionConfig): string {
+  return session.local === undefined ? '' : formatAddress(session.local);
+}
+
+function restartOptions(
+  value: SpeakerConfig['router']['gracefulRestart'],
+  restarted: boolean,
+): GracefulRestartOptions | undefined {
+  if (value === false) return undefined;
+  return { ...RESTART_DEFAULTS, ...(value === true ? {} : value), restarted };
+}
+
+function routerIdOf(config: SpeakerConfig, listen: EngineConfig['listen']): Ipv4 | undefined {
+  if (config.router.id !== undefined) return ipv4Of(config.router.id);
+  const first = listen.find(({ address }) => address.version === 4 && address.value !== 0)?.address;
+  return first?.version === 4 ? first.value : undefined;
+}
+
+function engineNetwork(network: SpeakerConfig['networks'][number]): EngineNetwork {
+  if (typeof network === 'string') return { prefix: prefixOf(network) };
+  const { prefix, nextHop, med, localPref, communities, largeCommunities } = network;
+  return {
+    prefix: prefixOf(prefix),
+    ...(nextHop === undefined ? {} : { nextHop: addressOf(nextHop) }),
+    ...(med === undefined ? {} : { med }),
+    ...(localPref === undefined ? {} : { localPref }),
+    ...(communities === undefined ? {} : { communities: communities.map(text => valueOf(parseCommunity(text))) }),
+    ...(largeCommunities === undefined
+      ? {}
+      : { largeCommunities: largeCommunities.map(text => valueOf(parseLargeCommunity(text))) }),
+  };
+}
+
+function endpoint(text: string): EngineConfig['listen'][number] {
+  const colon = text.lastIndexOf(':');
+  return { address: addressOf(text.slice(0, colon).replace(/^\[|\]$/g, '')), port: Number(text.slice(colon + 1)) };
+}
+
+/** Keys that are set; an absent one must not hide the group's. */
+function definedOf<T extends object>(values: T): T {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as T;
+}
+
+function addressOf(text: string): IpAddress {
+  return valueOf(parseAddress(text));
+}
+
+function prefixOf(text: string): IpPrefix {
+  return valueOf(parsePrefix(text));
+}
+
+function ipv4Of(text: string): Ipv4 {
+  const address = addressOf(text);
+  if (address.version !== 4) throw new Error(`${text} passed the schema as an IPv4 address`);
+  return address.value;
+}
+
+/** The schema has checked it: anything else is a bug. */
+function valueOf<T>(result: Result<T, string>): T {
+  if (!result.ok) throw new Error(result.error);
+  return result.value;
+}

@@ -1,0 +1,36 @@
+/** The process around a router: signals, and the end when something that must not happen happened. Impure. */
+
+import type { Logger } from 'pino';
+
+export interface ProcessHooks {
+  readonly logger: Logger;
+  /** SIGHUP. */
+  readonly reload: () => void;
+}
+
+/** Resolves at SIGTERM or SIGINT. */
+export async function runUntilSignal({ logger, reload }: ProcessHooks): Promise<void> {
+  process.on('SIGHUP', reload);
+  await new Promise<void>(resolve => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      process.once(signal, () => {
+        logger.info({ signal }, 'stopping');
+        resolve();
+      });
+    }
+  });
+  process.off('SIGHUP', reload);
+}
+
+/**
+ * An exception nobody caught is a bug of ours: name it and end. Kernel routes stay as they are, and the next process
+ * adopts them, so the data plane does not notice.
+ */
+export function endOnBug(logger: Logger): void {
+  const end = (stage: string) => (error: unknown) => {
+    logger.fatal({ err: error, stage }, 'internal error; kernel routes are left in place');
+    process.exit(1);
+  };
+  process.on('uncaughtException', end('uncaught exception'));
+  process.on('unhandledRejection', end('unhandled rejection'));
+}

@@ -1,0 +1,98 @@
+/**
+ * A running router: engine, kernel and control API wired together. Speaker and agent differ only in where their
+ * configuration comes from.
+ */
+
+import type { Logger } from 'pino';
+import { Subject } from 'rxjs';
+import { createControlServer } from '../api/server.js';
+import type { RouterView } from '../api/view.js';
+import { systemClock } from '../core/clock.js';
+import { createEngine } from '../engine/engine.js';
+import type { ApplyReport, Engine, EngineConfig, EngineEvent } from '../engine/engineTypes.js';
+import type { FibEvent } from '../fib/fibTypes.js';
+import { openKernelRouting, type KernelRouting } from '../fib/kernelRouting.js';
+import { RT_TABLE_MAIN } from '../kernel/rtnetlink.js';
+import { createSocketFactory } from '../kernel/tcpSocket.js';
+import type { RibChanges } from '../rib/changes.js';
+import { logEngineEvent, logFibEvent } from './logging.js';
+
+export interface RouterSettings {
+  readonly fib: {
+    readonly install: boolean;
+    readonly table: 'main' | number;
+    readonly protocol: number;
+    readonly metric: number;
+  };
+  readonly controlPath: string;
+  readonly logger: Logger;
+}
+
+export interface RunningRouter {
+  /** Routes of a former process were found in the kernel: this one says so to its peers (RFC 4724). */
+  readonly restarted: boolean;
+  readonly engine: Engine;
+  apply(config: EngineConfig): ApplyReport;
+  /** @param keepRoutes leave kernel routes in place and close sessions silently, for a restart that nobody notices */
+  stop(options: { readonly keepRoutes: boolean; readonly message?: string }): Promise<void>;
+}
+
+/** Opens kernel and control socket. Nothing is listened on, connected to or written before the first `apply`. */
+export async function startRouter({ fib, controlPath, logger }: RouterSettings): Promise<RunningRouter> {
+  // The joints between engine and kernel carry batches, never single routes.
+  const changes = new Subject<RibChanges>();
+  const engineEvents = new Subject<EngineEvent>();
+  const fibEvents = new Subject<FibEvent>();
+  engineEvents.subscribe(event => logEngineEvent(logger, event));
+  fibEvents.subscribe(event => logFibEvent(logger, event));
+
+  let adopted = 0;
+  fibEvents.subscribe(event => {
+    if (event.kind === 'adopted') adopted += event.routes;
+  });
+  const kernel = fib.install ? await openKernel(fib, event => fibEvents.next(event)) : undefined;
+  if (kernel !== undefined) changes.subscribe(batch => kernel.fib?.apply(batch));
+
+  const engine = createEngine(
+    { sockets: createSocketFactory(), clock: systemClock },
+    {
+      trackNextHops: kernel !== undefined,
+      listeners: {
+        ...(kernel === undefined ? {} : { changes: (batch: RibChanges) => changes.next(batch) }),
+        event: event => engineEvents.next(event),
+        nextHops: (added, removed) => {
+          if (kernel === undefined) return;
+          engine.setNextHops(added.map(address => kernel.resolver.watch(address)));
+          for (const address of removed) kernel.resolver.unwatch(address);
+        },
+      },
+    },
+  );
+  kernel?.resolver.subscribe(changed => engine.setNextHops(changed));
+  engineEvents.subscribe(event => {
+    if (event.kind === 'converged') kernel?.fib?.sourcesComplete();
+  });
+
+  const view: RouterView = { ...engine, fib: query => kernel?.fib?.routes(query) ?? [] };
+  const control = await createControlServer({ path: controlPath, view });
+  return {
+    restarted: adopted > 0,
+    engine,
+    apply: config => engine.apply(config),
+    stop: async ({ keepRoutes, message }) => {
+      await control.close();
+      await engine.stop(keepRoutes ? 'gracefulRestart' : 'shutdown', message);
+      await kernel?.stop({ keepRoutes });
+    },
+  };
+}
+
+async function openKernel(fib: RouterSettings['fib'], onEvent: (event: FibEvent) => void): Promise<KernelRouting> {
+  const kernel = openKernelRouting({
+    owner: { protocol: fib.protocol, table: fib.table === 'main' ? RT_TABLE_MAIN : fib.table, metric: fib.metric },
+    install: true,
+    onEvent,
+  });
+  await kernel.start();
+  return kernel;
+}

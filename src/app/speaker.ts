@@ -1,0 +1,97 @@
+/** `peerage speaker`: the BGP engine alone, on a configuration file that is watched. */
+
+import { formatConfigErrors } from './config/configError.js';
+import { loadConfig, watchFiles, type LoadedConfig } from './config/configFile.js';
+import { DEFAULT_CONTROL_PATH } from '../api/controlPath.js';
+import { createLogger, type LogFormat } from './logging.js';
+import { endOnBug, runUntilSignal } from './process.js';
+import { startRouter, type RunningRouter } from './router.js';
+import type { Logger } from 'pino';
+import type { ApplyReport } from '../engine/engineTypes.js';
+
+export interface SpeakerOptions {
+  readonly config: string;
+  /** Overrides the configuration. */
+  readonly control?: string;
+  readonly logLevel?: string;
+  readonly logFormat?: LogFormat;
+  /** End with Cease and remove kernel routes even when graceful restart is configured. */
+  readonly withdrawOnExit: boolean;
+}
+
+/** Runs until a signal ends it. @returns the exit code */
+export async function runSpeaker(options: SpeakerOptions): Promise<number> {
+  const first = loadConfig(options.config, false);
+  if (!first.ok) {
+    process.stderr.write(`${formatConfigErrors(first.error)}\n`);
+    return 1;
+  }
+  const { config } = first.value;
+  const logger = createLogger(options.logLevel ?? config.log.level, options.logFormat);
+  endOnBug(logger);
+  const router = await startRouter({
+    fib: config.fib,
+    controlPath: options.control ?? config.control ?? DEFAULT_CONTROL_PATH,
+    logger,
+  });
+  const reloader = new Reloader(options.config, router, logger);
+  // Read again: only now is it known whether routes of a former process are in the kernel.
+  if (!reloader.reload()) return 1;
+  await runUntilSignal({ logger, reload: () => void reloader.reload() });
+  await reloader.close();
+  const keepRoutes = reloader.gracefulRestart && !options.withdrawOnExit;
+  await router.stop({ keepRoutes });
+  logger.info({ keepRoutes }, 'stopped');
+  return 0;
+}
+
+/** Applies the file again whenever it, or a key file it names, changes. A file with mistakes changes nothing. */
+class Reloader {
+  gracefulRestart = false;
+  private current: LoadedConfig | undefined;
+  private endWatch: (() => Promise<void>) | undefined;
+
+  constructor(
+    private readonly file: string,
+    private readonly router: RunningRouter,
+    private readonly logger: Logger,
+  ) {}
+
+  /** @returns false when the file has mistakes */
+  reload(): boolean {
+    const loaded = loadConfig(this.file, this.router.restarted);
+    if (!loaded.ok) {
+      this.logger.error(
+        { errors: loaded.error.map(error => error.message) },
+        'configuration has mistakes; the former one stays in force',
+      );
+      return false;
+    }
+    const { config, engine, files } = loaded.value;
+    if (this.current !== undefined && JSON.stringify(this.current.config.fib) !== JSON.stringify(config.fib))
+      this.logger.warn('a change of fib takes effect after a restart');
+    const report = this.router.apply(engine);
+    this.logger.info(
+      reportFields(report),
+      this.current === undefined ? 'configuration applied' : 'configuration reloaded',
+    );
+    this.gracefulRestart = engine.gracefulRestart !== undefined;
+    if (this.current?.files.join() !== files.join()) {
+      void this.endWatch?.();
+      this.endWatch = watchFiles(files, () => this.reload());
+    }
+    this.current = loaded.value;
+    return true;
+  }
+
+  async close(): Promise<void> {
+    await this.endWatch?.();
+  }
+}
+
+/** The parts of a report that say something. */
+export function reportFields(report: ApplyReport): Partial<ApplyReport> {
+  return Object.fromEntries(
+    Object.entries(report).filter(([, value]) => (Array.isArray(value) ? value.length > 0 : value !== 0)),
+  );
+}

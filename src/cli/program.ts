@@ -1,0 +1,36 @@
+/** The command line as a whole. */
+
+import { Command } from 'commander';
+import { VERSION } from '../core/version.js';
+import { addCheckCommand } from './check.js';
+import { addPeerCommands } from './peer.js';
+import { addRunCommands } from './run.js';
+import { addShowCommands } from './show.js';
+
+export function createProgram(): Command {
+  const program = new Command('peerage')
+    .description('A BGP router for Kubernetes: sessions, routes, and what is known of them.')
+    .version(VERSION, '-V, --version')
+    .configureHelp({ showGlobalOptions: false, sortSubcommands: false })
+    .showHelpAfterError('(peerage --help tells what there is)')
+    .showSuggestionAfterError()
+    .helpCommand(false)
+    .addHelpText('after', EXAMPLES);
+  program.commandsGroup('Run:');
+  addRunCommands(program);
+  program.commandsGroup('Look:');
+  addShowCommands(program);
+  addCheckCommand(program);
+  program.commandsGroup('Act:');
+  addPeerCommands(program);
+  return program;
+}
+
+const EXAMPLES = `
+Examples:
+  peerage speaker --config tor.yaml
+  peerage agent --manifests ./examples/cluster --node-name node-1
+  peerage show peers
+  peerage show routes 10.244.1.7 -o wide
+
+Exit codes: 0 done, 1 refused or invalid, 2 wrong usage, 3 no router reachable.`;

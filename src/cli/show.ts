@@ -1,0 +1,175 @@
+/** `peerage show …`: what a running router knows. */
+
+import { Option, type Command } from 'commander';
+import { createControlClient, type ControlClient } from '../api/client.js';
+import type { FibRouteView, PeerDetail, PeerSummary, RouterSummary, RouteView } from '../api/view.js';
+import { FAMILIES } from '../bgp/families.js';
+import { controlOption } from './controlOption.js';
+import { age, duration, FIB_COLUMNS, PEER_COLUMNS, ROUTE_COLUMNS } from './columns.js';
+import { printFields, printList, write, type Column, type OutputFormat } from './output.js';
+
+interface ShowOptions {
+  readonly control: string;
+  readonly output: OutputFormat;
+  readonly family?: string;
+  readonly longer?: boolean;
+}
+
+export function addShowCommands(program: Command): void {
+  const show = program.command('show').description('show what a running router knows').addHelpText('after', EXAMPLES);
+  const add = (name: string, description: string): Command =>
+    show.command(name).description(description).addOption(controlOption()).addOption(outputOption());
+  const addRoutes = (name: string, description: string): Command =>
+    add(name, description)
+      .addOption(new Option('--family <family>', 'only this address family').choices(FAMILIES))
+      .option('--longer', 'with a prefix: also everything inside it');
+
+  add('summary', 'the router in a few lines').action(async (options: ShowOptions) => showSummary(options));
+  add('peers', 'all neighbours, a line each').action(async (options: ShowOptions) => {
+    await showList<PeerSummary>(options, '/v1/peers', undefined, PEER_COLUMNS);
+  });
+  add('neighbor <name>', 'one neighbour in full').action(async (name: string, options: ShowOptions) =>
+    showNeighbor(name, options),
+  );
+  addRoutes('routes [prefix]', 'the Loc-RIB: all paths, the best ones marked *').action(
+    async (prefix: string | undefined, options: ShowOptions) => {
+      await showList<RouteView>(options, '/v1/routes', prefix, ROUTE_COLUMNS);
+    },
+  );
+  addRoutes('adj-in <name> [prefix]', 'what a neighbour has told us').action(
+    async (name: string, prefix: string | undefined, options: ShowOptions) => {
+      await showList<RouteView>(options, `/v1/peers/${encodeURIComponent(name)}/adj-in`, prefix, ROUTE_COLUMNS);
+    },
+  );
+  addRoutes('adj-out <name> [prefix]', 'what we have told a neighbour, as it was sent').action(
+    async (name: string, prefix: string | undefined, options: ShowOptions) => {
+      await showList<RouteView>(options, `/v1/peers/${encodeURIComponent(name)}/adj-out`, prefix, ROUTE_COLUMNS);
+    },
+  );
+  addRoutes('fib [prefix]', 'routes in the kernel, and those on their way').action(
+    async (prefix: string | undefined, options: ShowOptions) => {
+      await showList<FibRouteView>(options, '/v1/fib', prefix, FIB_COLUMNS);
+    },
+  );
+}
+
+const EXAMPLES = `
+A prefix selects itself, with --longer also what is inside it; a bare address
+selects the routes that match it, the longest first.
+
+Examples:
+  peerage show peers
+  peerage show routes 10.244.1.7
+  peerage show routes 10.244.0.0/16 --longer -o wide
+  peerage show adj-out tor-1 -o json | jq '.[].prefix'`;
+
+function outputOption(): Option {
+  return new Option('-o, --output <format>', 'how to print').choices(['table', 'wide', 'json']).default('table');
+}
+
+async function showList<T>(
+  options: ShowOptions,
+  path: string,
+  prefix: string | undefined,
+  columns: readonly Column<T>[],
+): Promise<void> {
+  const query = {
+    ...(options.family === undefined ? {} : { family: options.family }),
+    ...(prefix === undefined ? {} : { prefix }),
+    ...(options.longer === true ? { longer: 'true' } : {}),
+  };
+  const items = client(options).list(path, query) as AsyncIterable<T>;
+  await printList(items, columns, options.output);
+}
+
+async function showSummary(options: ShowOptions): Promise<void> {
+  const summary = (await client(options).get('/v1/summary')) as RouterSummary;
+  if (options.output === 'json') {
+    await write(`${JSON.stringify(summary)}\n`);
+    return;
+  }
+  await printFields([
+    ['AS', String(summary.asn)],
+    ['Router id', summary.routerId],
+    ['Cluster id', summary.clusterId ?? undefined],
+    ['Up', duration(summary.uptimeSeconds)],
+    ['Version', summary.version],
+    ['Listening', summary.listen.join(', ') || 'nowhere'],
+    ['IPv4 unicast', `${summary.prefixes['ipv4-unicast']} prefixes, ${summary.paths['ipv4-unicast']} paths`],
+    ['IPv6 unicast', `${summary.prefixes['ipv6-unicast']} prefixes, ${summary.paths['ipv6-unicast']} paths`],
+    ['Attribute sets', String(summary.attributes)],
+    ['Problems', summary.problems.length === 0 ? 'none' : summary.problems.join('; ')],
+  ]);
+}
+
+async function showNeighbor(name: string, options: ShowOptions): Promise<void> {
+  const peer = (await client(options).get(`/v1/peers/${encodeURIComponent(name)}`)) as PeerDetail;
+  if (options.output === 'json') {
+    await write(`${JSON.stringify(peer)}\n`);
+    return;
+  }
+  await printFields(neighborFields(peer));
+}
+
+/** A neighbour in full, as names and values. */
+export function neighborFields(peer: PeerDetail): readonly (readonly [string, string | undefined])[] {
+  const restart = peer.gracefulRestart;
+  const counts = (values: Readonly<Record<string, number>>): string =>
+    Object.entries(values)
+      .map(([kind, count]) => `${kind} ${count}`)
+      .join(', ');
+  return [
+    ['Name', peer.dynamic ? `${peer.name} (dynamic)` : peer.name],
+    ['State', peer.since === null ? peer.state : `${peer.state} for ${age(peer.since)}`],
+    ['Last error', peer.lastError === null ? undefined : `${peer.lastError.text} (${age(peer.lastError.at)} ago)`],
+    [
+      'Peer',
+      `${peer.address} port ${peer.remotePort ?? peer.port}, AS ${peer.remoteAsn ?? 'any'}${peer.remoteId === null ? '' : `, router id ${peer.remoteId}`}`,
+    ],
+    ['Host name', peer.hostname ?? undefined],
+    [
+      'Local',
+      `${peer.localAddress ?? '-'} port ${peer.localPort ?? '-'}, AS ${peer.localAsn}, router id ${peer.localId}`,
+    ],
+    [
+      'Type',
+      [
+        peer.kind,
+        peer.routeReflectorClient ? 'route reflector client' : undefined,
+        peer.passive ? 'passive' : undefined,
+      ]
+        .filter(Boolean)
+        .join(', ') || undefined,
+    ],
+    ['Hops', peer.hops],
+    ['Authentication', peer.authentication],
+    [
+      'Timers',
+      `hold ${peer.holdTime ?? '-'} s (configured ${peer.configuredHoldTime} s), keepalive ${peer.keepaliveTime ?? '-'} s`,
+    ],
+    ['Families', peer.families.join(', ')],
+    ['Capabilities', peer.capabilities.join(', ') || undefined],
+    ['Next hop self', peer.nextHopSelf ? 'yes' : 'no'],
+    [
+      'Graceful restart',
+      restart.restartTime === null
+        ? 'off'
+        : `we ask for ${restart.restartTime} s, the peer ${restart.peerRestartTime === null ? 'has not the capability' : `for ${restart.peerRestartTime} s`}`,
+    ],
+    [
+      'Stale paths',
+      restart.stalePaths === 0 ? undefined : `${restart.stalePaths}, for at most ${restart.staleFor ?? 0} s`,
+    ],
+    ['IPv4 unicast', `${peer.received['ipv4-unicast']} received, ${peer.advertised['ipv4-unicast']} told`],
+    ['IPv6 unicast', `${peer.received['ipv6-unicast']} received, ${peer.advertised['ipv6-unicast']} told`],
+    ['Messages in', counts(peer.messages.received)],
+    ['Messages out', counts(peer.messages.sent)],
+    ['Octets', `${peer.octets.received} in, ${peer.octets.sent} out, ${peer.sendQueue} waiting`],
+    ['Established', `${peer.timesEstablished} time${peer.timesEstablished === 1 ? '' : 's'}`],
+    ['Update group', peer.updateGroup === null ? undefined : String(peer.updateGroup)],
+  ];
+}
+
+function client(options: ShowOptions): ControlClient {
+  return createControlClient(options.control);
+}
