@@ -1,43 +1,57 @@
-# Every target does its own set-up: dependencies by npm ci, daemons by apt-get (scripts/setup.sh).
+# Every target does its own set-up: dependencies by npm ci, daemons by apt-get (scripts/setup.sh). Needs Node >= 20.
 SHELL := /bin/bash
 TOR ?= bird
 ARGS ?=
+FUZZ_SECONDS ?= 600
 
-.PHONY: lab test bench fuzz build lint types layers check clean setup
+.PHONY: help lab test bench fuzz interop build types lint layers check format schema clean setup
+.DEFAULT_GOAL := help
 
-node_modules/.installed: package.json package-lock.json
-	npm ci --no-audit --no-fund
-	@touch $@
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
 
-build: node_modules/.installed
-	npm run --silent build
-	npm run --silent build:tools
+lab: setup build ## three nodes, a ToR, real sessions and packets (TOR=bird|peerage, ARGS=--check)
+	@node build/lab/main.js --tor $(TOR) $(ARGS)
 
-setup: node_modules/.installed
-	scripts/setup.sh
+test: setup build ## every test (ARGS='unit kernel' for some suites)
+	@node build/scripts/testAll.js $(ARGS)
 
-lab: setup build
-	node build/lab/main.js --tor $(TOR) $(ARGS)
+interop: setup build ## sessions with BIRD, GoBGP, FRR and OpenBGPD
+	@node build/scripts/testAll.js interop
 
-test: setup build
-	node build/scripts/testAll.js $(ARGS)
+fuzz: node_modules/.installed ## mutated and random messages for FUZZ_SECONDS
+	PEERAGE_FUZZ_SECONDS=$(FUZZ_SECONDS) npx jest --selectProjects=fuzz --runInBand
 
-fuzz: node_modules/.installed
-	PEERAGE_FUZZ_SECONDS=$${SECONDS_TO_RUN:-600} npx jest --selectProjects fuzz
+bench: setup build ## against BIRD 2 and GoBGP, side by side (ARGS='--quick', '--md', '--only NAME')
+	@node build/bench/main.js $(ARGS)
 
-bench: setup build
-	node build/bench/main.js $(ARGS)
-
-lint: node_modules/.installed
-	npm run --silent lint
+check: types lint layers ## types, lint and the arrows between folders
 
 types: node_modules/.installed
 	npm run --silent types
 
+lint: node_modules/.installed
+	npm run --silent lint
+
 layers: node_modules/.installed
 	npm run --silent layers
 
-check: types lint layers
+format: node_modules/.installed ## prettier and what eslint can mend
+	npm run --silent format
 
-clean:
+schema: build ## docs/config.schema.json from the code
+	node build/scripts/writeSchema.js
+
+build: node_modules/.installed ## dist/ (the package) and build/ (lab, interop, benchmarks)
+	@npm run --silent build
+	@npm run --silent build:tools
+
+setup: node_modules/.installed
+	@scripts/setup.sh
+
+clean: ## remove what was built
 	rm -rf dist build test-results
+
+node_modules/.installed: package.json package-lock.json
+	npm ci --no-audit --no-fund
+	@touch $@

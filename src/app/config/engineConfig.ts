@@ -5,8 +5,7 @@ import { Asn } from '../../bgp/asn.js';
 import type { PerFamily } from '../../bgp/families.js';
 import type { HopLimit, SessionConfig } from '../../bgp/session/sessionTypes.js';
 import { parseCommunity, parseLargeCommunity } from '../../bgp/wire/communityText.js';
-import type {
-  Ipv4} from '../../core/ip.js';
+import type { Ipv4 } from '../../core/ip.js';
 import {
   formatAddress,
   formatPrefix,
