@@ -8,6 +8,7 @@ import { runInNewContext } from 'node:vm';
 import { expect, test } from '@jest/globals';
 import { UpdateRecord } from '../../src/bgp/updateRecord.js';
 import { scanUpdate } from '../../src/bgp/wire/updateScanner.js';
+import { guarded } from '../vectors/guarded.js';
 import { hex, join, octets } from '../vectors/hex.js';
 import {
   checkNotification,
@@ -16,7 +17,6 @@ import {
   checkStream,
   checkUpdate,
   expectThat,
-  guarded,
   type Tally,
 } from './checks.js';
 import { CONTEXTS } from './corpus.js';

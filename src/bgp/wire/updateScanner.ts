@@ -224,10 +224,9 @@ function widen(octets: Uint8Array, context: ScanContext, record: UpdateRecord): 
 
 /** RFC 4724 section 2: only MP_UNREACH_NLRI, and no prefix in it. The marker of IPv4 unicast is another. */
 function markEndOfRib(octets: Uint8Array, start: number, end: number, record: UpdateRecord): void {
-  const { mpUnreachFamily: family, mpUnreachStart: nlri } = record;
-  if (family !== IPV6_UNICAST || nlri !== end || record.mpUnreachEnd !== end) return;
+  if (record.mpUnreachFamily !== IPV6_UNICAST) return;
   const headerAndFamily = (octets[start]! & Flag.extendedLength) === 0 ? 6 : 7;
-  if (end - start === headerAndFamily) record.endOfRib = family;
+  if (record.mpUnreachEnd === end && end - start === headerAndFamily) record.endOfRib = IPV6_UNICAST;
 }
 
 /** What concerns the UPDATE as a whole: RFC 7606 sections 3 (d) and 5.2, RFC 4271 section 6.3 (first AS). */

@@ -63,6 +63,7 @@ describe('shutdown communication, RFC 9003', () => {
     ['nothing', ''],
     ['length 0', '00'],
     ['a length beyond the data', '05 6162'],
+    ['a length one beyond the data', '03 6162'],
   ])('%s is no text', (_name, data) => {
     expect(decodeShutdownData(octets(data))).toBeUndefined();
   });

@@ -247,6 +247,7 @@ describe('errors of RFC 4271 section 6.2', () => {
     ['a parameter nobody knows', `${FIXED} 02 63 00`, 2, 4, ''],
     ['parameters shorter than announced', `${FIXED} 08 02 02 02 00`, 2, 0, ''],
     ['octets behind the parameters', `${FIXED} 00 02 00`, 2, 0, ''],
+    ['a parameter behind those announced', `${FIXED} 04 02 02 02 00 02 00`, 2, 0, ''],
     ['parameter longer than the field', `${FIXED} 04 02 07 02 00`, 2, 0, ''],
     ['capability longer than its parameter', `${FIXED} 04 02 02 41 04`, 2, 0, ''],
     ['multiprotocol of three octets', `${FIXED} 07 02 05 01 03 0001 00`, 2, 0, ''],

@@ -98,6 +98,11 @@ describe('an UPDATE of a two-octet speaker', () => {
     const fits = scan(body(ORIGIN + NEXT_HOP + attribute(64), NLRI), TWO);
     expect([verdictOf(fits), fits.record.asPathLength]).toEqual(['accept', 64 * 255]);
     expect(verdictOf(scan(body(ORIGIN + NEXT_HOP + attribute(65), NLRI), TWO))).toBe('treatAsWithdraw');
+    // The record's block grows when the widened path does not fit beside the rest.
+    const rest = `f0fe7530${'ab'.repeat(30000)}`;
+    const both = scan(body(ORIGIN + NEXT_HOP + attribute(64) + rest, NLRI), TWO);
+    expect([verdictOf(both), both.record.blockLength]).toEqual(['accept', 4 + 4 + 64 * 255 * 4 + 128 + 4 + 30000]);
+    expect(both.block.endsWith(rest)).toBe(true);
   });
 
   test('what we encode for such a speaker comes back whole', () => {

@@ -159,6 +159,7 @@ describe('nothing reachable: every treat-as-withdraw is a reset, RFC 7606 sectio
     ['COMMUNITIES', 'c0080100', 'reset 3/5 c0080100'],
     ['the first error names it', '40010107c0080100', 'reset 3/6 40010107'],
     ['a discarded attribute is no reason', '40060100', D],
+    ['MP_REACH_NLRI without prefixes', `40010107800e1500020110${V6_HOP}00`, 'reset 3/6 40010107'],
     ['no attribute is wrong', MANDATORY, OK],
     ['only an unknown attribute', 'c0fe01aa', OK],
   ])('%s', (_name, attributes, verdict) => {
@@ -319,6 +320,7 @@ describe('MP_REACH_NLRI and MP_UNREACH_NLRI, RFC 7606 sections 5.3, 7.11 and 7.1
     ['unreach, add-path, no prefix behind the identifier', '0f', '00020100000001', ADD_PATH],
     // CVE-2023-46752: families that are not ours are checked as far as they are understood.
     ['unknown family, next hop longer than the attribute', '0e', '00194620aabb'],
+    ['unknown family, no reserved octet', '0e', '00194602aabb'],
   ];
   check(
     rows.map(([name, code, value, context = EBGP]): Case => [

@@ -205,6 +205,11 @@ describe('decision fields', () => {
     expect(scan(body(MANDATORY + attributes, NLRI), IBGP).record.reflectionLoop).toBe(loop);
   });
 
+  test('a speaker without a cluster has no reflection loop', () => {
+    const { record } = scan(body(`${MANDATORY}800a0400000000`, NLRI), { ...IBGP, clusterId: 0 });
+    expect(record).toMatchObject({ clusterListLength: 1, reflectionLoop: false });
+  });
+
   test('nothing is left over from the scan before', () => {
     const record = new UpdateRecord();
     const fresh = new UpdateRecord();
@@ -213,8 +218,15 @@ describe('decision fields', () => {
     scanUpdate(full, 0, full.length, FRR, record);
     const bad = body(`${MANDATORY}400503000000`, NLRI);
     scanUpdate(bad, 0, bad.length, IBGP, record);
+    for (const captured of [captures.BIRD_IPV6_UPDATE, captures.BIRD_IPV6_WITHDRAW, captures.END_OF_RIB_IPV6]) {
+      scanUpdate(bodyOf(captured), 0, bodyOf(captured).length, BIRD, record);
+    }
+    const loop = body(`${MANDATORY}8009040a0000fe`, NLRI);
+    scanUpdate(loop, 0, loop.length, IBGP, record);
+    expect(record.reflectionLoop).toBe(true);
     scanUpdate(plain, 0, plain.length, EBGP, record);
     scanUpdate(plain, 0, plain.length, EBGP, fresh);
+    fresh.mpNextHop.set(record.mpNextHop); // of no meaning without MP_REACH_NLRI
     record.block = record.block.slice(0, record.blockLength);
     fresh.block = fresh.block.slice(0, fresh.blockLength);
     expect(record).toEqual(fresh);
@@ -256,10 +268,17 @@ describe('normal form', () => {
     expect(blockOf(MANDATORY + communities)).toBe(plain + communities);
   });
 
+  test('one of 255 octets has none', () => {
+    const value = '00'.repeat(255);
+    expect(blockOf(`${MANDATORY}f0fe00ff${value}`)).toBe(`${plain}e0feff${value}`);
+    expect(blockOf(`${MANDATORY}e0feff${value}`)).toBe(`${plain}e0feff${value}`);
+  });
+
   test('large communities stand there once (RFC 8092)', () => {
     const one = '000000010000000200000003';
     const two = '000000010000000200000004';
     expect(blockOf(`${MANDATORY}c02024${one}${two}${one}`)).toBe(`${plain}c02018${one}${two}`);
+    expect(blockOf(`${MANDATORY}c02018${one}${one}`)).toBe(`${plain}c0200c${one}`);
     expect(blockOf(`${MANDATORY}d020012c${one.repeat(25)}`)).toBe(`${plain}c0200c${one}`);
   });
 
@@ -303,6 +322,15 @@ describe('next hops', () => {
     expect(words(result.record.mpNextHop)).toBe(expected);
     expect(words(result.record.mpLinkLocal)).toBe(link);
     expect(result.record.mpNextHopVersion).toBe(hop.length === 8 ? 4 : 6);
+  });
+
+  test('a link-local address is not left over from the message before', () => {
+    const record = new UpdateRecord();
+    for (const hop of [GLOBAL + LINK, GLOBAL]) {
+      const source = body(ORIGIN + AS_PATH + reach(V6, hop, '00'));
+      expect(scanUpdate(source, 0, source.length, EBGP, record)).toBeUndefined();
+    }
+    expect(words(record.mpLinkLocal)).toBe('0 0 0 0');
   });
 
   test.each([
