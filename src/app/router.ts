@@ -26,6 +26,8 @@ export interface RouterSettings {
   };
   readonly controlPath: string;
   readonly logger: Logger;
+  /** What is wrong outside the engine, one line each, for `show summary`. */
+  readonly problems?: () => readonly string[];
 }
 
 export interface RunningRouter {
@@ -38,7 +40,7 @@ export interface RunningRouter {
 }
 
 /** Opens kernel and control socket. Nothing is listened on, connected to or written before the first `apply`. */
-export async function startRouter({ fib, controlPath, logger }: RouterSettings): Promise<RunningRouter> {
+export async function startRouter({ fib, controlPath, logger, problems }: RouterSettings): Promise<RunningRouter> {
   // The joints between engine and kernel carry batches, never single routes.
   const changes = new Subject<RibChanges>();
   const engineEvents = new Subject<EngineEvent>();
@@ -73,7 +75,14 @@ export async function startRouter({ fib, controlPath, logger }: RouterSettings):
     if (event.kind === 'converged') kernel?.fib?.sourcesComplete();
   });
 
-  const view: RouterView = { ...engine, fib: query => kernel?.fib?.routes(query) ?? [] };
+  const view: RouterView = {
+    ...engine,
+    summary: () => {
+      const summary = engine.summary();
+      return { ...summary, problems: [...summary.problems, ...(problems?.() ?? [])] };
+    },
+    fib: query => kernel?.fib?.routes(query) ?? [],
+  };
   const control = await createControlServer({ path: controlPath, view });
   return {
     restarted: adopted > 0,

@@ -1,0 +1,191 @@
+/** `peerage agent`: the router of one Kubernetes node, fed by a folder of manifests. Impure. */
+
+import { statSync } from 'node:fs';
+import { hostname } from 'node:os';
+import type { Logger } from 'pino';
+import { Subject, startWith } from 'rxjs';
+import { DEFAULT_CONTROL_PATH } from '../api/controlPath.js';
+import { formatAddress } from '../core/ip.js';
+import { enableForwarding } from '../kernel/sysctl.js';
+import { manifests } from '../kube/client/manifests.js';
+import { createProblemSet, type Problem, type ProblemReport, type ProblemSet } from '../kube/problems.js';
+import type { OwnNode } from '../routing/intent.js';
+import { formatConfigErrors } from './config/configError.js';
+import { watchFiles } from './config/configFile.js';
+import { toEngineConfig } from './config/engineConfig.js';
+import { agentGraph } from './graph.js';
+import { StageError } from './graphParts.js';
+import type { AgentConfig } from './kubeConfig.js';
+import { loadAgentConfig, type LoadedAgentConfig } from './kubeConfigFile.js';
+import { createEngineComposer } from './kubeEngine.js';
+import { createLogger, type LogFormat } from './logging.js';
+import { endOnBug, runUntilSignal } from './process.js';
+import { startRouter, type RunningRouter } from './router.js';
+import { reportFields } from './speaker.js';
+
+export interface AgentOptions {
+  /** Folder of Kubernetes objects. */
+  readonly manifests: string;
+  /** Configuration file; everything has a default. */
+  readonly config?: string;
+  /** Overrides the configuration. */
+  readonly nodeName?: string;
+  /** Overrides the configuration. */
+  readonly control?: string;
+  readonly logLevel?: string;
+  readonly logFormat?: LogFormat;
+  /** End with Cease and remove kernel routes even when graceful restart is configured. */
+  readonly withdrawOnExit: boolean;
+}
+
+/** Runs until a signal ends it. @returns the exit code */
+export async function runAgent(options: AgentOptions): Promise<number> {
+  const loaded = loadAgentConfig(options.config);
+  if (!loaded.ok) return refuse(formatConfigErrors(loaded.error));
+  const folderError = whyNoFolder(options.manifests);
+  if (folderError !== undefined) return refuse(`--manifests ${options.manifests}: ${folderError}`);
+  const { settings } = loaded.value;
+  const logger = createLogger(options.logLevel ?? settings.log.level, options.logFormat);
+  endOnBug(logger);
+  const nodeName = options.nodeName ?? settings.kubernetes.nodeName ?? process.env['NODE_NAME'] ?? hostname();
+  logger.info({ node: nodeName, manifests: options.manifests }, 'agent starting');
+  const problems = createProblemSet();
+  allowForwarding(settings, problems, logger);
+  const router = await startRouter({
+    fib: settings.fib,
+    controlPath: options.control ?? settings.control ?? DEFAULT_CONTROL_PATH,
+    logger,
+    problems: () => problems.list().map(({ subject, text }) => `${subject}: ${text}`),
+  });
+  return runGraph({ options, nodeName, loaded: loaded.value, logger, problems, router });
+}
+
+interface Parts {
+  readonly options: AgentOptions;
+  readonly nodeName: string;
+  readonly loaded: LoadedAgentConfig;
+  readonly logger: Logger;
+  readonly problems: ProblemSet;
+  readonly router: RunningRouter;
+}
+
+/** Runs the graph until a signal comes or a source fails. @returns the exit code */
+async function runGraph({ options, nodeName, loaded, logger, problems, router }: Parts): Promise<number> {
+  const settings = new Subject<AgentConfig>();
+  const report = (found: ProblemReport): void => {
+    reportProblems(problems, found, logger);
+  };
+  let gracefulRestart = false;
+  const graph = agentGraph({
+    nodeName,
+    objects: manifests({ directory: options.manifests }),
+    settings: settings.pipe(startWith(loaded.settings)),
+    compose: createEngineComposer(config => toEngineConfig(config, router.restarted)),
+    sinks: {
+      apply: config => {
+        gracefulRestart = config.gracefulRestart !== undefined;
+        const fields = reportFields(router.apply(config));
+        if (Object.keys(fields).length > 0) logger.info(fields, 'configuration applied');
+      },
+      problems: report,
+      ownNode: own => {
+        report(new Map([['own node', ownNodeProblems(nodeName, own)]]));
+        if (own?.present === true) logger.info({ node: nodeName, addresses: addressTexts(own) }, 'own node known');
+      },
+    },
+  });
+  const reloader = watchConfig(options.config, loaded, report, next => {
+    settings.next(next.settings);
+  });
+  let stopGraph = (): void => undefined;
+  const failure = new Promise<unknown>(resolve => {
+    const running = graph.subscribe({ error: resolve });
+    stopGraph = () => {
+      running.unsubscribe();
+    };
+  });
+  const failed = await Promise.race([failure, runUntilSignal({ logger, reload: reloader.reload })]);
+  stopGraph();
+  await reloader.close();
+  if (failed instanceof StageError) endNow(failed, logger);
+  const keepRoutes = (gracefulRestart && !options.withdrawOnExit) || failed !== undefined;
+  if (failed !== undefined)
+    logger.fatal({ err: failed }, 'the source of Kubernetes objects failed; kernel routes are left in place');
+  await router.stop({ keepRoutes });
+  logger.info({ keepRoutes }, 'stopped');
+  return failed === undefined ? 0 : 1;
+}
+
+/** A bug of ours: nothing that is left can be trusted to stop in order. The successor adopts the kernel's routes. */
+function endNow(error: StageError, logger: Logger): never {
+  logger.fatal({ err: error, stage: error.stage }, 'internal error; kernel routes are left in place');
+  process.exit(1);
+}
+
+/** Reads the configuration again when it changes. One with mistakes changes nothing, and is a problem until it is mended. */
+function watchConfig(
+  file: string | undefined,
+  first: LoadedAgentConfig,
+  report: (found: ProblemReport) => void,
+  apply: (next: LoadedAgentConfig) => void,
+): { readonly reload: () => void; readonly close: () => Promise<void> } {
+  let { files } = first;
+  const reload = (): void => {
+    const loaded = loadAgentConfig(file);
+    const errors = loaded.ok ? [] : loaded.error;
+    report(new Map([['configuration file', errors.map(error => ({ subject: 'configuration', text: error.message }))]]));
+    if (!loaded.ok) return;
+    if (loaded.value.files.join() !== files.join()) {
+      ({ files } = loaded.value);
+      void endWatch();
+      endWatch = watchFiles(files, reload);
+    }
+    apply(loaded.value);
+  };
+  let endWatch = watchFiles(files, reload);
+  return { reload, close: () => endWatch() };
+}
+
+/** Pods' packets pass through the node: without this switch the routes are there and nothing arrives. */
+function allowForwarding(settings: AgentConfig, problems: ProblemSet, logger: Logger): void {
+  if (!settings.fib.install) return;
+  try {
+    const changed = enableForwarding();
+    if (changed.length > 0) logger.info({ sysctl: changed }, 'packet forwarding switched on');
+  } catch (error) {
+    const text = `cannot be switched on: ${error instanceof Error ? error.message : String(error)}`;
+    reportProblems(problems, new Map([['forwarding', [{ subject: 'packet forwarding', text }]]]), logger);
+  }
+}
+
+function reportProblems(problems: ProblemSet, found: ProblemReport, logger: Logger): void {
+  const { appeared, cleared } = problems.report(found);
+  for (const { subject, text } of appeared) logger.warn({ subject }, text);
+  for (const { subject, text } of cleared) logger.info({ subject, problem: text }, 'problem is gone');
+}
+
+function ownNodeProblems(name: string, own: OwnNode | undefined): readonly Problem[] {
+  const subject = `Node ${name}`;
+  if (own === undefined) return [{ subject, text: 'is this machine and not among the objects: BGP waits for it' }];
+  if (own.present) return [];
+  return [
+    { subject, text: 'is this machine and gone from the objects: its pod networks are withdrawn, sessions stay' },
+  ];
+}
+
+function addressTexts(own: OwnNode): readonly string[] {
+  return [own.v4, own.v6].flatMap(address => (address === undefined ? [] : [formatAddress(address)]));
+}
+
+function refuse(text: string): number {
+  process.stderr.write(`${text}\n`);
+  return 1;
+}
+
+function whyNoFolder(path: string): string | undefined {
+  try {
+    return statSync(path).isDirectory() ? undefined : 'is not a folder';
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}

@@ -1,0 +1,120 @@
+/**
+ * The agent's graph on one page: what flows from Kubernetes and the configuration file to the BGP engine, and in which
+ * order.
+ *
+ *   manifests ─► inbox ─► gate (synced) ─► gather ─► routing ─┐
+ *                  │                                          ├─► engineConfig ─► apply
+ *   configuration ─┴──────────────────────────────────────────┘
+ *                problems of every stage ─► sink
+ */
+
+import { defer, filter, map, merge, share, type Observable, type OperatorFunction, type SchedulerLike } from 'rxjs';
+import type { EngineConfig } from '../engine/engineTypes.js';
+import type { SourceEvent } from '../kube/client/folder.js';
+import { mergeBatches, type ObjectBatch } from '../kube/objectBatch.js';
+import type { ProblemReport } from '../kube/problems.js';
+import type { OwnNode, RoutingDelta } from '../routing/intent.js';
+import { createRouting, type RoutingOutcome } from '../routing/nodes.js';
+import { gather, newInbox, sink, stage } from './graphParts.js';
+import type { AgentConfig } from './kubeConfig.js';
+import type { EngineInput, EngineOutcome } from './kubeEngine.js';
+
+type Input =
+  | { readonly kind: 'objects'; readonly event: SourceEvent }
+  | { readonly kind: 'settings'; readonly settings: AgentConfig };
+
+/** Milliseconds over which a burst of changes is gathered. The first of a burst does not wait. */
+const GATHER_TIME = 100;
+
+export interface GraphOptions {
+  readonly nodeName: string;
+  readonly objects: Observable<SourceEvent>;
+  /** The configuration, and every later one. */
+  readonly settings: Observable<AgentConfig>;
+  readonly compose: (input: EngineInput) => EngineOutcome;
+  readonly sinks: GraphSinks;
+  readonly scheduler?: SchedulerLike;
+}
+
+/** Where the graph ends. */
+export interface GraphSinks {
+  apply(config: EngineConfig): void;
+  problems(report: ProblemReport): void;
+  /** Told after the first complete reading of the cluster and whenever it changes. */
+  ownNode(own: OwnNode | undefined): void;
+}
+
+/**
+ * Runs the graph for as long as somebody subscribes.
+ * @returns no values; ends with the error of a source, or with a StageError, which is a bug of ours
+ */
+export function agentGraph(options: GraphOptions): Observable<never> {
+  return defer(() => {
+    const { sinks } = options;
+    const inbox = newInbox<Input>();
+    const routing = createRouting({ nodeName: options.nodeName, mesh: true });
+    const given = inbox.stream.pipe(ofKind('settings'), share());
+    const told = inbox.stream.pipe(ofKind('objects'), share());
+
+    const derived = told.pipe(
+      stage('gate', gateUntilSynced()),
+      gather(mergeBatches, GATHER_TIME, options.scheduler),
+      stage('routing', batch => routing.apply(batch)),
+      share(),
+    );
+    const reconfigured = given.pipe(
+      stage('routing', ({ settings }) => routing.configure({ mesh: settings.kubernetes.mesh })),
+    );
+    const routed = merge(reconfigured, derived).pipe(share());
+    const composed = merge(routed.pipe(map(toEngineInput)), given).pipe(
+      stage('engineConfig', options.compose),
+      share(),
+    );
+
+    return merge(
+      // Readers first, then the sources: nothing is told before everybody listens.
+      told.pipe(sink('problems', ({ event }) => sinks.problems(event.problems))),
+      merge(routed, composed).pipe(sink('problems', ({ problems }) => sinks.problems(problems))),
+      derived.pipe(
+        stage('ownNode', ownNodeChange()),
+        sink('ownNode', ({ own }) => sinks.ownNode(own)),
+      ),
+      composed.pipe(sink('apply', ({ config }) => config && sinks.apply(config))),
+      options.settings.pipe(sink('inbox', settings => inbox.send({ kind: 'settings', settings }))),
+      options.objects.pipe(sink('inbox', event => inbox.send({ kind: 'objects', event }))),
+    );
+  });
+}
+
+function toEngineInput({ delta }: RoutingOutcome): EngineInput {
+  return { kind: 'routing', delta };
+}
+
+function ofKind<K extends Input['kind']>(kind: K): OperatorFunction<Input, Extract<Input, { readonly kind: K }>> {
+  return filter((input): input is Extract<Input, { readonly kind: K }> => input.kind === kind);
+}
+
+/** Holds everything back until the source has told all it had: half a cluster must not look like the whole. */
+function gateUntilSynced(): (input: { readonly event: SourceEvent }) => ObjectBatch | undefined {
+  let held: readonly ObjectBatch[] = [];
+  let isOpen = false;
+  return ({ event: { batch } }) => {
+    if (isOpen) return batch.changes.size === 0 ? undefined : batch;
+    held = [...held, batch];
+    if (!batch.synced) return undefined;
+    isOpen = true;
+    const all = mergeBatches(held);
+    held = [];
+    return all;
+  };
+}
+
+/** The first outcome says whether there is an own node at all. */
+function ownNodeChange(): (outcome: RoutingOutcome) => RoutingDelta | undefined {
+  let isFirst = true;
+  return ({ delta }) => {
+    const isNews = isFirst || delta.ownChanged;
+    isFirst = false;
+    return isNews ? delta : undefined;
+  };
+}
