@@ -1,0 +1,106 @@
+/** Real packets: pings with their losses, TCP exchanges, and what a route monitor saw. Impure. */
+
+import type { Program, Topology } from './topology.js';
+
+export interface PingResult {
+  readonly sent: number;
+  readonly received: number;
+  /** Milliseconds; NaN when nothing came back. */
+  readonly averageMs: number;
+}
+
+/** @param interval seconds between two packets */
+export async function ping(
+  topology: Topology,
+  from: string,
+  to: string,
+  count = 1,
+  interval = 0.2,
+): Promise<PingResult> {
+  const seconds = Math.ceil(count * interval) + 2;
+  const args = [
+    to.includes(':') ? '-6' : '-4',
+    '-n',
+    '-q',
+    '-c',
+    String(count),
+    '-i',
+    String(interval),
+    '-W',
+    '1',
+    '-w',
+    String(seconds),
+    to,
+  ];
+  const { stdout } = await topology.exec(from, 'ping', args, (seconds + 5) * 1000);
+  return parsePing(stdout);
+}
+
+/** A ping that runs until its end is asked for. */
+export class PingStream {
+  private constructor(private readonly program: Program) {}
+
+  static start(topology: Topology, from: string, to: string, interval: number): PingStream {
+    const args = [to.includes(':') ? '-6' : '-4', '-n', '-q', '-i', String(interval), '-W', '1', to];
+    return new PingStream(topology.start(from, `ping-${from}`, 'ping', args));
+  }
+
+  async stop(): Promise<PingResult> {
+    await this.program.end('SIGINT');
+    return parsePing(this.program.log());
+  }
+}
+
+/** Reads the two closing lines of ping(8). */
+export function parsePing(text: string): PingResult {
+  const counts = /(\d+) packets transmitted, (\d+) received/.exec(text);
+  const times = /= [\d.]+\/([\d.]+)\//.exec(text);
+  return {
+    sent: Number(counts?.[1] ?? 0),
+    received: Number(counts?.[2] ?? 0),
+    averageMs: times === null ? Number.NaN : Number(times[1]),
+  };
+}
+
+const ECHO = `
+const net = require('node:net');
+for (const host of process.argv.slice(1)) net.createServer(s => s.pipe(s)).listen({ host, port: 7000, ipv6Only: host.includes(':') });
+`;
+const ASK = `
+const s = require('node:net').connect({ host: process.argv[1], port: 7000, timeout: 3000 }, () => s.write('peerage'));
+s.on('data', d => { process.exit(String(d) === 'peerage' ? 0 : 1); });
+s.on('error', () => process.exit(1));
+s.on('timeout', () => process.exit(1));
+`;
+
+/** Answers TCP on port 7000 of these addresses of a host by repeating what it hears. */
+export function startEcho(topology: Topology, host: string, addresses: readonly string[]): Program {
+  return topology.start(host, `echo-${host}`, process.execPath, ['-e', ECHO, ...addresses]);
+}
+
+/** @returns whether the echo service there repeated what it was sent */
+export async function askEcho(topology: Topology, from: string, address: string): Promise<boolean> {
+  const { code } = await topology.exec(from, process.execPath, ['-e', ASK, address], 10_000);
+  return code === 0;
+}
+
+/** Watches a host's routes with `ip monitor`. */
+export class RouteMonitor {
+  private constructor(private readonly program: Program) {}
+
+  static start(topology: Topology, host: string): RouteMonitor {
+    return new RouteMonitor(topology.start(host, `monitor-${host}`, 'ip', ['monitor', 'route']));
+  }
+
+  /** Lines about these prefixes so far: `Deleted 10.…` for deletions. */
+  changes(prefixes: readonly string[]): string[] {
+    return this.program
+      .log()
+      .split('\n')
+      .filter(line => prefixes.some(prefix => line.replace(/^Deleted /, '').startsWith(`${prefix} `)));
+  }
+
+  async stop(): Promise<void> {
+    await this.program.end();
+  }
+}
