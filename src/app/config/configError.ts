@@ -19,6 +19,9 @@ export class ConfigError extends Error {
   }
 }
 
+/** Takes a mistake: its path, and what is wrong there. */
+export type Complain = (path: string, reason: string) => void;
+
 /** All mistakes of a file as one readable block. */
 export function formatConfigErrors(errors: readonly ConfigError[]): string {
   return errors.map(error => error.message).join('\n');

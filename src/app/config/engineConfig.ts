@@ -3,10 +3,10 @@
 import { hostname } from 'node:os';
 import { Asn } from '../../bgp/asn.js';
 import type { PerFamily } from '../../bgp/families.js';
-import type { HopLimit, SessionConfig } from '../../bgp/session/sessionTypes.js';
+import type { HopLimit } from '../../bgp/session/sessionTypes.js';
 import { parseCommunity, parseLargeCommunity } from '../../bgp/wire/communityText.js';
-import type { Ipv4 } from '../../core/ip.js';
 import {
+  Ipv4,
   formatAddress,
   formatPrefix,
   parseAddress,
@@ -24,7 +24,8 @@ import type {
   PeerRouting,
 } from '../../engine/engineTypes.js';
 import { closest } from '../../core/closest.js';
-import { ConfigError } from './configError.js';
+import { ConfigError, type Complain } from './configError.js';
+import { complainOfDoubles } from './doubles.js';
 import { readPassword } from './secrets.js';
 import type { PeerConfig, PeerGroupConfig, SpeakerConfig } from './schema.js';
 
@@ -32,10 +33,9 @@ import type { PeerConfig, PeerGroupConfig, SpeakerConfig } from './schema.js';
 export type PeerValues = Omit<PeerGroupConfig, 'asn'>;
 
 const DEFAULTS = { holdTime: 90, connectRetryTime: 5, idleHoldTime: { min: 1, max: 60 }, port: 179 } as const;
+/** First ten bits of fe80::/10 (RFC 4291). */
+const LINK_LOCAL = 0xfe80 >>> 6;
 const RESTART_DEFAULTS = { restartTime: 90, staleTime: 180, deferralTime: 120 } as const;
-
-/** A place for mistakes: a path and what is wrong there. */
-type Complain = (path: string, reason: string) => void;
 
 /**
  * @param restarted whether routes of a former process are in the kernel (Restart State and Forwarding State bits)
@@ -43,13 +43,16 @@ type Complain = (path: string, reason: string) => void;
  */
 export function toEngineConfig(config: SpeakerConfig, restarted: boolean): Result<EngineConfig, ConfigError[]> {
   const errors: ConfigError[] = [];
-  const complain: Complain = (path, reason) => errors.push(new ConfigError(path, reason));
+  // A mistake in a group is found with each of its members, and told once.
+  const complain: Complain = (path, reason) => {
+    if (!errors.some(error => error.path === path && error.reason === reason))
+      errors.push(new ConfigError(path, reason));
+  };
   const listen = config.router.listen.map(endpoint);
-  const routerId = routerIdOf(config, listen);
-  if (routerId === undefined) {
-    complain('router.id', 'is missing, and router.listen names no IPv4 address to take it from');
-    return err(errors);
-  }
+  const known = routerIdOf(config, listen);
+  if (known === undefined) complain('router.id', 'is missing, and router.listen names no IPv4 address to take it from');
+  // Whatever stands in its place: with an error, nothing of this leaves the function, and the rest is checked too.
+  const routerId = known ?? Ipv4(0);
   const gracefulRestart = restartOptions(config.router.gracefulRestart, restarted);
   const base = { config, routerId, gracefulRestart, complain };
   const peers = config.peers.map((peer, i) => enginePeer(base, peer, `peers[${i}]`));
@@ -101,10 +104,12 @@ function enginePeer(base: Base, peer: PeerConfig, path: string): EnginePeer | un
     return undefined;
   }
   const routing = peerRouting(values);
-  const session = sessionOf(base, values, asn, path);
+  const where = origin(path, peer, peer.group);
+  const session = sessionOf(base, values, asn, where);
   if (session === undefined) return undefined;
   if (routing.routeReflectorClient && session.remoteAsn !== session.localAsn)
-    base.complain(`${path}.routeReflectorClient`, 'only an iBGP peer can be a route reflector client (RFC 4456)');
+    base.complain(where('routeReflectorClient'), 'only an iBGP peer can be a route reflector client (RFC 4456)');
+  complainOfAddresses(addressOf(peer.address), session.local, path, where, base.complain);
   return {
     name: peer.name,
     session: {
@@ -124,9 +129,34 @@ function dynamicRange(
 ): EngineDynamicRange | undefined {
   const group = groupOf(base, range.group, path);
   const prefix = prefixOf(range.prefix);
-  const session = sessionOf(base, group, group.asn, path);
+  const where = origin(path, {}, range.group);
+  const session = sessionOf(base, group, group.asn, where);
   if (session === undefined) return undefined;
+  if (group.routeReflectorClient === true && session.remoteAsn !== undefined && session.remoteAsn !== session.localAsn)
+    base.complain(where('routeReflectorClient'), 'only iBGP peers can be route reflector clients (RFC 4456)');
+  if (session.local !== undefined && session.local.version !== prefix.address.version)
+    base.complain(where('localAddress'), `is of the other IP version than ${formatPrefix(prefix)}`);
   return { group: range.group, prefix, limit: range.limit, session, routing: peerRouting(group) };
+}
+
+/** The path of the place where a value was said: the peer's own, or its group's. */
+type Where = (key: keyof PeerValues) => string;
+
+function origin(path: string, own: Partial<PeerValues>, group: string | undefined): Where {
+  return key => (own[key] !== undefined || group === undefined ? `${path}.${key}` : `peerGroups.${group}.${key}`);
+}
+
+function complainOfAddresses(
+  remote: IpAddress,
+  local: IpAddress | undefined,
+  path: string,
+  where: Where,
+  complain: Complain,
+): void {
+  if (local !== undefined && local.version !== remote.version)
+    complain(where('localAddress'), `is of the other IP version than the peer's address, ${formatAddress(remote)}`);
+  if (remote.version === 6 && remote.words[0] >>> 22 === LINK_LOCAL && remote.zone === undefined)
+    complain(`${path}.address`, `is link-local: say on which link, as in ${formatAddress(remote)}%eth0`);
 }
 
 /** The session as far as it does not depend on which peer it is. */
@@ -134,15 +164,18 @@ function sessionOf(
   { config, routerId, gracefulRestart, complain }: Base,
   values: PeerValues,
   asn: number | undefined,
-  path: string,
+  where: Where,
 ): EngineDynamicRange['session'] | undefined {
   const password = values.password === undefined ? undefined : readPassword(values.password);
   if (password?.ok === false) {
-    complain(`${path}.password`, password.error);
+    complain(where('password'), password.error);
     return undefined;
   }
   if (values.ttlSecurity !== undefined && values.multihop !== undefined)
-    complain(`${path}.multihop`, 'cannot be combined with ttlSecurity: say with ttlSecurity.hops how far the peer is');
+    complain(where('multihop'), 'cannot be combined with ttlSecurity: say with ttlSecurity.hops how far the peer is');
+  const holdTime = values.holdTime ?? config.router.holdTime ?? DEFAULTS.holdTime;
+  if (values.keepaliveTime !== undefined && holdTime > 0 && values.keepaliveTime >= holdTime)
+    complain(where('keepaliveTime'), `must be less than the hold time, ${holdTime} s`);
   const used = (wanted: boolean | undefined): PerFamily<boolean> => [
     wanted === true && (values.families ?? ['ipv4-unicast', 'ipv6-unicast']).includes('ipv4-unicast'),
     wanted === true && (values.families ?? ['ipv4-unicast', 'ipv6-unicast']).includes('ipv6-unicast'),
@@ -155,7 +188,7 @@ function sessionOf(
     ...(password === undefined ? {} : { password: password.value }),
     hops: hopLimit(values),
     families: used(true),
-    holdTime: values.holdTime ?? DEFAULTS.holdTime,
+    holdTime,
     ...(values.keepaliveTime === undefined ? {} : { keepaliveTime: values.keepaliveTime }),
     connectRetryTime: values.connectRetryTime ?? DEFAULTS.connectRetryTime,
     ...(values.delayOpenTime === undefined ? {} : { delayOpenTime: values.delayOpenTime }),
@@ -186,44 +219,11 @@ function hopLimit({ ttlSecurity, multihop }: PeerValues): HopLimit {
 
 function groupOf({ config, complain }: Base, name: string | undefined, path: string): PeerGroupConfig {
   if (name === undefined) return {};
-  const group = config.peerGroups[name];
+  const group = Object.hasOwn(config.peerGroups, name) ? config.peerGroups[name] : undefined;
   if (group !== undefined) return definedOf(group);
   const near = closest(name, Object.keys(config.peerGroups));
   complain(`${path}.group`, `there is no peer group "${name}"${near === undefined ? '' : `; did you mean "${near}"?`}`);
   return {};
-}
-
-function complainOfDoubles(
-  peers: readonly (EnginePeer | undefined)[],
-  ranges: readonly (EngineDynamicRange | undefined)[],
-  complain: Complain,
-): void {
-  const earlier = <T>(list: readonly (T | undefined)[], i: number, key: (item: T) => string): number => {
-    const item = list[i];
-    return item === undefined
-      ? -1
-      : list.findIndex((other, j) => j < i && other !== undefined && key(other) === key(item));
-  };
-  peers.forEach((peer, i) => {
-    if (peer === undefined) return;
-    const sameName = earlier(peers, i, p => p.name);
-    if (sameName >= 0) complain(`peers[${i}].name`, `"${peer.name}" is the name of peers[${sameName}] too`);
-    const sameAddress = earlier(peers, i, p => `${formatAddress(p.session.remote)} ${localText(p.session)}`);
-    if (sameAddress >= 0)
-      complain(
-        `peers[${i}].address`,
-        `${formatAddress(peer.session.remote)} is the address of peers[${sameAddress}] too`,
-      );
-  });
-  ranges.forEach((range, i) => {
-    const same = earlier(ranges, i, r => formatPrefix(r.prefix));
-    if (same >= 0 && range !== undefined)
-      complain(`dynamicPeers[${i}].prefix`, `${formatPrefix(range.prefix)} is the prefix of dynamicPeers[${same}] too`);
-  });
-}
-
-function localText(session: SessionConfig): string {
-  return session.local === undefined ? '' : formatAddress(session.local);
 }
 
 function restartOptions(

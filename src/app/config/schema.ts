@@ -7,6 +7,8 @@ import { parseAddress, parsePrefix } from '../../core/ip.js';
 
 /** Largest hold time that fits its field (RFC 4271 section 4.2). */
 const MAX_HOLD_TIME = 65535;
+/** RT_TABLE_LOCAL of linux/rtnetlink.h: the kernel's own addresses. */
+const LOCAL_TABLE = 255;
 
 function text(check: (value: string) => { readonly ok: boolean; readonly error?: string }): z.ZodString {
   return z.string().superRefine((value, context) => {
@@ -30,6 +32,8 @@ const endpoint = text(value => {
   if (Number(match[3]) > 65535) return { ok: false, error: `"${value}": a port is 0 to 65535` };
   return parseAddress(match[1] ?? match[2] ?? '');
 });
+
+const routerId = ipv4.refine(value => value !== '0.0.0.0', { message: 'a router id is not 0.0.0.0 (RFC 6286)' });
 
 const asn = z.number().int().min(1).max(0xffff_ffff);
 const port = z.number().int().min(1).max(65535);
@@ -120,10 +124,16 @@ const peerOptions = PeerOptions.partial().shape;
 
 export const Router = z.strictObject({
   asn: asn.describe('Our AS number.'),
-  id: ipv4.optional().describe('BGP identifier. Default: the first IPv4 address of listen.'),
+  id: routerId.optional().describe('BGP identifier. Default: the first IPv4 address of listen.'),
   listen: z.array(endpoint).default([]).describe('Addresses and ports to accept connections on.'),
-  clusterId: ipv4.optional().describe('RFC 4456. Default: the router id.'),
-  hostname: z.string().max(64).optional().describe("Name for peers to show (FQDN capability). Default: the machine's."),
+  clusterId: routerId.optional().describe('RFC 4456. Default: the router id.'),
+  holdTime: holdTime.optional().describe('Hold time in seconds of peers that, like their group, say none. Default 90.'),
+  hostname: z
+    .string()
+    .min(1)
+    .max(64)
+    .optional()
+    .describe("Name for peers to show (FQDN capability). Default: the machine's."),
   gracefulRestart: gracefulRestart
     .default(false)
     .describe('RFC 4724: peers keep our routes, and we theirs, over a restart.'),
@@ -158,7 +168,8 @@ export const PeerGroup = z.strictObject({ asn: asn.optional().describe('AS of th
 export const Peer = z.strictObject({
   name: z
     .string()
-    .regex(/^[\w.:/-]{1,64}$/, { message: 'a name has letters, digits and . : / - _ only' })
+    .regex(/^[\w.:/-]{1,64}$/, { message: 'a name has up to 64 letters, digits and . : / - _ only' })
+    .refine(value => value !== 'local', { message: '"local" stands for networks of our own' })
     .describe('Unique; shown everywhere.'),
   address: address.describe('Address of the peer; link-local ones with their link: fe80::1%eth0.'),
   asn: asn.optional().describe("AS of the peer. Default: its group's."),
@@ -187,9 +198,17 @@ export const Network = z.union([
 export const Fib = z.strictObject({
   install: z.boolean().default(true).describe('Put best paths into the kernel.'),
   table: z
-    .union([z.literal('main'), z.number().int().min(1).max(0xffff_ffff)])
+    .union([
+      z.literal('main'),
+      z
+        .number()
+        .int()
+        .min(1)
+        .max(0xffff_ffff)
+        .refine(value => value !== LOCAL_TABLE, { message: `table ${LOCAL_TABLE} belongs to the kernel` }),
+    ])
     .default('main')
-    .describe('Routing table.'),
+    .describe('Routing table: main, or a number.'),
   protocol: z
     .number()
     .int()
@@ -204,10 +223,15 @@ export const Log = z.strictObject({
   level: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace']).default('info'),
 });
 
+/** Also the first part of a dynamic peer's name, `group@address`. */
+const groupName = z
+  .string()
+  .regex(/^[\w-]{1,32}$/, { message: "a group's name has up to 32 letters, digits and - _ only" });
+
 /** The parts every kind of router has; the agent adds its own. */
 export const speakerShape = {
   router: Router,
-  peerGroups: z.record(z.string(), PeerGroup).default({}).describe('Values shared by peers, by name.'),
+  peerGroups: z.record(groupName, PeerGroup).default({}).describe('Values shared by peers, by name.'),
   peers: z.array(Peer).default([]),
   dynamicPeers: z.array(DynamicPeers).default([]),
   networks: z.array(Network).default([]).describe('Networks of our own: prefixes, or objects with attributes.'),
