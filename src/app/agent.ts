@@ -6,6 +6,7 @@ import type { Logger } from 'pino';
 import { Subject, startWith } from 'rxjs';
 import { DEFAULT_CONTROL_PATH } from '../api/controlPath.js';
 import { formatAddress } from '../core/ip.js';
+import type { EngineConfig } from '../engine/engineTypes.js';
 import { enableForwarding } from '../kernel/sysctl.js';
 import { manifests } from '../kube/client/manifests.js';
 import { createProblemSet, type Problem, type ProblemReport, type ProblemSet } from '../kube/problems.js';
@@ -75,7 +76,7 @@ async function runGraph({ options, nodeName, loaded, logger, problems, router }:
   const report = (found: ProblemReport): void => {
     reportProblems(problems, found, logger);
   };
-  let gracefulRestart = false;
+  const applied: { config?: EngineConfig } = {};
   const graph = agentGraph({
     nodeName,
     objects: manifests({ directory: options.manifests }),
@@ -83,7 +84,7 @@ async function runGraph({ options, nodeName, loaded, logger, problems, router }:
     compose: createEngineComposer(config => toEngineConfig(config, router.restarted)),
     sinks: {
       apply: config => {
-        gracefulRestart = config.gracefulRestart !== undefined;
+        applied.config = config;
         const fields = reportFields(router.apply(config));
         if (Object.keys(fields).length > 0) logger.info(fields, 'configuration applied');
       },
@@ -107,8 +108,9 @@ async function runGraph({ options, nodeName, loaded, logger, problems, router }:
   const failed = await Promise.race([failure, runUntilSignal({ logger, reload: reloader.reload })]);
   stopGraph();
   await reloader.close();
-  if (failed instanceof StageError) endNow(failed, logger);
-  const keepRoutes = (gracefulRestart && !options.withdrawOnExit) || failed !== undefined;
+  if (failed instanceof StageError) return endNow(failed, logger);
+  const isGraceful = applied.config?.gracefulRestart !== undefined && !options.withdrawOnExit;
+  const keepRoutes = isGraceful || failed !== undefined;
   if (failed !== undefined)
     logger.fatal({ err: failed }, 'the source of Kubernetes objects failed; kernel routes are left in place');
   await router.stop({ keepRoutes });
