@@ -12,9 +12,6 @@ import type {
 } from '../../../../src/bgp/session/socketTypes.js';
 import type { VirtualClock } from '../../core/virtualClock.js';
 
-/** Milliseconds for a segment to arrive. */
-const LATENCY = 1;
-
 interface ListenerEntry {
   readonly events: ListeningEvents;
   readonly passwords: Map<string, string>;
@@ -32,6 +29,8 @@ export class MemoryNetwork {
   #port = 40000;
   /** Chunks are cut into pieces of so many octets on their way. */
   segment = Infinity;
+  /** Milliseconds for a segment to arrive; those of one direction never overtake each other. */
+  latency: () => number = () => 1;
 
   constructor(readonly clock: VirtualClock) {}
 
@@ -63,7 +62,7 @@ export class MemoryNetwork {
     this.sockets.push(socket);
     socket.hops = { ...(options.ttl === undefined ? {} : { ttl: options.ttl }) };
     socket.attach(events);
-    this.clock.setTimeout(() => this.#handshake(socket, options.password, events), LATENCY);
+    this.clock.setTimeout(() => this.#handshake(socket, options.password, events), this.latency());
     return socket;
   }
 
@@ -80,9 +79,9 @@ export class MemoryNetwork {
     this.sockets.push(accepted);
     socket.peer = accepted;
     accepted.peer = socket;
-    this.clock.setTimeout(() => {
+    accepted.arrive(() => {
       if (!socket.destroyed) events.connected();
-    }, LATENCY);
+    });
     listener.events.accepted(accepted);
   }
 }
@@ -106,6 +105,7 @@ export class MemorySocket implements StreamSocket {
   #arrived: Uint8Array[] = [];
   #reading = true;
   #ended = false;
+  #lastArrival = 0;
 
   constructor(
     readonly network: MemoryNetwork,
@@ -138,8 +138,15 @@ export class MemorySocket implements StreamSocket {
     if (this.cut) return;
     for (let at = 0; at < copy.length; at += this.network.segment) {
       const piece = copy.subarray(at, Math.min(copy.length, at + this.network.segment));
-      this.network.clock.setTimeout(() => this.peer?.receive(piece), LATENCY);
+      this.arrive(() => this.peer?.receive(piece));
     }
+  }
+
+  /** Lets something of this direction happen at the other end, after all that went before. */
+  arrive(effect: () => void): void {
+    const { clock, latency } = this.network;
+    this.#lastArrival = Math.max(this.#lastArrival, clock.now() + latency());
+    clock.setTimeout(effect, this.#lastArrival - clock.now());
   }
 
   receive(octets: Uint8Array): void {
@@ -163,14 +170,14 @@ export class MemorySocket implements StreamSocket {
 
   end(): void {
     this.#ended = true;
-    if (!this.cut) this.network.clock.setTimeout(() => this.peer?.fail('closed by the peer'), LATENCY);
+    if (!this.cut) this.arrive(() => this.peer?.fail('closed by the peer'));
   }
 
   destroy(): void {
     if (this.destroyed) return;
     this.destroyed = true;
     if (this.#ended || this.cut) return;
-    this.network.clock.setTimeout(() => this.peer?.fail('closed by the peer'), LATENCY);
+    this.arrive(() => this.peer?.fail('closed by the peer'));
   }
 
   fail(text: string): void {
