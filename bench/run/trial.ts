@@ -1,6 +1,7 @@
 /** One speaker, one workload, measured once. */
 
 import { SPEAKER, ASN, clientAddress, feederAddress, LATE_CLIENT, WATCHER } from '../load/addresses.js';
+import { monotonicMs } from '../load/benchSession.js';
 import type { Answer, SessionSpec } from '../load/commands.js';
 import { LoadProcess, OutOfTime } from '../measure/loadProcess.js';
 import type { BenchNetwork } from '../measure/netns.js';
@@ -38,6 +39,9 @@ export interface TrialOptions {
 /** Long enough that no session expires because the generator was busy. */
 const HOLD_TIME = 240;
 const PATIENCE_MS = 30_000;
+/** How often to look whether a speaker that fills the kernel's table is still at work, and what counts as rest. */
+const LOOK_EVERY_MS = 10;
+const REST_MS = 100;
 
 /** The load processes of a scenario: prepared once, used for every speaker. */
 export interface Load {
@@ -209,7 +213,10 @@ async function late(scenario: Scenario, load: Load, limit: number): Promise<Meas
   return measuredFrom([answer], answer.finishedAt ?? 0, answer);
 }
 
-/** Counts the routes that come to (or leave) the kernel's table. */
+/**
+ * Counts the routes that come to (or leave) the kernel's table. Counting walks the whole table and makes the writer wait
+ * for it (RCU), so it is done only when the speaker rests; the time is that of its last sign of life before.
+ */
 async function feedAndCount(
   load: Load,
   feed: FeedName,
@@ -221,18 +228,18 @@ async function feedAndCount(
   const base = kernelRoutes(speaker.pid, scenario.family);
   const sent = load.feeders[0]!.ask({ kind: 'send', feed }, 2 * limit);
   sent.catch(() => undefined);
-  const deadline = Date.now() + limit * 1000;
-  let finishedAt: number;
+  const deadline = monotonicMs() + limit * 1000;
+  let used = cpuSeconds(speaker.pid);
+  let lastBusy = monotonicMs();
   for (;;) {
-    const asked = performance.now();
-    const change = kernelRoutes(speaker.pid, scenario.family) - base;
-    finishedAt = Number(process.hrtime.bigint()) / 1e6;
-    if (done(change)) break;
-    if (Date.now() > deadline) throw new OutOfTime(limit);
-    // Counting walks the whole table: leave most of the time to those who fill it.
-    await sleep(Math.max(20, 4 * (performance.now() - asked)));
+    await sleep(LOOK_EVERY_MS);
+    const now = cpuSeconds(speaker.pid);
+    if (now !== used) lastBusy = monotonicMs();
+    else if (monotonicMs() - lastBusy > REST_MS && done(kernelRoutes(speaker.pid, scenario.family) - base)) break;
+    used = now;
+    if (monotonicMs() > deadline) throw new OutOfTime(limit);
   }
-  return measuredFrom([await sent], finishedAt, {});
+  return measuredFrom([await sent], lastBusy, {});
 }
 
 function measuredFrom(senders: readonly Answer[], finishedAt: number, receivers: Answer): Measured {
