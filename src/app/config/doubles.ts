@@ -8,7 +8,7 @@ import type { Complain } from './configError.js';
 /** Lists are indexed as in the file; what had mistakes of its own is undefined. */
 export function complainOfDoubles(
   peers: readonly (EnginePeer | undefined)[],
-  ranges: readonly (EngineDynamicRange | undefined)[],
+  ranges: readonly EngineDynamicRange[],
   complain: Complain,
 ): void {
   const earlier = <T>(list: readonly (T | undefined)[], i: number, key: (item: T) => string): number => {
@@ -30,7 +30,7 @@ export function complainOfDoubles(
   });
   ranges.forEach((range, i) => {
     const same = earlier(ranges, i, r => formatPrefix(r.prefix));
-    if (same >= 0 && range !== undefined)
+    if (same >= 0)
       complain(`dynamicPeers[${i}].prefix`, `${formatPrefix(range.prefix)} is the prefix of dynamicPeers[${same}] too`);
   });
 }

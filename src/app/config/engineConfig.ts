@@ -79,7 +79,7 @@ export function toEngineConfig(config: SpeakerConfig, restarted: boolean): Resul
     },
     ...(gracefulRestart === undefined ? {} : { gracefulRestart }),
     peers: peers.filter(peer => peer !== undefined),
-    dynamicRanges: dynamicRanges.filter(range => range !== undefined),
+    dynamicRanges,
     networks,
     nextHopAddresses: {
       ...(addresses.ipv4 === undefined ? {} : { v4: addressOf(addresses.ipv4) }),
@@ -95,9 +95,10 @@ interface Base {
   readonly complain: Complain;
 }
 
+/** @returns undefined when it cannot even be said who the peer is */
 function enginePeer(base: Base, peer: PeerConfig, path: string): EnginePeer | undefined {
   const group = groupOf(base, peer.group, path);
-  const values = { ...group, ...definedOf(peer) };
+  const values = merged(group, peer);
   const asn = peer.asn ?? group.asn;
   if (asn === undefined) {
     base.complain(`${path}.asn`, 'is missing, and no group gives it');
@@ -106,7 +107,6 @@ function enginePeer(base: Base, peer: PeerConfig, path: string): EnginePeer | un
   const routing = peerRouting(values);
   const where = origin(path, peer, peer.group);
   const session = sessionOf(base, values, asn, where);
-  if (session === undefined) return undefined;
   if (routing.routeReflectorClient && session.remoteAsn !== session.localAsn)
     base.complain(where('routeReflectorClient'), 'only an iBGP peer can be a route reflector client (RFC 4456)');
   complainOfAddresses(addressOf(peer.address), session.local, path, where, base.complain);
@@ -122,16 +122,19 @@ function enginePeer(base: Base, peer: PeerConfig, path: string): EnginePeer | un
   };
 }
 
-function dynamicRange(
-  base: Base,
-  range: SpeakerConfig['dynamicPeers'][number],
-  path: string,
-): EngineDynamicRange | undefined {
+/** What the peer says goes before what its group says; ttlSecurity and multihop displace each other. */
+function merged(group: PeerGroupConfig, peer: PeerConfig): PeerValues {
+  const { ttlSecurity, multihop, ...rest } = group;
+  const hops =
+    peer.ttlSecurity !== undefined || peer.multihop !== undefined ? {} : definedOf({ ttlSecurity, multihop });
+  return { ...rest, ...hops, ...definedOf(peer) };
+}
+
+function dynamicRange(base: Base, range: SpeakerConfig['dynamicPeers'][number], path: string): EngineDynamicRange {
   const group = groupOf(base, range.group, path);
   const prefix = prefixOf(range.prefix);
   const where = origin(path, {}, range.group);
   const session = sessionOf(base, group, group.asn, where);
-  if (session === undefined) return undefined;
   if (group.routeReflectorClient === true && session.remoteAsn !== undefined && session.remoteAsn !== session.localAsn)
     base.complain(where('routeReflectorClient'), 'only iBGP peers can be route reflector clients (RFC 4456)');
   if (session.local !== undefined && session.local.version !== prefix.address.version)
@@ -165,12 +168,9 @@ function sessionOf(
   values: PeerValues,
   asn: number | undefined,
   where: Where,
-): EngineDynamicRange['session'] | undefined {
+): EngineDynamicRange['session'] {
   const password = values.password === undefined ? undefined : readPassword(values.password);
-  if (password?.ok === false) {
-    complain(where('password'), password.error);
-    return undefined;
-  }
+  if (password?.ok === false) complain(where('password'), password.error);
   if (values.ttlSecurity !== undefined && values.multihop !== undefined)
     complain(where('multihop'), 'cannot be combined with ttlSecurity: say with ttlSecurity.hops how far the peer is');
   const holdTime = values.holdTime ?? config.router.holdTime ?? DEFAULTS.holdTime;
@@ -185,7 +185,7 @@ function sessionOf(
     localId: routerId,
     ...(asn === undefined ? {} : { remoteAsn: Asn(asn) }),
     ...(values.localAddress === undefined ? {} : { local: addressOf(values.localAddress) }),
-    ...(password === undefined ? {} : { password: password.value }),
+    ...(password?.ok === true ? { password: password.value } : {}),
     hops: hopLimit(values),
     families: used(true),
     holdTime,

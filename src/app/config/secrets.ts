@@ -27,7 +27,9 @@ function raw(source: PasswordSource): Result<string, string> {
   try {
     return ok(readFileSync(source.file, 'utf8').replace(/\r?\n$/, ''));
   } catch (error) {
-    return err(`cannot read ${source.file}: ${error instanceof Error ? error.message : String(error)}`);
+    // The system's message repeats the path: `ENOENT: no such file or directory, open '/path'`.
+    const reason = error instanceof Error ? error.message.replace(/, \w+( '.*')?$/, '') : String(error);
+    return err(`cannot read ${source.file}: ${reason}`);
   }
 }
 
