@@ -1,0 +1,106 @@
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { runAgent } from '../../../src/app/agent.js';
+import { loadConfig } from '../../../src/app/config/configFile.js';
+import { loadAgentConfig } from '../../../src/app/kubeConfigFile.js';
+import { parseManifest } from '../../../src/kube/client/manifestFile.js';
+import { keyOf } from '../../../src/kube/objects.js';
+
+let directory = '';
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'peerage-agent-'));
+});
+afterEach(() => {
+  rmSync(directory, { recursive: true });
+});
+function file(name: string, text: string): string {
+  const path = join(directory, name);
+  writeFileSync(path, text);
+  return path;
+}
+function mistakes(text: string): readonly string[] {
+  const loaded = loadAgentConfig(file('agent.yaml', text));
+  return loaded.ok ? [] : loaded.error.map(error => error.message.replace(`${directory}/`, ''));
+}
+
+test('without a file there are defaults for all', () => {
+  const loaded = loadAgentConfig(undefined);
+  expect(loaded).toMatchObject({
+    ok: true,
+    value: {
+      settings: {
+        router: { asn: 64512, gracefulRestart: true, listen: [] },
+        kubernetes: { mesh: true, meshPeer: {}, bgpPort: 179 },
+        fib: { install: true, protocol: 186 },
+      },
+      files: [],
+    },
+  });
+});
+
+test('an empty file is as good as none', () => {
+  expect(mistakes('')).toEqual([]);
+});
+
+test('the file and its keys are watched', () => {
+  const key = file('mesh.key', 'secret\n');
+  const path = file('agent.yaml', `kubernetes: { meshPeer: { password: { file: ${key} } } }\n`);
+  expect(loadAgentConfig(path)).toMatchObject({ ok: true, value: { files: [path, key] } });
+});
+
+test.each([
+  [
+    'a mistake of shape',
+    'kubernetes:\n  mesch: false\n',
+    ['agent.yaml:2:3: kubernetes.mesch: unknown key; did you mean "mesh"?'],
+  ],
+  [
+    'the mesh has no address of its own to give',
+    'kubernetes:\n  meshPeer: { localAddress: 10.0.0.1 }\n',
+    [expect.stringMatching(/^agent\.yaml:2:\d+: kubernetes\.meshPeer\.localAddress: unknown key/)],
+  ],
+  [
+    'a key that cannot be read, with its line',
+    'peers:\n  - { name: a, address: 10.0.0.1, asn: 1 }\nkubernetes:\n  meshPeer:\n    password: { file: /nonexistent/key }\n',
+    [expect.stringMatching(/^agent\.yaml:5:\d+: kubernetes\.meshPeer\.password: .*\/nonexistent\/key/)],
+  ],
+  [
+    'a peer without AS',
+    'peers:\n  - { name: a, address: 10.0.0.1 }\n',
+    [expect.stringMatching(/^agent\.yaml:2:\d+: peers\[0\]\.asn: /)],
+  ],
+])('%s', (_name, text, expected) => {
+  expect(mistakes(text)).toEqual(expected);
+});
+
+test.each([
+  ['a folder that is missing', { manifests: '/nonexistent/manifests' }],
+  ['a folder that is a file', { manifests: '/etc/hostname' }],
+])('the agent refuses %s before it touches anything', async (_name, options) => {
+  const written: string[] = [];
+  const write = process.stderr.write.bind(process.stderr);
+  process.stderr.write = (text: unknown) => written.push(String(text)) > 0;
+  try {
+    expect(await runAgent({ ...options, withdrawOnExit: false })).toBe(1);
+  } finally {
+    process.stderr.write = write;
+  }
+  expect(written.join('')).toMatch(new RegExp(`^--manifests ${options.manifests}: (Error: )?(ENOENT|is not a folder)`));
+});
+
+test('the examples are good', () => {
+  expect(loadAgentConfig('examples/agent.yaml').ok).toBe(true);
+  for (const name of ['tor', 'route-reflector']) expect(loadConfig(`examples/${name}.yaml`, false).ok).toBe(true);
+  const parsed = readdirSync('examples/cluster').map(name =>
+    parseManifest(readFileSync(`examples/cluster/${name}`, 'utf8')),
+  );
+  const objects = parsed.flatMap(result => (result.ok ? result.value.objects : []));
+  expect(parsed.every(result => result.ok && result.value.bad.length === 0)).toBe(true);
+  expect(objects.filter(({ object }) => object.kind === 'Node').map(({ object }) => keyOf(object))).toEqual([
+    'Node/node-1',
+    'Node/node-2',
+    'Node/node-3',
+  ]);
+});
