@@ -66,11 +66,16 @@ const ECHO = `
 const net = require('node:net');
 for (const host of process.argv.slice(1)) net.createServer(s => s.pipe(s)).listen({ host, port: 7000, ipv6Only: host.includes(':') });
 `;
+/** Prints how many of the addresses repeated what they were sent. */
 const ASK = `
-const s = require('node:net').connect({ host: process.argv[1], port: 7000, timeout: 3000 }, () => s.write('peerage'));
-s.on('data', d => { process.exit(String(d) === 'peerage' ? 0 : 1); });
-s.on('error', () => process.exit(1));
-s.on('timeout', () => process.exit(1));
+let good = 0, left = process.argv.length - 1;
+for (const host of process.argv.slice(1)) {
+  const s = require('node:net').connect({ host, port: 7000, timeout: 3000 }, () => s.write('peerage'));
+  s.on('data', d => { if (String(d) === 'peerage') good++; s.destroy(); });
+  s.on('error', () => {});
+  s.on('timeout', () => s.destroy());
+  s.on('close', () => { if (--left === 0) console.log(good); });
+}
 `;
 
 /** Answers TCP on port 7000 of these addresses of a host by repeating what it hears. */
@@ -78,10 +83,15 @@ export function startEcho(topology: Topology, host: string, addresses: readonly 
   return topology.start(host, `echo-${host}`, process.execPath, ['-e', ECHO, ...addresses]);
 }
 
-/** @returns whether the echo service there repeated what it was sent */
-export async function askEcho(topology: Topology, from: string, address: string): Promise<boolean> {
-  const { code } = await topology.exec(from, process.execPath, ['-e', ASK, address], 10_000);
-  return code === 0;
+/** @returns of how many addresses the echo service repeated what it was sent; undefined while none does */
+export async function askEchoes(
+  topology: Topology,
+  from: string,
+  addresses: readonly string[],
+): Promise<number | undefined> {
+  const { stdout } = await topology.exec(from, process.execPath, ['-e', ASK, ...addresses], 10_000);
+  const good = Number(stdout);
+  return good > 0 ? good : undefined;
 }
 
 /** Watches a host's routes with `ip monitor`. */

@@ -1,0 +1,138 @@
+/** `make lab`: a cluster of namespaces with a ToR, real sessions, real routes and real packets. Impure. */
+
+import Table from 'cli-table3';
+import { Command, Option } from 'commander';
+import { readFileSync } from 'node:fs';
+import { runStep, STEPS, type Check, type Lab } from './checks.js';
+import { buildCluster } from './cluster.js';
+import { Screen } from './screen.js';
+import { startTor } from './tor.js';
+import { PeerageProcess } from './topology/peerage.js';
+import { Topology } from './topology/topology.js';
+
+interface Options {
+  readonly tor: 'bird' | 'peerage';
+  readonly check: boolean;
+}
+
+const MANIFESTS = 'examples/cluster';
+const AGENT_CONFIG = 'examples/agent.yaml';
+const REDRAW = 250;
+
+async function main(): Promise<number> {
+  const options = new Command('lab')
+    .description('a cluster in network namespaces: three nodes on a rack, two pods each, a ToR')
+    .addOption(new Option('--tor <kind>', "what plays the rack's switch").choices(['bird', 'peerage']).default('bird'))
+    .option('--check', 'prove it, print what was measured, remove everything and exit', false)
+    .parse()
+    .opts<Options>();
+  const screen = new Screen();
+  const topology = await Topology.open('pglab');
+  const interrupted = new Promise<void>(resolve => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, resolve);
+  });
+  try {
+    const staying = screen.interactive && !options.check;
+    const work = runLab(topology, options, screen, staying);
+    const checks = await Promise.race([work, interrupted.then(() => undefined)]);
+    if (checks === undefined) return 130;
+    if (!staying) printResult(checks);
+    else await interrupted;
+    return checks.every(check => check.ok) ? 0 : 1;
+  } finally {
+    await topology.close();
+    if (screen.interactive) console.log('everything is removed');
+  }
+}
+
+async function runLab(topology: Topology, options: Options, screen: Screen, staying: boolean): Promise<Check[]> {
+  console.log('building three nodes, six pods and a ToR from examples/cluster …');
+  const cluster = await buildCluster(topology, MANIFESTS);
+  const tor = startTor(options.tor, topology, cluster.nodes);
+  const config = readFileSync(AGENT_CONFIG, 'utf8');
+  const startedAt = performance.now();
+  const agents = new Map(
+    cluster.nodes.map(node => [
+      node.name,
+      PeerageProcess.agent(topology, node.name, { node: node.name, manifests: cluster.manifests, config }),
+    ]),
+  );
+  const lab: Lab = { topology, cluster, tor, agents, startedAt };
+  const checks: Check[] = [];
+  let now = '';
+  screen.begin();
+  const redraw = setInterval(() => void drawNow(lab, checks, now, screen), REDRAW);
+  try {
+    // The last step takes a node away: not what somebody who stays wants to look at.
+    for (const step of staying ? STEPS.slice(0, -1) : STEPS) {
+      now = step.what;
+      checks.push(await runStep(step, lab));
+      if (!screen.interactive) console.log(line(checks.at(-1)!));
+    }
+  } finally {
+    clearInterval(redraw);
+  }
+  if (staying) {
+    await drawNow(lab, checks, '', screen);
+    printHints(lab);
+  }
+  return checks;
+}
+
+async function drawNow(
+  { cluster, agents, tor }: Lab,
+  checks: readonly Check[],
+  now: string,
+  screen: Screen,
+): Promise<void> {
+  if (!screen.interactive) return;
+  const quiet = <T>(promise: Promise<T>, otherwise: T): Promise<T> => promise.catch(() => otherwise);
+  const nodes = await Promise.all(
+    cluster.nodes.map(async node => {
+      const agent = agents.get(node.name)!;
+      const routes = await quiet(agent.fib(), []);
+      return {
+        node,
+        peers: await quiet(agent.peers(), []),
+        routes: routes.filter(route => route.state === 'installed').length,
+      };
+    }),
+  );
+  screen.show({ torKind: tor.kind, torSessions: await quiet(tor.sessions(), 0), nodes, checks, now });
+}
+
+function printHints({ topology, cluster, agents, tor }: Lab): void {
+  const [node] = cluster.nodes;
+  const pods = cluster.nodes.flatMap(n => n.pods);
+  const control = agents.get(node!.name)!.control;
+  console.log(`
+Try, in another terminal:
+  node dist/cli/main.js show peers --control ${control}
+  node dist/cli/main.js show routes --control ${control}
+  ${tor.hint}
+  ip -n ${topology.name(node!.name)} route
+  ip netns exec ${topology.name(pods[0]!.name)} ping ${pods.at(-1)!.addresses[0]!}
+Manifests to edit: ${cluster.manifests}
+Ctrl-C removes everything.`);
+}
+
+function printResult(checks: readonly Check[]): void {
+  const table = new Table({
+    head: ['', 'what', 'measured'],
+    style: { head: [], border: [] },
+    colWidths: [6, 48, 62],
+    wordWrap: true,
+  });
+  for (const { ok, what, measured } of checks) table.push([ok ? 'pass' : 'FAIL', what, measured]);
+  console.log(`\n${table.toString()}`);
+  const failed = checks.filter(check => !check.ok).length;
+  console.log(
+    failed === 0 ? `the lab works: ${checks.length} of ${checks.length}` : `${failed} of ${checks.length} FAILED`,
+  );
+}
+
+function line({ ok, what, measured }: Check): string {
+  return `${ok ? 'pass' : 'FAIL'}  ${what}: ${measured}`;
+}
+
+process.exitCode = await main();
