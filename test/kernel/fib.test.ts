@@ -1,7 +1,8 @@
 /** The FIB against the real kernel: what ip(8) sees is what counts. Needs root. */
 
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { changes, makeFibRig, nextHops, until, type FibRig } from './fibRig.js';
+import { changes, nextHops } from '../unit/fib/routeText.js';
+import { makeFibRig, until, type FibRig } from './fibRig.js';
 
 let rig: FibRig;
 beforeEach(() => {

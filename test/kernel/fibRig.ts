@@ -3,41 +3,10 @@
 import { spawn } from 'node:child_process';
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
-import { parseAddress, parsePrefix, type IpAddress } from '../../src/core/ip.js';
 import type { FibEvent } from '../../src/fib/fibTypes.js';
 import { openKernelRouting, type KernelRouting } from '../../src/fib/kernelRouting.js';
 import type { Ownership } from '../../src/fib/ownership.js';
-import type { NextHopSet, RibChanges } from '../../src/rib/changes.js';
 import { makeNamespace, type Namespace } from './namespace.js';
-
-export function address(text: string): IpAddress {
-  const parsed = parseAddress(text);
-  if (!parsed.ok) throw new Error(parsed.error);
-  return parsed.value;
-}
-
-export function nextHops(id: number, ...texts: readonly string[]): NextHopSet {
-  return { id, nextHops: texts.map(address) };
-}
-
-/** A batch of one family, from prefixes as text. */
-export function changes(routes: Readonly<Record<string, number>>, definitions: readonly NextHopSet[] = []): RibChanges {
-  const rows = Object.entries(routes).map(([text, set]) => {
-    const prefix = parsePrefix(text);
-    if (!prefix.ok) throw new Error(prefix.error);
-    return { ...prefix.value, set };
-  });
-  return {
-    family: rows[0]?.address.version === 6 ? 1 : 0,
-    count: rows.length,
-    addresses: Uint32Array.from(
-      rows.flatMap(row => (row.address.version === 4 ? [row.address.value] : row.address.words)),
-    ),
-    lengths: Uint8Array.from(rows, row => row.length),
-    nextHopSets: Uint32Array.from(rows, row => row.set),
-    definitions,
-  };
-}
 
 const Hop = z.object({
   gateway: z.string().optional(),
