@@ -80,7 +80,9 @@ export interface Endpoint {
   readonly nodeHints: readonly string[];
 }
 
-export interface EndpointPort {
+/** A port of an endpoint or a pod. */
+export interface NamedPort {
+  /** Empty for the only port of a service. */
   readonly name: string;
   readonly protocol: Protocol;
   readonly port: number;
@@ -94,13 +96,7 @@ export interface EndpointSlice extends ObjectMeta {
   readonly addressType: 'IPv4' | 'IPv6' | 'FQDN';
   readonly endpoints: readonly Endpoint[];
   /** Ports without a number are left out. */
-  readonly ports: readonly EndpointPort[];
-}
-
-export interface PodPort {
-  readonly name: string;
-  readonly protocol: Protocol;
-  readonly port: number;
+  readonly ports: readonly NamedPort[];
 }
 
 export interface Pod extends ObjectMeta {
@@ -110,7 +106,7 @@ export interface Pod extends ObjectMeta {
   readonly ips: readonly IpText[];
   readonly phase: string;
   /** Ports that have a name: what a policy's named port refers to. */
-  readonly namedPorts: readonly PodPort[];
+  readonly namedPorts: readonly NamedPort[];
 }
 
 export interface LabelRequirement {
