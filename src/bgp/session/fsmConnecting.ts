@@ -7,6 +7,7 @@ import {
   connected,
   describe,
   dumped,
+  listenAgain,
   notified,
   silentFault,
   stay,
@@ -61,34 +62,9 @@ export function inConnect(machine: Machine, event: FsmEvent): Step {
     case 'timer':
       return event.timer === 'connectRetry' ? retry(machine) : expired(machine, event.timer);
     case 'tcpFails':
-      return {
-        machine: { ...machine, state: 'Active', delaying: false },
-        actions: [
-          cancel('delayOpen'),
-          { kind: 'disconnect' },
-          ...listenAndRetry(machine),
-          { kind: 'failed', reason: { kind: 'connectionLost', text: event.text } },
-        ],
-      };
-    case 'manualStart':
-    case 'automaticStart':
-    case 'manualStop':
-    case 'automaticStop':
-    case 'tcpAcked':
-    case 'tcpConfirmed':
-    case 'open':
-    case 'headerError':
-    case 'openError':
-    case 'collisionDump':
-    case 'notificationVersionError':
-    case 'notification':
-    case 'keepalive':
-    case 'update':
-    case 'routeRefresh':
-    case 'updateError':
-      return beforeOpen(machine, event);
+      return listenAgain(machine, event.text);
     default:
-      return assertNever(event);
+      return beforeOpen(machine, event);
   }
 }
 
@@ -100,29 +76,12 @@ export function inActive(machine: Machine, event: FsmEvent): Step {
       return expired(machine, event.timer);
     case 'tcpFails':
       return silentFault(machine, event.text);
-    case 'manualStart':
-    case 'automaticStart':
-    case 'manualStop':
-    case 'automaticStop':
-    case 'tcpAcked':
-    case 'tcpConfirmed':
-    case 'open':
-    case 'headerError':
-    case 'openError':
-    case 'collisionDump':
-    case 'notificationVersionError':
-    case 'notification':
-    case 'keepalive':
-    case 'update':
-    case 'routeRefresh':
-    case 'updateError':
-      return beforeOpen(machine, event);
     default:
-      return assertNever(event);
+      return beforeOpen(machine, event);
   }
 }
 
-/** What Connect and Active have in common. */
+/** What Connect and Active have in common; the type names what is left to it, so an event without an answer does not compile. */
 function beforeOpen(machine: Machine, event: Exclude<FsmEvent, { kind: 'timer' | 'tcpFails' }>): Step {
   switch (event.kind) {
     case 'manualStart':
@@ -205,10 +164,6 @@ function retry(machine: Machine): Step {
   const text = `no answer to the connection attempt in ${machine.options.connectRetryTime} s`;
   const { machine: next, actions } = reconnect(machine);
   return { machine: next, actions: [...actions, { kind: 'failed', reason: { kind: 'connectionLost', text } }] };
-}
-
-function listenAndRetry(machine: Machine): Step['actions'] {
-  return machine.options.passive ? [] : [arm('connectRetry', machine.options.connectRetryTime)];
 }
 
 function surprise(machine: Machine, event: FsmEvent): string {

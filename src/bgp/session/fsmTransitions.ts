@@ -42,6 +42,20 @@ export function connected(machine: Machine): Step {
   };
 }
 
+/** The connection broke before the peer's OPEN: not an error yet, "continues to listen" (event 18). */
+export function listenAgain(machine: Machine, text: string): Step {
+  const { passive, connectRetryTime } = machine.options;
+  return {
+    machine: { ...machine, state: 'Active', delaying: false },
+    actions: [
+      cancel('delayOpen', 'hold'),
+      { kind: 'disconnect' },
+      ...(passive ? [] : [arm('connectRetry', connectRetryTime)]),
+      { kind: 'failed', reason: { kind: 'connectionLost', text } },
+    ],
+  };
+}
+
 /** How a connection ends; `notify` is sent first. */
 interface Ending {
   readonly reason: DownReason;

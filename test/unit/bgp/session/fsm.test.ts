@@ -44,6 +44,7 @@ const LOST = 'cancel all, disconnect, arm idleHold 5, failed connectionLost';
 const TOLD = 'cancel all, disconnect, arm idleHold 5, failed notificationReceived';
 const STOP = 'cancel all, disconnect';
 const OPEN_SENT = 'cancel connectRetry+delayOpen, sendOpen, arm hold 240';
+const LISTEN = 'cancel delayOpen+hold, disconnect, arm connectRetry 120, failed connectionLost';
 const CONFIRM = 'sendKeepalive, arm keepalive 30, arm hold 90, arm sendHold 480';
 
 function told(error: string): string {
@@ -107,7 +108,7 @@ describe('Connect waits for its own attempt', () => {
     ['ForgetTimer_Expires', 'Idle', LOST],
     ['Tcp_CR_Acked', 'OpenSent', OPEN_SENT],
     ['TcpConnectionConfirmed', 'OpenSent', OPEN_SENT],
-    ['TcpConnectionFails', 'Active', 'cancel delayOpen, disconnect, arm connectRetry 120, failed connectionLost'],
+    ['TcpConnectionFails', 'Active', LISTEN],
     ['BGPOpen', 'Idle', LOST],
     ['BGPOpen without hold time', 'Idle', LOST],
     ['BGPHeaderErr', 'Idle', LOST],
@@ -171,7 +172,7 @@ describe('OpenSent waits for an OPEN', () => {
     ['ForgetTimer_Expires', 'Idle', told('5/1')],
     ['Tcp_CR_Acked', 'OpenSent', NOTHING],
     ['TcpConnectionConfirmed', 'OpenSent', NOTHING],
-    ['TcpConnectionFails', 'Active', 'cancel hold, disconnect, arm connectRetry 120, failed connectionLost'],
+    ['TcpConnectionFails', 'Active', LISTEN],
     ['BGPOpen', 'OpenConfirm', `cancel connectRetry+delayOpen, ${CONFIRM}`],
     ['BGPOpen without hold time', 'OpenConfirm', 'cancel connectRetry+delayOpen, sendKeepalive, cancel hold+keepalive'],
     ['BGPHeaderErr', 'Idle', told('1/2')],
