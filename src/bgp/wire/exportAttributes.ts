@@ -147,8 +147,7 @@ export class AttributeExport {
 
   /** AS_PATH with our AS in front (RFC 4271 section 5.1.2) and in the width the peer understands. */
   private asPath(block: Uint8Array, value: number, next: number): void {
-    const path =
-      this.how.kind === 'ebgp' ? prepend(block.subarray(value, next), this.how.localAsn) : block.subarray(value, next);
+    const path = this.outgoingPath(block.subarray(value, next));
     if (this.how.fourOctetAs) {
       this.attribute(WELL_KNOWN, AttributeCode.asPath, path);
       return;
@@ -158,6 +157,11 @@ export class AttributeExport {
     if (wide === undefined) return;
     this.as4Path = wide;
     this.needs |= Need.as4Path;
+  }
+
+  /** Outside of the AS: our number in front, and nothing of a confederation (RFC 5065 section 4.1). */
+  private outgoingPath(path: Uint8Array): Uint8Array {
+    return this.how.kind === 'ebgp' ? prepend(withoutConfederation(path), this.how.localAsn) : path;
   }
 
   private shortAggregator(block: Uint8Array, flags: number, value: number): void {
@@ -222,6 +226,21 @@ export class AttributeExport {
     grown.set(this.octets.subarray(0, this.length));
     this.octets = grown;
   }
+}
+
+/** A four-octet path without its confederation segments; the path itself when it has none, as nearly always. */
+function withoutConfederation(path: Uint8Array): Uint8Array {
+  let length = 0;
+  const kept = new Uint8Array(path.length);
+  for (let at = 0; at < path.length;) {
+    const end = at + 2 + path[at + 1]! * 4;
+    if (path[at] === Segment.sequence || path[at] === Segment.set) {
+      kept.set(path.subarray(at, end), length);
+      length += end - at;
+    }
+    at = end;
+  }
+  return length === path.length ? path : kept.subarray(0, length);
 }
 
 /** One more AS in front of a four-octet path: into the first sequence while it has room, else as a new segment. */
