@@ -2,6 +2,8 @@
 
 import { request, type IncomingMessage } from 'node:http';
 
+const BROKEN_OFF = 'the router ended in the middle of its answer';
+
 /** The router cannot be reached at all. */
 export class RouterUnreachable extends Error {
   override readonly name = 'RouterUnreachable';
@@ -72,26 +74,36 @@ function unreachableText(socketPath: string, code: string): string {
 }
 
 async function readAll(response: IncomingMessage): Promise<string> {
-  response.setEncoding('utf8');
   let text = '';
-  for await (const chunk of response) text += String(chunk);
+  for await (const chunk of chunks(response)) text += chunk;
   return text;
 }
 
 /** The server writes `[`, then an item a line, then `]`. */
 async function* items(response: IncomingMessage): AsyncIterable<unknown> {
-  response.setEncoding('utf8');
   let rest = '';
   let ended = false;
-  for await (const chunk of response) {
-    const lines = (rest + String(chunk)).split('\n');
+  for await (const chunk of chunks(response)) {
+    const lines = (rest + chunk).split('\n');
     rest = lines.pop() ?? '';
     for (const line of lines) {
       if (line === ']') ended = true;
       else if (line !== '[' && line !== '') yield JSON.parse(line.replace(/,$/, '')) as unknown;
     }
   }
-  if (!ended) throw new RouterUnreachable('the router broke off in the middle of the list');
+  if (!ended) throw new RouterUnreachable(BROKEN_OFF);
+}
+
+/** The text of an answer as it arrives. @throws RouterUnreachable when the router ends in the middle */
+async function* chunks(response: IncomingMessage): AsyncIterable<string> {
+  response.setEncoding('utf8');
+  try {
+    for await (const chunk of response) yield String(chunk);
+  } catch (error) {
+    throw error instanceof Error && 'code' in error && error.code === 'ECONNRESET'
+      ? new RouterUnreachable(BROKEN_OFF)
+      : error;
+  }
 }
 
 function reasonOf(text: string): string {

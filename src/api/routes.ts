@@ -97,10 +97,19 @@ function match(pattern: readonly string[], segments: readonly string[]): string 
   if (pattern.length !== segments.length) return undefined;
   let name = '';
   for (const [i, part] of pattern.entries()) {
-    if (part === ':name') name = decodeURIComponent(segments[i] ?? '');
+    if (part === ':name') name = decoded(segments[i] ?? '');
     else if (part !== segments[i]) return undefined;
   }
   return name;
+}
+
+/** @throws RangeError when percent signs in it mean nothing */
+function decoded(segment: string): string {
+  try {
+    return decodeURIComponent(segment);
+  } catch {
+    throw new RangeError(`"${segment}" is not a name in a URL`);
+  }
 }
 
 function routeQuery(query: URLSearchParams): RouteQuery {

@@ -4,12 +4,12 @@
  * Tables are streamed in pieces with pauses in between, so that showing a million routes never delays a keepalive.
  */
 
-import { chmodSync, mkdirSync, rmSync } from 'node:fs';
+import { lstatSync, mkdirSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { connect } from 'node:net';
 import { dirname } from 'node:path';
 import { findRoute, type Answer } from './routes.js';
-import type { RouterView } from './view.js';
+import { NotReady, type RouterView } from './view.js';
 
 export interface ControlServer {
   close(): Promise<void>;
@@ -20,6 +20,8 @@ const SLICE = 2;
 /** Characters gathered before they are written. */
 const CHUNK = 64 * 1024;
 const MAX_BODY = 64 * 1024;
+/** Leaves 0660: who may use the socket may end sessions. */
+const SOCKET_MASK = 0o117;
 
 /** @throws Error when another router answers on the socket, or it cannot be made */
 export async function createControlServer({
@@ -29,17 +31,17 @@ export async function createControlServer({
   readonly path: string;
   readonly view: RouterView;
 }): Promise<ControlServer> {
-  if (await answers(path)) throw new Error(`another router is running: it answers on ${path}`);
-  mkdirSync(dirname(path), { recursive: true });
-  rmSync(path, { force: true });
+  await clearWay(path);
   const server = createServer((request, response) => {
     void handle(view, request, response);
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
+    // The socket is made inside this call: with the mask it never is open to everybody, not even for a moment.
+    const mask = process.umask(SOCKET_MASK);
     server.listen(path, resolve);
+    process.umask(mask);
   });
-  chmodSync(path, 0o660);
   return {
     close: () =>
       new Promise(resolve => {
@@ -49,14 +51,30 @@ export async function createControlServer({
   };
 }
 
+/** Never rejects: a client must not be able to end the router. */
 async function handle(view: RouterView, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  const url = new URL(request.url ?? '/', 'http://control');
   try {
+    const url = urlOf(request.url ?? '/');
     const body = request.method === 'POST' ? await readBody(request) : undefined;
     await reply(response, findRoute(view, request.method ?? 'GET', url, body));
   } catch (error) {
-    if (response.headersSent) response.destroy();
-    else await reply(response, { status: error instanceof RangeError ? 400 : 500, value: { error: message(error) } });
+    // Half a list is worse than none: the client sees that it was broken off.
+    if (response.headersSent || response.destroyed) response.destroy();
+    else await reply(response, { status: statusOf(error), value: { error: message(error) } });
+  }
+}
+
+function statusOf(error: unknown): number {
+  if (error instanceof RangeError) return 400;
+  return error instanceof NotReady ? 503 : 500;
+}
+
+/** @throws RangeError when it is none */
+function urlOf(target: string): URL {
+  try {
+    return new URL(`http://control${target}`);
+  } catch {
+    throw new RangeError('the request target is not a path');
   }
 }
 
@@ -109,6 +127,19 @@ async function readBody(request: IncomingMessage): Promise<unknown> {
   } catch {
     throw new RangeError('the request body is not JSON');
   }
+}
+
+/**
+ * Makes room for the socket: the folder is made, a socket that a dead process left is removed.
+ * @throws Error when a router answers there, or something else than a socket is in the way
+ */
+async function clearWay(path: string): Promise<void> {
+  mkdirSync(dirname(path), { recursive: true });
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  if (found === undefined) return;
+  if (!found.isSocket()) throw new Error(`control socket: ${path} exists and is not a socket`);
+  if (await answers(path)) throw new Error(`control socket: another router is running, it answers on ${path}`);
+  rmSync(path);
 }
 
 /** True when a process accepts connections on the socket; a file left behind by a dead one does not. */

@@ -16,3 +16,8 @@ export interface FibRouteView {
 export interface RouterView extends EngineView {
   fib(query: RouteQuery): Iterable<FibRouteView>;
 }
+
+/** Thrown by a RouterView that has no configuration yet, such as an agent that waits for its Node. */
+export class NotReady extends Error {
+  override readonly name = 'NotReady';
+}

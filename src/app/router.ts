@@ -6,7 +6,7 @@
 import type { Logger } from 'pino';
 import { Subject } from 'rxjs';
 import { createControlServer } from '../api/server.js';
-import type { RouterView } from '../api/view.js';
+import { NotReady, type RouterView } from '../api/view.js';
 import { systemClock } from '../core/clock.js';
 import { createEngine } from '../engine/engine.js';
 import type { ApplyReport, Engine, EngineConfig, EngineEvent } from '../engine/engineTypes.js';
@@ -39,7 +39,10 @@ export interface RunningRouter {
   stop(options: { readonly keepRoutes: boolean; readonly message?: string }): Promise<void>;
 }
 
-/** Opens kernel and control socket. Nothing is listened on, connected to or written before the first `apply`. */
+/**
+ * Opens kernel and control socket. Nothing is listened on, connected to or written before the first `apply`.
+ * @throws Error when another router answers on the control socket, or the kernel cannot be read
+ */
 export async function startRouter({ fib, controlPath, logger, problems }: RouterSettings): Promise<RunningRouter> {
   // The joints between engine and kernel carry batches, never single routes.
   const changes = new Subject<RibChanges>();
@@ -75,19 +78,28 @@ export async function startRouter({ fib, controlPath, logger, problems }: Router
     if (event.kind === 'converged') kernel?.fib?.sourcesComplete();
   });
 
+  let isConfigured = false;
   const view: RouterView = {
     ...engine,
     summary: () => {
+      const others = problems?.() ?? [];
+      if (!isConfigured) throw new NotReady(['the router waits for its configuration', ...others].join('; '));
       const summary = engine.summary();
-      return { ...summary, problems: [...summary.problems, ...(problems?.() ?? [])] };
+      return { ...summary, problems: [...summary.problems, ...others] };
     },
     fib: query => kernel?.fib?.routes(query) ?? [],
   };
-  const control = await createControlServer({ path: controlPath, view });
+  const control = await createControlServer({ path: controlPath, view }).catch(async (error: unknown) => {
+    await kernel?.stop({ keepRoutes: true });
+    throw error;
+  });
   return {
     restarted: adopted > 0,
     engine,
-    apply: config => engine.apply(config),
+    apply: config => {
+      isConfigured = true;
+      return engine.apply(config);
+    },
     stop: async ({ keepRoutes, message }) => {
       await control.close();
       await engine.stop(keepRoutes ? 'gracefulRestart' : 'shutdown', message);

@@ -36,11 +36,12 @@ export async function runSpeaker(options: SpeakerOptions): Promise<number> {
   });
   const reloader = new Reloader(options.config, router, logger);
   // Read again: only now is it known whether routes of a former process are in the kernel.
-  if (!reloader.reload()) return 1;
-  await runUntilSignal({ logger, reload: () => void reloader.reload() });
+  const isGood = reloader.reload();
+  if (isGood) await runUntilSignal({ logger, reload: () => void reloader.reload() });
   await reloader.close();
-  const keepRoutes = reloader.gracefulRestart && !options.withdrawOnExit;
+  const keepRoutes = !isGood || (reloader.gracefulRestart && !options.withdrawOnExit);
   await router.stop({ keepRoutes });
+  if (!isGood) return 1;
   logger.info({ keepRoutes }, 'stopped');
   return 0;
 }

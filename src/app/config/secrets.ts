@@ -27,10 +27,13 @@ function raw(source: PasswordSource): Result<string, string> {
   try {
     return ok(readFileSync(source.file, 'utf8').replace(/\r?\n$/, ''));
   } catch (error) {
-    // The system's message repeats the path: `ENOENT: no such file or directory, open '/path'`.
-    const reason = error instanceof Error ? error.message.replace(/, \w+( '.*')?$/, '') : String(error);
-    return err(`cannot read ${source.file}: ${reason}`);
+    return err(`cannot read ${source.file}: ${fileErrorText(error)}`);
   }
+}
+
+/** The system's message without the path, which it repeats: `ENOENT: no such file or directory, open '/path'`. */
+export function fileErrorText(error: unknown): string {
+  return error instanceof Error ? error.message.replace(/, \w+( '.*')?$/, '') : String(error);
 }
 
 function place(source: PasswordSource): string {
