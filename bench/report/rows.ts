@@ -51,9 +51,10 @@ export function reflectRows(scenario: Scenario, ours: Runs, peer: string, theirs
     const busiest = phaseMedian(ours, phase, p => Math.max(p.receiversCpu, p.feederCpu)).value ?? 0;
     const generatorBound = own.value !== null && busiest > BUSY * own.value;
     rows.push({ ...base, unit: 's', ours: own.value, theirs: other.value, target: scenario.wall ?? null, generatorBound });
-    const ownCpu = phaseMedian(ours, phase, p => p.cpu);
-    const otherCpu = phaseMedian(theirs, phase, p => p.cpu);
-    rows.push({ ...base, unit: 'CPU s', ours: ownCpu.value, theirs: otherCpu.value, target: scenario.cpu ?? null, generatorBound: false });
+    // A run that was out of time says nothing of CPU.
+    const ownCpu = { value: median(valuesOf(ours, phase, p => p.cpu)) };
+    const otherCpu = { value: median(valuesOf(theirs, phase, p => p.cpu)) };
+    rows.push({ ...base, oursIsLimit: false, theirsIsLimit: false, unit: 'CPU s', ours: ownCpu.value, theirs: otherCpu.value, target: scenario.cpu ?? null, generatorBound: false });
   }
   rows.push(memoryRow(scenario, 'memory with the table', ours, peer, theirs, r => r.heldMegabytes));
   rows.push(memoryRow(scenario, 'peak memory', ours, peer, theirs, r => r.peakMegabytes));
@@ -140,8 +141,11 @@ interface Summary {
 /** A run that was out of time counts with its limit, so the median of many is honest downwards. */
 function phaseMedian(runs: Runs, phase: string, of: (p: PhaseResult) => number): Summary {
   const limited = runs.filter(r => r.timedOut?.phase === phase).map(r => r.timedOut?.limit ?? 0);
-  const done = runs.flatMap(r => r.phases.filter(p => p.phase === phase)).map(of);
-  return { value: median([...done, ...limited]), isLimit: limited.length > 0 };
+  return { value: median([...valuesOf(runs, phase, of), ...limited]), isLimit: limited.length > 0 };
+}
+
+function valuesOf(runs: Runs, phase: string, of: (p: PhaseResult) => number): number[] {
+  return runs.flatMap(r => r.phases.filter(p => p.phase === phase)).map(of);
 }
 
 export function median(values: readonly number[]): number | null {

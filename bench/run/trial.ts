@@ -136,7 +136,8 @@ export function runTrial(
     } catch (error) {
       if (!(error instanceof OutOfTime)) throw error;
       const timedOut = { phase: phasesOf(scenario)[phases.length]!, limit: options.limit };
-      return { phases, timedOut, heldMegabytes, peakMegabytes: peakMegabytes(speaker.pid) };
+      const peak = peakMegabytes(speaker.pid);
+      return { phases, timedOut, heldMegabytes: heldMegabytes || peak, peakMegabytes: peak };
     }
     return { phases, heldMegabytes, peakMegabytes: Math.max(heldMegabytes, peakMegabytes(speaker.pid)) };
   });

@@ -19,6 +19,7 @@ export interface MrtTable {
 
 const AS_PATH = 2;
 const AGGREGATOR = 7;
+const COMMUNITIES = 8;
 /** NEXT_HOP, MED, LOCAL_PREF and the multiprotocol ones: the feeder's own take their place. AS4_* are merged. */
 const REPLACED = new Set([3, 4, 5, 14, 15, 17, 18]);
 
@@ -55,7 +56,7 @@ function routesHeld(file: Buffer, family: Family, limit: number): Map<string, { 
     if (route.attributes === undefined) held.delete(key);
     else if (held.size < limit && !held.has(key)) {
       const block = normalBlock(route);
-      if (block.length < ATTRIBUTE_ROOM - 32) held.set(key, { prefix, block });
+      if (block !== undefined && block.length < ATTRIBUTE_ROOM - 32) held.set(key, { prefix, block });
     }
   }
   return held;
@@ -67,8 +68,11 @@ function listed(route: MrtRoute): ListedPrefix {
   return { length: route.length, high: octets.readUInt32BE(0), low: octets.readUInt32BE(4) };
 }
 
-/** The attributes that stay, with four-octet AS numbers, as a latin1 string: a key for a Map. */
-function normalBlock(route: MrtRoute): string {
+/**
+ * The attributes that stay, with four-octet AS numbers, as a latin1 string: a key for a Map. Undefined for routes that a
+ * speaker would rightly keep to itself, so that the clients could wait for them for ever.
+ */
+function normalBlock(route: MrtRoute): string | undefined {
   const parts: Buffer[] = [];
   for (const { flags, code, value } of attributesOf(route.attributes ?? Buffer.alloc(0))) {
     if (REPLACED.has(code)) continue;
@@ -83,9 +87,29 @@ function normalBlock(route: MrtRoute): string {
       wide.length > 255
         ? [flags | 0x10, code, wide.length >>> 8, wide.length & 255]
         : [flags & 0xef, code, wide.length];
+    if (code === AS_PATH && !isPlainPath(wide)) return undefined;
+    if (code === COMMUNITIES && hasNoAdvertise(wide)) return undefined;
     parts.push(Buffer.from(head), wide);
   }
   return Buffer.concat(parts).toString('latin1');
+}
+
+/** Sets and sequences only (no confederations, RFC 5065), whole, and without AS 0 (RFC 7607). */
+function isPlainPath(value: Buffer): boolean {
+  for (let at = 0; at < value.length;) {
+    const count = value[at + 1] ?? 0;
+    const end = at + 2 + 4 * count;
+    if (value[at]! < 1 || value[at]! > 2 || count === 0 || end > value.length) return false;
+    for (let as = at + 2; as < end; as += 4) if (value.readUInt32BE(as) === 0) return false;
+    at = end;
+  }
+  return true;
+}
+
+/** NO_ADVERTISE (RFC 1997). */
+function hasNoAdvertise(value: Buffer): boolean {
+  for (let at = 0; at + 4 <= value.length; at += 4) if (value.readUInt32BE(at) === 0xffffff02) return true;
+  return false;
 }
 
 function widePath(value: Buffer): Buffer {

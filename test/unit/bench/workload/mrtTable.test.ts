@@ -95,4 +95,13 @@ describe('a table from an MRT file', () => {
     expect(mrtTable(two, 'ipv4-unicast', 1).table.size).toBe(1);
     expect(() => mrtTable(gone, 'ipv4-unicast', 1)).toThrow(/no ipv4-unicast routes/);
   });
+
+  test.each([
+    ['AS 0 in the path', '40010100 4002060201 00000000'],
+    ['a confederation segment', '40010100 4002060301 0000fde9'],
+    ['a path that ends too early', '40010100 4002060202 0000fde9'],
+    ['NO_ADVERTISE', '40010100 4002060201 0000fde9 c00804ffffff02'],
+  ])('routes with %s are left out: no speaker would pass them on', (_what, attributes) => {
+    expect(mrtTable(Buffer.concat([two, rib4('180a0000', [hex(attributes)])]), 'ipv4-unicast', 100).table.size).toBe(3);
+  });
 });
