@@ -2,17 +2,14 @@
 
 import { assertNever } from '../../core/assertNever.js';
 import {
+  afterOpen,
   arm,
-  dumped,
   fault,
   holdExpired,
-  notified,
   sendHoldExpired,
   silentFault,
   stay,
-  toStopped,
   unexpected,
-  versionRefused,
 } from './fsmTransitions.js';
 import type { FsmEvent, Machine, Step } from './fsmTypes.js';
 
@@ -28,31 +25,15 @@ export function inEstablished(machine: Machine, event: FsmEvent): Step {
       return machine.holdTime === 0 ? stay(machine) : { machine, actions: [arm('hold', machine.holdTime)] };
     case 'timer':
       return upTimer(machine, event);
-    case 'manualStart':
-    case 'automaticStart':
-    case 'tcpAcked':
-    case 'tcpConfirmed':
-      return stay(machine);
-    case 'manualStop':
-      return toStopped(machine, event, true);
-    case 'automaticStop':
-      return fault(machine, event.cease);
     case 'tcpFails':
       return silentFault(machine, event.text);
-    case 'headerError':
     case 'updateError':
       return fault(machine, event.error);
     case 'open':
     case 'openError':
       return unexpected(machine, event);
-    case 'collisionDump':
-      return dumped(machine, true);
-    case 'notificationVersionError':
-      return versionRefused(machine, event.text);
-    case 'notification':
-      return notified(machine, event);
     default:
-      return assertNever(event);
+      return afterOpen(machine, event);
   }
 }
 

@@ -1,5 +1,6 @@
 /** The moves that several states of the machine share: coming up, going Idle. RFC 4271 section 8.2.2, RFC 6608. */
 
+import { assertNever } from '../../core/assertNever.js';
 import { NotificationError } from '../notification.js';
 import { CeaseCode, ErrorCode, FsmError } from '../wire/iana.js';
 import type { Action, FsmEvent, Machine, Step, Timer } from './fsmTypes.js';
@@ -146,6 +147,41 @@ export function holdExpired(machine: Machine): Step {
 export function sendHoldExpired(machine: Machine): Step {
   const text = 'send hold timer expired: the peer does not read';
   return fault(machine, new NotificationError(ErrorCode.sendHoldTimerExpired, 0, text));
+}
+
+type Common = Exclude<
+  FsmEvent,
+  { kind: 'open' | 'openError' | 'updateError' | 'tcpFails' | 'timer' | 'keepalive' | 'update' | 'routeRefresh' }
+>;
+
+/**
+ * What OpenSent, OpenConfirm and Established have in common; the type names what is left to it, so an event without an
+ * answer does not compile. A second connection (events 16 and 17) is tracked by a machine of its own. A NOTIFICATION
+ * in OpenSent, which the RFC's list counts as an FSM error, just ends the connection: an answer to a NOTIFICATION would
+ * go against its section 6.4.
+ */
+export function afterOpen(machine: Machine, event: Common): Step {
+  switch (event.kind) {
+    case 'manualStart':
+    case 'automaticStart':
+    case 'tcpAcked':
+    case 'tcpConfirmed':
+      return stay(machine);
+    case 'manualStop':
+      return toStopped(machine, event, true);
+    case 'automaticStop':
+      return fault(machine, event.cease);
+    case 'headerError':
+      return fault(machine, event.error);
+    case 'collisionDump':
+      return dumped(machine, true);
+    case 'notificationVersionError':
+      return versionRefused(machine, event.text);
+    case 'notification':
+      return notified(machine, event);
+    default:
+      return assertNever(event);
+  }
 }
 
 /** Event 23: the other connection to this peer stays (RFC 4271 section 6.8). `mayNotify`: our OPEN was sent on this one. */
