@@ -124,7 +124,7 @@ export class AttributeCursor {
 
 /** Errno of an NLMSG_ERROR message: 0 for an acknowledgement, otherwise positive. */
 export function errnoOf(message: MessageCursor): number {
-  return message.start + 4 <= message.end ? -message.view.getInt32(message.start, HOST_IS_LITTLE_ENDIAN) : 0;
+  return message.start + 4 <= message.end ? 0 - message.view.getInt32(message.start, HOST_IS_LITTLE_ENDIAN) : 0;
 }
 
 /** The kernel's own words in an NLMSG_ERROR message (NETLINK_EXT_ACK), if it had any. */

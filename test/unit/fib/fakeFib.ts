@@ -30,7 +30,7 @@ export function newFakeKernel(): FakeKernel {
   return kernel;
 }
 
-export async function startFakeFib(kernel: FakeKernel): Promise<FakeFib> {
+export async function startFakeFib(kernel: FakeKernel, readBackInterval = 60_000): Promise<FakeFib> {
   const clock = new VirtualClock();
   const events: FibEvent[] = [];
   const tell = (event: FibEvent): void => void events.push(event);
@@ -39,7 +39,7 @@ export async function startFakeFib(kernel: FakeKernel): Promise<FakeFib> {
     monitor: kernel,
     clock,
     tables: [DEFAULT_OWNERSHIP.table],
-    readBackInterval: 60_000,
+    readBackInterval,
     onError: text => tell({ kind: 'error', text }),
   });
   const resolver = createNextHopResolver(feed, DEFAULT_OWNERSHIP);
