@@ -109,8 +109,9 @@ async function runGraph({ options, nodeName, loaded, logger, problems, router }:
   stopGraph();
   await reloader.close();
   if (failed instanceof StageError) return endNow(failed, logger);
-  const isGraceful = applied.config?.gracefulRestart !== undefined && !options.withdrawOnExit;
-  const keepRoutes = isGraceful || failed !== undefined;
+  // Where nothing was ever applied, routes of a former process are left as they were found.
+  const isGraceful = applied.config === undefined || applied.config.gracefulRestart !== undefined;
+  const keepRoutes = (isGraceful && !options.withdrawOnExit) || failed !== undefined;
   if (failed !== undefined)
     logger.fatal({ err: failed }, 'the source of Kubernetes objects failed; kernel routes are left in place');
   await router.stop({ keepRoutes });

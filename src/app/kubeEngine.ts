@@ -1,6 +1,6 @@
 /** From the agent's configuration and routing's intent to the engine's configuration, piece by piece as they change. */
 
-import { formatAddress } from '../core/ip.js';
+import { formatPrefix, sameAddress, type IpAddress } from '../core/ip.js';
 import type { Result } from '../core/result.js';
 import type { EngineConfig, EngineNetwork, EnginePeer } from '../engine/engineTypes.js';
 import type { ProblemReport } from '../kube/problems.js';
@@ -102,32 +102,23 @@ function enginePeer(peer: MeshPeer, template: EnginePeer): EnginePeer {
 }
 
 function assemble(state: State, { engine }: Base): EngineConfig {
-  const { addresses, prefixes } = takenBy(engine);
-  const mesh = [...state.peers.values()].filter(peer => !addresses.has(formatAddress(peer.session.remote)));
+  const mesh = [...state.peers.values()].filter(peer => rivalOf(engine, peer.name, peer.session.remote) === undefined);
+  const prefixes = new Set(engine.networks.map(network => formatPrefix(network.prefix)));
   const pods = [...state.networks].filter(([prefix]) => !prefixes.has(prefix));
   const networks = pods.map(([, { prefix }]): EngineNetwork => ({ prefix }));
   return { ...engine, peers: [...engine.peers, ...mesh], networks: [...engine.networks, ...networks] };
 }
 
-/** What the configuration file names itself goes before what Kubernetes says of it. */
-function takenBy(engine: EngineConfig): {
-  readonly addresses: ReadonlyMap<string, string>;
-  readonly prefixes: ReadonlySet<string>;
-} {
-  return {
-    addresses: new Map(engine.peers.map(peer => [formatAddress(peer.session.remote), peer.name])),
-    prefixes: new Set(
-      engine.networks.map(network => `${formatAddress(network.prefix.address)}/${network.prefix.length}`),
-    ),
-  };
+/** What the configuration file names itself goes before what Kubernetes says of it: its peer with this name or address. */
+function rivalOf({ peers }: EngineConfig, name: string, address: IpAddress): EnginePeer | undefined {
+  return peers.find(peer => peer.name === name || sameAddress(peer.session.remote, address));
 }
 
 function problemsOf(state: State, errors: readonly ConfigError[] | undefined): ProblemReport {
-  const addresses = state.base === undefined ? new Map<string, string>() : takenBy(state.base.engine).addresses;
   const doubles = [...state.mesh.values()].flatMap(({ name, address }) => {
-    const peer = addresses.get(formatAddress(address));
-    if (peer === undefined) return [];
-    const text = `has the address of peer ${peer} in the configuration file, which goes before: no session of the mesh`;
+    const rival = state.base && rivalOf(state.base.engine, name, address);
+    if (rival === undefined) return [];
+    const text = `has the name or address of peer ${rival.name} in the configuration file, which goes before: no session of the mesh`;
     return [{ subject: name.replace('node/', 'Node '), text }];
   });
   const report = new Map([['mesh', doubles]]);

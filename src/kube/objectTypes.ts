@@ -18,6 +18,7 @@ export interface ObjectMeta {
   /** RFC 3339; undefined in hand-written manifests. */
   readonly createdAt: string | undefined;
   readonly labels: Readonly<Record<string, string>>;
+  /** Only those of kube-router.io/. */
   readonly annotations: Readonly<Record<string, string>>;
 }
 

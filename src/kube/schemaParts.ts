@@ -59,6 +59,12 @@ export const protocol = orElse<'TCP' | 'UDP' | 'SCTP'>(z.enum(['TCP', 'UDP', 'SC
 export const portNumber = z.int().min(1).max(65535);
 export const portOrNone = orElse<number>(z.int().min(0).max(65535), 0);
 
+/** Annotations can be large (kubectl keeps a whole copy of the object in one): only keys that mean something to us are kept. */
+const KEPT_ANNOTATIONS = 'kube-router.io/';
+const annotations = strings.transform(all =>
+  Object.fromEntries(Object.entries(all).filter(([key]) => key.startsWith(KEPT_ANNOTATIONS))),
+);
+
 export const metadata: z.ZodType<ObjectMeta> = z
   .object({
     name: z.string().min(1),
@@ -66,6 +72,6 @@ export const metadata: z.ZodType<ObjectMeta> = z
     uid: orElse<string>(z.string(), ''),
     creationTimestamp: maybe(z.string()),
     labels: strings,
-    annotations: strings,
+    annotations,
   })
   .transform(({ creationTimestamp, ...rest }) => ({ ...rest, createdAt: creationTimestamp }));

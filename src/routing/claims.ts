@@ -1,6 +1,6 @@
 /** Who of all nodes claims which addresses and pod networks, indexed so that one node's change finds its rivals without a walk over all. */
 
-import { formatAddress, formatPrefix, maskAddress, prefixContains, type IpAddress, type IpPrefix } from '../core/ip.js';
+import { maskAddress, prefixContains, type IpAddress, type IpPrefix } from '../core/ip.js';
 import { comesFirst, type NodeFacts } from './nodeFacts.js';
 
 export interface Claims {
@@ -34,7 +34,7 @@ export function createClaims(): Claims {
       const [version, length] = shape.split('/').map(Number);
       if (version !== prefix.address.version || length === undefined) continue;
       if (length <= prefix.length) {
-        const cover = formatPrefix({ address: maskAddress(prefix.address, length), length });
+        const cover = prefixKey({ address: maskAddress(prefix.address, length), length });
         yield* networks.get(cover)?.values() ?? [];
       } else {
         for (const claims of networks.values()) {
@@ -43,21 +43,21 @@ export function createClaims(): Claims {
       }
     }
   };
-  const claimants = (address: IpAddress): Iterable<NodeFacts> => byAddress.get(formatAddress(address))?.values() ?? [];
+  const claimants = (address: IpAddress): Iterable<NodeFacts> => byAddress.get(addressKey(address))?.values() ?? [];
 
   return {
     add: facts => {
-      for (const address of addressesOf(facts)) into(byAddress, formatAddress(address)).set(facts.name, facts);
+      for (const address of addressesOf(facts)) into(byAddress, addressKey(address)).set(facts.name, facts);
       for (const prefix of facts.podCidrs) {
-        into(into(byShape, shapeOf(prefix)), formatPrefix(prefix)).set(facts.name, { node: facts, prefix });
+        into(into(byShape, shapeOf(prefix)), prefixKey(prefix)).set(facts.name, { node: facts, prefix });
       }
     },
     remove: facts => {
-      for (const address of addressesOf(facts)) outOf(byAddress, formatAddress(address), facts.name);
+      for (const address of addressesOf(facts)) outOf(byAddress, addressKey(address), facts.name);
       for (const prefix of facts.podCidrs) {
         const networks = byShape.get(shapeOf(prefix));
         if (networks === undefined) continue;
-        outOf(networks, formatPrefix(prefix), facts.name);
+        outOf(networks, prefixKey(prefix), facts.name);
         if (networks.size === 0) byShape.delete(shapeOf(prefix));
       }
     },
@@ -86,6 +86,15 @@ export function addressesOf(facts: NodeFacts): readonly IpAddress[] {
 
 function first(nodes: readonly NodeFacts[]): NodeFacts | undefined {
   return nodes.reduce<NodeFacts | undefined>((best, node) => (best && comesFirst(best, node) ? best : node), undefined);
+}
+
+/** Cheaper than the text for people, of which thousands of nodes would need many. */
+function addressKey(address: IpAddress): string {
+  return address.version === 4 ? String(address.value) : address.words.join(' ');
+}
+
+function prefixKey(prefix: IpPrefix): string {
+  return `${addressKey(prefix.address)}/${prefix.length}`;
 }
 
 function shapeOf(prefix: IpPrefix): Shape {

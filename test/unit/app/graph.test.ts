@@ -212,8 +212,14 @@ group('configuration', () => {
     ]);
     expect(networksOf(graph.applied[0])).toEqual(['10.244.1.0/24', '192.0.2.0/24', 'fd00:10:244:1::/64']);
     expect(graph.problems()).toEqual([
-      'Node n2: has the address of peer mine in the configuration file, which goes before: no session of the mesh',
+      'Node n2: has the name or address of peer mine in the configuration file, which goes before: no session of the mesh',
     ]);
+  });
+
+  test('a peer of the file with a name of the mesh goes before it too', () => {
+    const graph = running({ peers: [{ ...tor, name: 'node/n2' }] });
+    graph.tell('added', [node(1), node(2)]);
+    expect(peersOf(graph.applied[0])).toEqual(['node/n2 10.0.0.254:179 AS 64999/64512']);
   });
 
   test('what the file says of the router goes before what the node knows', () => {

@@ -30,7 +30,10 @@ group('Node', () => {
         uid: 'u',
         creationTimestamp: '2026-11-20T08:11:04Z',
         labels: { a: 'b' },
-        annotations: null,
+        annotations: {
+          'kube-router.io/node.asn': '65001',
+          'kubectl.kubernetes.io/last-applied-configuration': '{ a whole copy }',
+        },
       },
       spec: { podCIDR: '10.244.1.0/24', podCIDRs: ['10.244.1.0/24', 'fd00:10:244:1::/64'], taints: null },
       status: {
@@ -52,7 +55,7 @@ group('Node', () => {
       uid: 'u',
       createdAt: '2026-11-20T08:11:04Z',
       labels: { a: 'b' },
-      annotations: {},
+      annotations: { 'kube-router.io/node.asn': '65001' },
     });
   });
 
