@@ -104,17 +104,24 @@ async function podsTalk({ topology, cluster }: Lab): Promise<Omit<Check, 'what'>
   let all = 0;
   for (const from of pods) {
     const targets = pods.filter(pod => pod.node !== from.node).flatMap(pod => pod.addresses);
-    good += await waitFor('the echo services', PATIENCE, () => askEchoes(topology, from.name, targets));
+    good += await askAll(topology, from.name, targets);
     all += targets.length;
   }
   return { ok: good === all, measured: `${good} of ${all} connections, IPv4 and IPv6` };
+}
+
+/** Asks until all answer: the services may have only just been started. @returns how many did in the end */
+async function askAll(topology: Topology, from: string, targets: readonly string[]): Promise<number> {
+  let good = 0;
+  for (let tries = 0; tries < 10 && good < targets.length; tries++) good = await askEchoes(topology, from, targets);
+  return good;
 }
 
 async function torReachesPods({ topology, cluster }: Lab): Promise<Omit<Check, 'what'>> {
   const targets = cluster.nodes.flatMap(node => node.pods).flatMap(pod => pod.addresses);
   const pings = await Promise.all(targets.map(address => ping(topology, TOR, address, 2)));
   const answered = pings.filter(result => result.received === 2).length;
-  const talked = await askEchoes(topology, TOR, targets);
+  const talked = await askAll(topology, TOR, targets);
   return {
     ok: answered === targets.length && talked === targets.length,
     measured: `${answered} pings and ${talked} connections to ${targets.length} addresses`,

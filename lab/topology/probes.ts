@@ -83,15 +83,14 @@ export function startEcho(topology: Topology, host: string, addresses: readonly 
   return topology.start(host, `echo-${host}`, process.execPath, ['-e', ECHO, ...addresses]);
 }
 
-/** @returns of how many addresses the echo service repeated what it was sent; undefined while none does */
+/** @returns of how many addresses the echo service repeated what it was sent */
 export async function askEchoes(
   topology: Topology,
   from: string,
   addresses: readonly string[],
-): Promise<number | undefined> {
+): Promise<number> {
   const { stdout } = await topology.exec(from, process.execPath, ['-e', ASK, ...addresses], 10_000);
-  const good = Number(stdout);
-  return good > 0 ? good : undefined;
+  return Number(stdout);
 }
 
 /** Watches a host's routes with `ip monitor`. */

@@ -20,9 +20,10 @@ export interface Collision {
 
 /**
  * `replaceOther`: the established connection is dead although TCP does not know yet, so it ends as a lost connection
- * and without NOTIFICATION. `keepBoth`: too early to tell; the OPEN on the other connection will decide.
+ * and without NOTIFICATION. `holdNewcomer`: the other connection is the one that shall stay, but it may still fail; the
+ * newcomer's OPEN is answered only if it does.
  */
-export type CollisionOutcome = 'closeNewcomer' | 'closeOther' | 'replaceOther' | 'keepBoth';
+export type CollisionOutcome = 'closeNewcomer' | 'closeOther' | 'replaceOther' | 'holdNewcomer';
 
 /**
  * Decides when an OPEN comes. RFC 4724 would replace an established connection as soon as TCP is up; we wait for the
@@ -37,8 +38,11 @@ export function resolveCollision(collision: Collision): CollisionOutcome {
       // No OPEN was sent on it, so the peer loses nothing.
       return 'closeOther';
     case 'OpenSent':
-      // Its own OPEN decides. But nobody connects twice at a time: the first of the peer's own two is dead.
-      return other.initiator === newcomer ? 'closeOther' : 'keepBoth';
+      // Nobody connects twice at a time: the first of the peer's own two is dead.
+      if (other.initiator === newcomer) return 'closeOther';
+      // The identifiers are known by now, so both sides choose the same connection, whichever OPEN they see first. A
+      // KEEPALIVE on the loser would let the peer establish it while we are closing it.
+      return newcomer === winner(collision) ? 'closeOther' : 'holdNewcomer';
     case 'OpenConfirm':
       if (other.initiator === newcomer) return 'closeOther';
       return newcomer === winner(collision) ? 'closeOther' : 'closeNewcomer';

@@ -23,6 +23,9 @@ export function createSession(options: SessionOptions): ManagedSession {
 /** How far each state is from Idle: a session with two connections is where the further one is. */
 const ORDER: readonly FsmState[] = ['Idle', 'Active', 'Connect', 'OpenSent', 'OpenConfirm', 'Established'];
 
+/** Milliseconds in which an attempt to connect may still be on its way after the session came up. */
+const CROSSING = 5000;
+
 class PeerSession implements ManagedSession, TrackOwner {
   readonly counters = newCounters();
   /** The track that starts, retries and waits in Idle. */
@@ -34,6 +37,7 @@ class PeerSession implements ManagedSession, TrackOwner {
   #reported: FsmState = 'Idle';
   #lastError: Session['lastError'];
   #establishedAt: Date | undefined;
+  #upSince = 0;
 
   constructor(readonly options: SessionOptions) {
     this.#primary = new Track(this);
@@ -98,7 +102,7 @@ class PeerSession implements ManagedSession, TrackOwner {
 
   accept(socket: StreamSocket): void {
     const primary = this.#primary;
-    if (primary.machine.state === 'Idle') {
+    if (primary.machine.state === 'Idle' || this.#justEstablished()) {
       socket.destroy();
     } else if (primary.machine.state === 'Active' && primary.connection === undefined) {
       primary.accept(socket);
@@ -111,9 +115,17 @@ class PeerSession implements ManagedSession, TrackOwner {
     }
   }
 
-  mayProceed(track: Track, negotiated: Negotiated): boolean {
+  /**
+   * True in the first seconds of a session: what connects then is not a peer that has restarted (RFC 4724 section 5) but
+   * an attempt that crossed ours on its way. Answering it with an OPEN could make the peer give up the session for it.
+   */
+  #justEstablished(): boolean {
+    return this.#primary.isEstablished && this.options.clock.now() - this.#upSince < CROSSING;
+  }
+
+  mayProceed(track: Track, negotiated: Negotiated): 'proceed' | 'hold' | 'given up' {
     const other = track === this.#primary ? this.#second : this.#primary;
-    if (other?.connection === undefined || track.connection === undefined) return true;
+    if (other?.connection === undefined || track.connection === undefined) return 'proceed';
     const outcome = resolveCollision({
       ...negotiated,
       newcomer: track.connection.initiator,
@@ -121,19 +133,19 @@ class PeerSession implements ManagedSession, TrackOwner {
       gracefulRestart: other.negotiated?.gracefulRestart?.families.includes(true) === true,
     });
     switch (outcome) {
-      case 'keepBoth':
-        return true;
+      case 'holdNewcomer':
+        return 'hold';
       case 'closeNewcomer':
         track.dispatch({ kind: 'collisionDump' });
-        return false;
+        return 'given up';
       case 'closeOther':
         this.#dumping = other;
         other.dispatch({ kind: 'collisionDump' });
         this.#dumping = undefined;
-        return true;
+        return 'proceed';
       case 'replaceOther':
         other.dispatch({ kind: 'tcpFails', text: 'connection lost: the peer has restarted and opened another one' });
-        return true;
+        return 'proceed';
     }
   }
 
@@ -144,6 +156,7 @@ class PeerSession implements ManagedSession, TrackOwner {
     other?.retire({ kind: 'collisionDump' });
     this.counters.established++;
     this.#establishedAt = new Date();
+    this.#upSince = this.options.clock.now();
     const { negotiated, connection } = track;
     if (negotiated === undefined || connection?.endpoints === undefined) throw new Error('up without a connection');
     this.options.handlers.established(negotiated, connection.endpoints);
@@ -174,6 +187,14 @@ class PeerSession implements ManagedSession, TrackOwner {
       this.#second = undefined;
     }
     if (track === this.#primary || track === second) this.#report();
+    this.#releaseHeld();
+  }
+
+  /** An OPEN that was held back for a connection which is gone now is answered. */
+  #releaseHeld(): void {
+    const second = this.#second;
+    if (second?.connection === undefined) this.#primary.release();
+    else if (this.#primary.connection === undefined) second.release();
   }
 
   update(octets: Uint8Array, start: number, end: number): void {

@@ -25,8 +25,8 @@ import { createTimers, type Timers } from './timers.js';
 export interface TrackOwner {
   readonly options: SessionOptions;
   readonly counters: Counting;
-  /** The peer's OPEN is good: settles a collision. @returns false when this connection was given up for another */
-  mayProceed(track: Track, negotiated: Negotiated): boolean;
+  /** The peer's OPEN is good: settles a collision. `hold`: answer it when {@link Track.release} is called. */
+  mayProceed(track: Track, negotiated: Negotiated): 'proceed' | 'hold' | 'given up';
   up(track: Track): void;
   down(track: Track, reason: DownReason): void;
   failed(track: Track, reason: DownReason): void;
@@ -51,6 +51,8 @@ export class Track {
   #connection: Connection | undefined;
   /** The OPEN of this connection, sent or about to be: negotiation needs what was really said. */
   #ourOpen: OpenMessage | undefined;
+  /** The peer's OPEN, not answered yet because another connection may stay instead. */
+  #held: Negotiated | undefined;
   #negotiated: Negotiated | undefined;
   /** The NOTIFICATION with which the connection is about to be closed. */
   #last: NotificationError | undefined;
@@ -127,6 +129,13 @@ export class Track {
     this.#machine = { ...this.#machine, connectRetryCounter, idleHold };
   }
 
+  /** The other connection is gone: answers the OPEN that was held back. */
+  release(): void {
+    const held = this.#held;
+    this.#held = undefined;
+    if (held !== undefined) this.#proceed(held);
+  }
+
   /** Ends for good: a last event, if any, nothing told to the owner but `down`, no timer left. */
   retire(event?: FsmEvent): void {
     this.#retired = true;
@@ -198,6 +207,7 @@ export class Track {
     this.#connection = undefined;
     this.#ourOpen = undefined;
     this.#negotiated = undefined;
+    this.#held = undefined;
     this.#last = undefined;
     this.#heard = false;
     if (last === undefined || connection === undefined) {
@@ -289,11 +299,22 @@ export class Track {
       this.dispatch({ kind: 'openError', error: negotiated.error });
       return;
     }
-    const { holdTime, keepaliveTime, maxMessage } = negotiated.value;
     this.#negotiated = negotiated.value;
-    if (!this.#owner.mayProceed(this, negotiated.value)) return;
+    switch (this.#owner.mayProceed(this, negotiated.value)) {
+      case 'proceed':
+        this.#proceed(negotiated.value);
+        return;
+      case 'hold':
+        this.#held = negotiated.value;
+        return;
+      case 'given up':
+        return;
+    }
+  }
+
+  #proceed({ holdTime, keepaliveTime, maxMessage }: Negotiated): void {
     this.#connection?.setMaxMessage(maxMessage);
-    if (config.remoteAsn === undefined) this.#connection?.setHops(this.#hops());
+    if (this.#owner.options.config.remoteAsn === undefined) this.#connection?.setHops(this.#hops());
     this.dispatch({ kind: 'open', holdTime, keepaliveTime });
   }
 

@@ -31,7 +31,16 @@ test.each([
   ['equal identifiers: the higher AS is ours', with_({ localId: 2, localAsn: 65002 }), 'closeNewcomer'],
   ['the other has not sent its OPEN', with_({ other: { state: 'Connect', initiator: 'local' } }), 'closeOther'],
   ['the other waits', with_({ other: { state: 'Active', initiator: 'local' } }), 'closeOther'],
-  ['the peer’s OPEN on the other will decide', with_({ other: { state: 'OpenSent', initiator: 'local' } }), 'keepBoth'],
+  [
+    'the other waits for its OPEN, and the peer’s connection stays',
+    with_({ other: { state: 'OpenSent', initiator: 'local' } }),
+    'closeOther',
+  ],
+  [
+    'the other waits for its OPEN, and ours stays unless it fails',
+    with_({ localId: 3, other: { state: 'OpenSent', initiator: 'local' } }),
+    'holdNewcomer',
+  ],
   ['the peer gave its first attempt up', with_({ other: { state: 'OpenSent', initiator: 'remote' } }), 'closeOther'],
   [
     'the peer gave its first attempt up after its OPEN',

@@ -80,7 +80,8 @@ describe('going down', () => {
 
 describe('a second connection to an established session', () => {
   /** The right host's process dies without a word and a new one connects. */
-  function restart(left: Host, config: SessionConfig): Host {
+  function restart(left: Host, config: SessionConfig, age = 6000): Host {
+    clock.advance(age);
     bed.open().forEach(s => (s.cut = true));
     const again = makeHost(network, '10.0.0.2', config);
     again.session.start();
@@ -95,6 +96,15 @@ describe('a second connection to an established session', () => {
     expect(left.session.state).toBe('Established');
     expect(left.log.filter(l => l.startsWith('down'))).toEqual([]);
     expect(again.session.lastError?.text).toBe('NOTIFICATION received: Cease/Connection Collision Resolution');
+  });
+
+  test('in the first seconds is an attempt that crossed ours: it is not answered, and the session stays', () => {
+    const gracefulRestart = { restartTime: 120 };
+    const [left] = bed.established({ gracefulRestart }, { gracefulRestart });
+    const again = restart(left, peerConfig({ gracefulRestart }), 1000);
+    expect(left.log.filter(l => l.startsWith('down'))).toEqual([]);
+    expect(left.session.counters.messagesSent.notification).toBe(0);
+    expect(again.session.counters.messagesReceived.open).toBe(0);
   });
 
   test('replaces it, as a lost connection, when the peer has graceful restart', () => {

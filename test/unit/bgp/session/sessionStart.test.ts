@@ -59,6 +59,8 @@ describe('coming up', () => {
     right.session.start();
     clock.advance(500);
     expect([left.session.state, right.session.state]).toEqual(['Established', 'Established']);
+    // The loser's socket is given two seconds to take its last message.
+    clock.advance(2500);
     const winner = localId === 0x0a000009 ? '10.0.0.1' : '10.0.0.2';
     const live = bed.open();
     expect(live).toHaveLength(2);
