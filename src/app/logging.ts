@@ -15,7 +15,7 @@ export function createLogger(level: string, format: LogFormat | undefined): Logg
   const chosen = format ?? (process.stderr.isTTY ? 'pretty' : 'json');
   const options = { level, redact: ['password', '*.password', '*.*.password'], base: null };
   if (chosen === 'json') return pino(options, pino.destination({ fd: 2, sync: true }));
-  return pino(options, pretty({ destination: 2, sync: true, translateTime: 'SYS:HH:MM:ss.l' }));
+  return pino(options, pretty({ destination: 2, sync: true, translateTime: 'SYS:HH:MM:ss.l', singleLine: true }));
 }
 
 export function logEngineEvent(logger: Logger, event: EngineEvent): void {

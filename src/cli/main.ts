@@ -2,13 +2,19 @@
 /** Entry of the `peerage` command. */
 
 import { CommanderError } from 'commander';
-import { RouterRefused, RouterUnreachable } from '../api/client.js';
+import { RouterUnreachable } from '../api/client.js';
 import { createProgram } from './program.js';
 
+const NEGATIVE = 1;
 const USAGE = 2;
 const UNREACHABLE = 3;
 
 async function main(): Promise<void> {
+  // Commander's help is written to the same stream, so this stands before everything.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+    process.exit(0);
+  });
   const program = createProgram();
   for (const command of [program, ...program.commands.flatMap(c => [c, ...c.commands])]) command.exitOverride();
   try {
@@ -19,12 +25,11 @@ async function main(): Promise<void> {
 }
 
 function report(error: unknown): number {
+  if (error instanceof Error && 'code' in error && error.code === 'EPIPE') return 0;
   // Commander has printed its own message.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : USAGE;
   process.stderr.write(`peerage: ${error instanceof Error ? error.message : String(error)}\n`);
-  if (error instanceof RouterUnreachable) return UNREACHABLE;
-  if (error instanceof RouterRefused || error instanceof Error) return 1;
-  return 1;
+  return error instanceof RouterUnreachable ? UNREACHABLE : NEGATIVE;
 }
 
 await main();

@@ -1,7 +1,5 @@
 /** Writing to standard output: tables for people, JSON for programs, and readers that leave early. Impure. */
 
-import Table from 'cli-table3';
-
 export type OutputFormat = 'table' | 'wide' | 'json';
 
 export interface Column<T> {
@@ -14,6 +12,10 @@ export interface Column<T> {
 
 /** Rows whose widths are measured together; longer lists go out page after page. */
 const PAGE = 1000;
+/** Characters of JSON gathered before they are written. */
+const CHUNK = 64 * 1024;
+/** Spaces between two columns. */
+const GAP = '  ';
 
 /** Prints items as they come: as a table in pages, or as one JSON array. @returns how many there were */
 export async function printList<T>(
@@ -26,9 +28,14 @@ export async function printList<T>(
 
 async function printJson<T>(items: AsyncIterable<T> | Iterable<T>): Promise<number> {
   let count = 0;
-  await write('[');
-  for await (const item of items) await write(`${count++ === 0 ? '\n' : ',\n'}${JSON.stringify(item)}`);
-  await write(count === 0 ? ']\n' : '\n]\n');
+  let pending = '[';
+  for await (const item of items) {
+    pending += `${count++ === 0 ? '\n' : ',\n'}${JSON.stringify(item)}`;
+    if (pending.length < CHUNK) continue;
+    await write(pending);
+    pending = '';
+  }
+  await write(`${pending}${count === 0 ? ']\n' : '\n]\n'}`);
   return count;
 }
 
@@ -38,29 +45,35 @@ async function printTable<T>(
   format: OutputFormat,
 ): Promise<number> {
   const shown = columns.filter(column => column.wide !== true || format === 'wide');
-  let rows: string[][] = [];
+  const layout = createLayout(shown);
+  let page = [shown.map(column => column.head)];
   let count = 0;
   for await (const item of items) {
-    rows.push(shown.map(column => column.value(item)));
-    if (rows.length === PAGE) {
-      await write(tableText(shown, rows, count === 0));
-      count += rows.length;
-      rows = [];
-    }
+    page.push(shown.map(column => column.value(item)));
+    count++;
+    if (page.length < PAGE) continue;
+    await write(layout(page));
+    page = [];
   }
-  if (rows.length > 0 || count === 0) await write(tableText(shown, rows, count === 0));
-  return count + rows.length;
+  if (page.length > 0) await write(layout(page));
+  return count;
 }
 
-function tableText<T>(columns: readonly Column<T>[], rows: readonly (readonly string[])[], head: boolean): string {
-  const table = new Table({
-    ...(head ? { head: columns.map(column => column.head) } : {}),
-    colAligns: columns.map(column => column.align ?? 'left'),
-    chars: PLAIN,
-    style: { head: [], border: [], compact: true, 'padding-left': 0, 'padding-right': 2 },
-  });
-  for (const row of rows) table.push([...row]);
-  return `${trimmed(table.toString())}\n`;
+/**
+ * Aligns rows page after page. Columns never become narrower again, so that the pages of one list line up unless a
+ * later one has something longer. (Table libraries take a tenth of a second for a page: minutes for a full table.)
+ */
+function createLayout<T>(columns: readonly Column<T>[]): (rows: readonly (readonly string[])[]) => string {
+  const widths = columns.map(() => 0);
+  const lineOf = (row: readonly string[]): string =>
+    row
+      .map((cell, i) => (columns[i]?.align === 'right' ? cell.padStart(widths[i]!) : cell.padEnd(widths[i]!)))
+      .join(GAP)
+      .trimEnd();
+  return rows => {
+    for (const row of rows) for (const [i, cell] of row.entries()) widths[i] = Math.max(widths[i]!, cell.length);
+    return rows.map(row => `${lineOf(row)}\n`).join('');
+  };
 }
 
 /** Name and value, one a line; undefined values are left out. */
@@ -70,38 +83,12 @@ export async function printFields(fields: readonly (readonly [string, string | u
   await write(shown.map(([name, value]) => `${name.padEnd(width)}  ${value ?? ''}\n`).join(''));
 }
 
-/** Resolves when the text is taken; a reader that has left (`| head`) ends the program quietly. */
+/** Resolves when the text is taken. A reader that has left (`| head`) ends the program quietly: see main.ts. */
 export function write(text: string): Promise<void> {
   return new Promise((resolve, reject) => {
-    process.stdout.write(text, (error: (Error & { code?: string }) | null | undefined) => {
-      if (error?.code === 'EPIPE') process.exit(0);
+    process.stdout.write(text, (error: Error | null | undefined) => {
       if (error) reject(error);
       else resolve();
     });
   });
-}
-
-const PLAIN = {
-  top: '',
-  'top-mid': '',
-  'top-left': '',
-  'top-right': '',
-  bottom: '',
-  'bottom-mid': '',
-  'bottom-left': '',
-  'bottom-right': '',
-  left: '',
-  'left-mid': '',
-  mid: '',
-  'mid-mid': '',
-  right: '',
-  'right-mid': '',
-  middle: '',
-};
-
-function trimmed(text: string): string {
-  return text
-    .split('\n')
-    .map(line => line.trimEnd())
-    .join('\n');
 }

@@ -14,6 +14,7 @@ interface PeerOptions {
 export function addPeerCommands(program: Command): void {
   const peer = program
     .command('peer')
+    .helpCommand(false)
     .description('act upon one neighbour of a running router')
     .addHelpText(
       'after',
@@ -49,6 +50,7 @@ function bodyOf({ message }: PeerOptions): object {
   return message === undefined ? {} : { message };
 }
 
+/** Silent when done, as Unix commands are; a refusal is an exit code and a sentence. */
 async function act(name: string, what: string, body: object, options: PeerOptions): Promise<void> {
   await createControlClient(options.control).post(`/v1/peers/${encodeURIComponent(name)}/${what}`, body);
 }

@@ -7,6 +7,7 @@ import { addPeerCommands } from './peer.js';
 import { addRunCommands } from './run.js';
 import { addShowCommands } from './show.js';
 
+/** Every command, ready to parse; nothing of the router is loaded before one runs. */
 export function createProgram(): Command {
   const program = new Command('peerage')
     .description('A BGP router for Kubernetes: sessions, routes, and what is known of them.')

@@ -16,7 +16,11 @@ interface ShowOptions {
 }
 
 export function addShowCommands(program: Command): void {
-  const show = program.command('show').description('show what a running router knows').addHelpText('after', EXAMPLES);
+  const show = program
+    .command('show')
+    .helpCommand(false)
+    .description('show what a running router knows')
+    .addHelpText('after', EXAMPLES);
   const add = (name: string, description: string): Command =>
     show.command(name).description(description).addOption(controlOption()).addOption(outputOption());
   const addRoutes = (name: string, description: string): Command =>
@@ -79,7 +83,10 @@ async function showList<T>(
     ...(options.longer === true ? { longer: 'true' } : {}),
   };
   const items = client(options).list(path, query) as AsyncIterable<T>;
-  await printList(items, columns, options.output);
+  const count = await printList(items, columns, options.output);
+  if (count > 0 || prefix === undefined) return;
+  process.stderr.write(`peerage: nothing there matches ${prefix}\n`);
+  process.exitCode = 1;
 }
 
 async function showSummary(options: ShowOptions): Promise<void> {
