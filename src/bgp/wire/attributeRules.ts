@@ -7,7 +7,7 @@ import { Flag } from './iana.js';
 export const Finding = {
   /** Good, and part of the normal form. */
   keep: 0,
-  /** Good, and large communities stand in it more than once (RFC 8092 section 5 has the receiver remove the copies). */
+  /** Good, and large communities stand in it more than once (RFC 8092 section 3 has the receiver remove the copies). */
   keepUnique: 1,
   /** Good, and not part of the normal form. */
   pass: 2,

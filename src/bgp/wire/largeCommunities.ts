@@ -1,4 +1,4 @@
-/** Large communities that stand twice in one attribute: the receiver removes the copies (RFC 8092 section 5). */
+/** Large communities that stand twice in one attribute: the receiver removes the copies (RFC 8092 section 3). */
 
 const SIZE = 12;
 /** Up to so many, comparing each with each is cheaper than a set. */

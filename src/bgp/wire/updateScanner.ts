@@ -119,53 +119,25 @@ function scanAttributes(
 ): NotificationError | undefined {
   const { block } = record;
   const { seen, generation } = state;
-  const { ebgp } = context;
   let out = 0;
   let lastCode = 0;
   let sorted = true;
   let at = start;
   while (at < end) {
-    if (end - at < 3) {
-      overrun(record, at, end);
-      break;
-    }
-    const flags = octets[at]!;
-    const code = octets[at + 1]!;
-    let value = at + 3;
-    let length = octets[at + 2]!;
-    if ((flags & Flag.extendedLength) !== 0) {
-      if (end - at < 4) {
-        overrun(record, at, end);
-        break;
-      }
-      length = (length << 8) | octets[at + 3]!;
-      value = at + 4;
-    }
-    const next = value + length;
+    const short = (octets[at]! & Flag.extendedLength) === 0;
+    const value = at + (short ? 3 : 4);
+    const next = value > end ? end + 1 : value + (short ? octets[at + 2]! : (octets[at + 2]! << 8) | octets[at + 3]!);
     if (next > end) {
       overrun(record, at, end);
       break;
     }
-    const expected = FLAGS_OF[code]!;
-    let finding: number;
-    if (seen[code] === generation) finding = Finding.duplicate;
-    else if (expected === NO_ROW) finding = unknownFinding(flags);
-    else if (ebgp && INTERNAL_ONLY[code] === 1) finding = Finding.pass;
-    else if (((flags ^ expected) & FIXED_FLAGS) !== 0) finding = Finding.badFlags;
-    else finding = scanValue(code, flags, octets, value, next, context, record, state);
+    const code = octets[at + 1]!;
+    const finding = findingOf(octets, at, value, next, context, record);
     seen[code] = generation;
-
     if (finding <= Finding.keepUnique) {
-      const kept = (flags & FLAGS_KEPT[code]!) | (expected === NO_ROW ? Flag.partial : 0);
       if (code < lastCode) sorted = false;
       lastCode = code;
-      if (finding === Finding.keepUnique) {
-        out = keepUnique(octets, value, next, kept, code, block, out);
-      } else if (flags === kept || (flags === (kept | Flag.extendedLength) && length > 255)) {
-        out = putOctets(block, out, octets, at, next);
-      } else {
-        out = putOctets(block, putHeader(block, out, kept, code, length), octets, value, next);
-      }
+      out = keep(finding, octets, at, value, next, block, out);
     } else if (finding > Finding.pass) {
       const error = judge(finding, code, octets, at, next, record, state);
       if (error !== undefined) return error;
@@ -181,10 +153,51 @@ function scanAttributes(
   return undefined;
 }
 
+/** Judges the attribute octets[at .. next), whose value begins at `value`. @returns one of {@link Finding} */
+function findingOf(
+  octets: Uint8Array,
+  at: number,
+  value: number,
+  next: number,
+  context: ScanContext,
+  record: UpdateRecord,
+): number {
+  const flags = octets[at]!;
+  const code = octets[at + 1]!;
+  const expected = FLAGS_OF[code]!;
+  if (state.has(code)) return Finding.duplicate;
+  if (expected === NO_ROW) return unknownFinding(flags);
+  if (context.ebgp && INTERNAL_ONLY[code] === 1) return Finding.pass;
+  if (((flags ^ expected) & FIXED_FLAGS) !== 0) return Finding.badFlags;
+  return scanValue(code, flags, octets, value, next, context, record, state);
+}
+
 /** RFC 4271 section 5: unknown optional attributes travel on when they are transitive, with Partial set. */
 function unknownFinding(flags: number): number {
   if ((flags & Flag.optional) === 0) return Finding.unrecognized;
   return (flags & Flag.transitive) === 0 ? Finding.pass : Finding.keep;
+}
+
+/** Appends the attribute octets[at .. next) to the block in normal form; returns where the next one goes. */
+function keep(
+  finding: number,
+  octets: Uint8Array,
+  at: number,
+  value: number,
+  next: number,
+  block: Uint8Array,
+  out: number,
+): number {
+  const flags = octets[at]!;
+  const code = octets[at + 1]!;
+  const length = next - value;
+  const kept = (flags & FLAGS_KEPT[code]!) | (FLAGS_OF[code] === NO_ROW ? Flag.partial : 0);
+  if (finding === Finding.keepUnique) return keepUnique(octets, value, next, kept, code, block, out);
+  // Nearly always the attribute is in normal form already.
+  if (flags === kept || (flags === (kept | Flag.extendedLength) && length > 255)) {
+    return putOctets(block, out, octets, at, next);
+  }
+  return putOctets(block, putHeader(block, out, kept, code, length), octets, value, next);
 }
 
 function keepUnique(
