@@ -2,6 +2,7 @@
 
 import { statSync } from 'node:fs';
 import { hostname } from 'node:os';
+import { isDeepStrictEqual } from 'node:util';
 import type { Logger } from 'pino';
 import { Subject, startWith } from 'rxjs';
 import { DEFAULT_CONTROL_PATH } from '../api/controlPath.js';
@@ -61,6 +62,9 @@ export async function runAgent(options: AgentOptions): Promise<number> {
   return runGraph({ options, nodeName, loaded: loaded.value, logger, problems, router });
 }
 
+/** Parts of the configuration that are read once. */
+const LATE = ['fib', 'log', 'control'] as const;
+
 interface Parts {
   readonly options: AgentOptions;
   readonly nodeName: string;
@@ -77,25 +81,21 @@ async function runGraph({ options, nodeName, loaded, logger, problems, router }:
     reportProblems(problems, found, logger);
   };
   const applied: { config?: EngineConfig } = {};
+  const apply = (config: EngineConfig): void => {
+    applied.config = config;
+    const fields = reportFields(router.apply(config));
+    if (Object.keys(fields).length > 0) logger.info(fields, 'configuration applied');
+  };
   const graph = agentGraph({
     nodeName,
     objects: manifests({ directory: options.manifests }),
     settings: settings.pipe(startWith(loaded.settings)),
     compose: createEngineComposer(config => toEngineConfig(config, router.restarted)),
-    sinks: {
-      apply: config => {
-        applied.config = config;
-        const fields = reportFields(router.apply(config));
-        if (Object.keys(fields).length > 0) logger.info(fields, 'configuration applied');
-      },
-      problems: report,
-      ownNode: own => {
-        report(new Map([['own node', ownNodeProblems(nodeName, own)]]));
-        if (own?.present === true) logger.info({ node: nodeName, addresses: addressTexts(own) }, 'own node known');
-      },
-    },
+    sinks: { apply, problems: report, ownNode: tellOwnNode(nodeName, report, logger) },
   });
   const reloader = watchConfig(options.config, loaded, report, next => {
+    const late = LATE.filter(key => !isDeepStrictEqual(next.settings[key], loaded.settings[key]));
+    if (late.length > 0) logger.warn({ changed: late }, 'these changes take effect after a restart');
     settings.next(next.settings);
   });
   let stopGraph = (): void => undefined;
@@ -165,6 +165,17 @@ function reportProblems(problems: ProblemSet, found: ProblemReport, logger: Logg
   const { appeared, cleared } = problems.report(found);
   for (const { subject, text } of appeared) logger.warn({ subject }, text);
   for (const { subject, text } of cleared) logger.info({ subject, problem: text }, 'problem is gone');
+}
+
+function tellOwnNode(
+  name: string,
+  report: (found: ProblemReport) => void,
+  logger: Logger,
+): (own: OwnNode | undefined) => void {
+  return own => {
+    report(new Map([['own node', ownNodeProblems(name, own)]]));
+    if (own?.present === true) logger.info({ node: name, addresses: addressTexts(own) }, 'own node known');
+  };
 }
 
 function ownNodeProblems(name: string, own: OwnNode | undefined): readonly Problem[] {

@@ -43,7 +43,7 @@ export type AgentConfig = z.infer<typeof AgentConfig>;
 export const MESH_TEMPLATE = 'node/template';
 
 /**
- * Completes the agent's configuration with what the node knows: router id, addresses to listen on and for NEXT_HOP. What
+ * Completes the agent's configuration with what the node knows: its name, router id, addresses to listen on and for NEXT_HOP. What
  * the file says goes before. The last peer is the template of the mesh's sessions.
  */
 export function onNode(config: AgentConfig, own: OwnNode): SpeakerConfig {
@@ -56,13 +56,23 @@ export function onNode(config: AgentConfig, own: OwnNode): SpeakerConfig {
   return {
     ...speaker,
     router: {
+      // Peers show the node by the name it has in the cluster; a name in the capability is short.
+      hostname: own.name.slice(0, 64),
       ...router,
       listen: listens,
       addresses: { ...(ipv4 === undefined ? {} : { ipv4 }), ...(ipv6 === undefined ? {} : { ipv6 }) },
       ...(routerId === undefined ? {} : { id: routerId }),
     },
-    peers: [...speaker.peers, meshTemplate(config)],
+    // A node is no transit: other nodes tell the ToR of their pods themselves.
+    peers: [
+      ...speaker.peers.map(peer => ({ announce: groupsAnnounce(speaker, peer.group), ...peer })),
+      meshTemplate(config),
+    ],
   };
+}
+
+function groupsAnnounce({ peerGroups }: SpeakerConfig, group: string | undefined): 'own' | 'all' {
+  return (group === undefined ? undefined : peerGroups[group]?.announce) ?? 'own';
 }
 
 function meshTemplate({ router, kubernetes }: AgentConfig): SpeakerConfig['peers'][number] {

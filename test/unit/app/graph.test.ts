@@ -109,6 +109,7 @@ group('start', () => {
     ]);
     expect(config!.nextHopAddresses).toEqual({ v4: config!.listen[0]!.address, v6: config!.listen[1]!.address });
     expect(graph.own).toMatchObject([{ name: 'n1', present: true }]);
+    expect(config!.peers[0]?.session.hostname).toBe('n1');
   });
 
   test('without the own node it waits, and says so once', () => {
