@@ -1,6 +1,7 @@
 /** One machine with its connection and timers: carries out what the machine wants, tells it what happens. RFC 4271 section 8. */
 
 import { assertNever } from '../../core/assertNever.js';
+import type { TimerHandle } from '../../core/clock.js';
 import { formatAddress } from '../../core/ip.js';
 import type { OpenMessage } from '../messages.js';
 import type { Negotiated } from '../negotiated.js';
@@ -41,6 +42,12 @@ export interface TrackOwner {
 
 const KEEPALIVE = encodeKeepalive();
 
+/**
+ * Milliseconds to hold an OPEN back for another connection that never sends one. Less than the shortest hold time,
+ * which the peer may be counting already.
+ */
+const PATIENCE = 2000;
+
 export class Track {
   readonly #owner: TrackOwner;
   readonly #timers: Timers;
@@ -51,8 +58,8 @@ export class Track {
   #connection: Connection | undefined;
   /** The OPEN of this connection, sent or about to be: negotiation needs what was really said. */
   #ourOpen: OpenMessage | undefined;
-  /** The peer's OPEN, not answered yet because another connection may stay instead. */
-  #held: Negotiated | undefined;
+  /** The peer's OPEN, not answered yet because another connection may stay instead; and when the waiting ends. */
+  #held: { readonly negotiated: Negotiated; readonly patience: TimerHandle } | undefined;
   #negotiated: Negotiated | undefined;
   /** The NOTIFICATION with which the connection is about to be closed. */
   #last: NotificationError | undefined;
@@ -129,11 +136,11 @@ export class Track {
     this.#machine = { ...this.#machine, connectRetryCounter, idleHold };
   }
 
-  /** The other connection is gone: answers the OPEN that was held back. */
+  /** The other connection is gone, or silent: answers the OPEN that was held back. */
   release(): void {
-    const held = this.#held;
-    this.#held = undefined;
-    if (held !== undefined) this.#proceed(held);
+    const negotiated = this.#held?.negotiated;
+    this.#unhold();
+    if (negotiated !== undefined) this.#proceed(negotiated);
   }
 
   /** Ends for good: a last event, if any, nothing told to the owner but `down`, no timer left. */
@@ -207,7 +214,7 @@ export class Track {
     this.#connection = undefined;
     this.#ourOpen = undefined;
     this.#negotiated = undefined;
-    this.#held = undefined;
+    this.#unhold();
     this.#last = undefined;
     this.#heard = false;
     if (last === undefined || connection === undefined) {
@@ -293,7 +300,7 @@ export class Track {
       this.dispatch({ kind: 'open', holdTime: 0, keepaliveTime: 0 });
       return;
     }
-    const { config } = this.#owner.options;
+    const { config, clock } = this.#owner.options;
     const negotiated = negotiate(config, this.#offer(), open.value);
     if (!negotiated.ok) {
       this.dispatch({ kind: 'openError', error: negotiated.error });
@@ -305,11 +312,16 @@ export class Track {
         this.#proceed(negotiated.value);
         return;
       case 'hold':
-        this.#held = negotiated.value;
+        this.#held = { negotiated: negotiated.value, patience: clock.setTimeout(() => this.release(), PATIENCE) };
         return;
       case 'given up':
         return;
     }
+  }
+
+  #unhold(): void {
+    if (this.#held !== undefined) this.#owner.options.clock.clearTimeout(this.#held.patience);
+    this.#held = undefined;
   }
 
   #proceed({ holdTime, keepaliveTime, maxMessage }: Negotiated): void {

@@ -66,6 +66,7 @@ test('whoever starts when, with whatever delays: one session comes up and stays'
         expect(hosts.map(h => h.session.state)).toEqual(['Established', 'Established']);
         expect(bed.open()).toHaveLength(2);
         const ups = hosts.map(h => h.session.counters.established);
+        expect(ups).toEqual([1, 1]); // No false start.
         bed.clock.advance(1000_000);
         expect(hosts.map(h => h.session.counters.established)).toEqual(ups);
         hosts.forEach(checkPairs);

@@ -71,6 +71,21 @@ describe('coming up', () => {
     expect([left.session.state, right.session.state]).toEqual(['Established', 'Established']);
   });
 
+  test('a connection that shall stay but never says a word does not keep the other one waiting', () => {
+    const [left, right] = bed.pair({ localId: Ipv4(0x0a000009) });
+    left.session.start();
+    right.session.start();
+    clock.advance(1);
+    // Nothing gets through on our connection, in either direction.
+    const ours = network.sockets.find(s => s.local.at === '10.0.0.1' && s.remote.port === 179);
+    ours!.cut = true;
+    ours!.receive = () => undefined;
+    clock.advance(1500);
+    expect(left.session.state).toBe('OpenSent');
+    clock.advance(1000);
+    expect([left.session.state, right.session.state]).toEqual(['Established', 'Established']);
+  });
+
   test('with DelayOpen the OPEN waits, and the peer’s OPEN cuts the waiting short', () => {
     const [left, right] = bed.pair({ delayOpenTime: 5, passive: true }, { delayOpenTime: 20 });
     left.session.start();
