@@ -155,9 +155,8 @@ async function restartUnnoticed({ topology, cluster, agents }: Lab): Promise<Omi
   // Stale paths are swept, and kernel routes settled, in the seconds after.
   await waitFor('the end of the restart', PATIENCE, async () => {
     const peers = await Promise.all((await agent.peers()).map(peer => agent.peer(peer.name)));
-    return peers.every(peer => Object.values(peer.received).some(n => n > 0) && peer.gracefulRestart.stalePaths === 0)
-      ? true
-      : undefined;
+    const told = peers.every(peer => Object.values(peer.received).some(n => n > 0));
+    return told && peers.every(peer => peer.gracefulRestart.stalePaths === 0) ? true : undefined;
   });
   await sleep(3500);
   const results = await Promise.all(streams.map(stream => stream.stop()));

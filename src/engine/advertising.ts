@@ -93,7 +93,11 @@ export class Advertising {
   ): void {
     const { rib } = this.host;
     const options = this.framing(family, negotiated, endpoints, routing);
-    const audience = { kind: negotiated.kind, clients: routing.routeReflectorClient };
+    const audience = {
+      kind: negotiated.kind,
+      clients: routing.routeReflectorClient,
+      ownOnly: routing.announce === 'own',
+    };
     const key = JSON.stringify([options, audience]);
     const sink = {
       send: (octets: Uint8Array, messages: number): boolean => this.session.send(octets, messages),

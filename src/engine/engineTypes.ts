@@ -17,6 +17,8 @@ export interface PeerRouting {
   readonly routeReflectorClient: boolean;
   /** Put our own address into NEXT_HOP: always, never, or (auto) towards eBGP peers only. */
   readonly nextHopSelf: 'auto' | 'always' | 'never';
+  /** Tell the peer all best routes, or only networks of our own (a host that is no transit). */
+  readonly announce: 'all' | 'own';
   /** How often our own AS may stand in an AS_PATH from this peer. */
   readonly allowOwnAs: number;
   /** RFC 4271 section 6.3: an eBGP peer's routes begin with its AS. */

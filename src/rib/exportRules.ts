@@ -9,6 +9,8 @@ export interface ExportAudience {
   readonly kind: 'ebgp' | 'ibgp';
   /** The members are clients of this route reflector. */
   readonly clients: boolean;
+  /** They are told networks of our own and nothing else. */
+  readonly ownOnly?: boolean;
 }
 
 /** Communities that keep a route from all peers, and from peers outside the AS. */
@@ -26,6 +28,7 @@ export function mayExport(
   peers: PeerTable,
   source: PeerId,
 ): boolean {
+  if (audience.ownOnly === true && peers.kind[source] !== PeerKind.local) return false;
   const outside = audience.kind === 'ebgp';
   if (attributes.flags[attr]! & (outside ? NOT_OUTSIDE : NOBODY)) return false;
   // iBGP split horizon, and its exception for a route reflector.

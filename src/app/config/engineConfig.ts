@@ -207,6 +207,7 @@ function peerRouting(values: PeerValues): PeerRouting {
   return {
     routeReflectorClient: values.routeReflectorClient ?? false,
     nextHopSelf: values.nextHopSelf ?? 'auto',
+    announce: values.announce ?? 'all',
     allowOwnAs: values.allowOwnAs ?? 0,
     enforceFirstAs: values.enforceFirstAs ?? true,
   };

@@ -103,6 +103,11 @@ export const PeerOptions = z.strictObject({
   nextHopSelf: z
     .enum(['auto', 'always', 'never'])
     .describe('Put our own address into NEXT_HOP; auto: towards eBGP peers. Default auto.'),
+  announce: z
+    .enum(['all', 'own'])
+    .describe(
+      'What the peer is told: all best routes that BGP lets it have, or only networks of our own. Default all; on an agent own.',
+    ),
   allowOwnAs: z
     .number()
     .int()

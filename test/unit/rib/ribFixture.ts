@@ -101,7 +101,14 @@ export class RibFixture {
     this.rib.decide();
   }
 
-  join(member: Member, audience: { kind: 'ebgp' | 'ibgp'; clients: boolean } = { kind: 'ibgp', clients: true }): void {
+  join(
+    member: Member,
+    audience: { kind: 'ebgp' | 'ibgp'; clients: boolean; ownOnly: boolean } = {
+      kind: 'ibgp',
+      clients: true,
+      ownOnly: false,
+    },
+  ): void {
     this.rib.join(
       0,
       JSON.stringify(audience),
@@ -112,7 +119,14 @@ export class RibFixture {
     );
   }
 
-  leave(member: Member, audience: { kind: 'ebgp' | 'ibgp'; clients: boolean } = { kind: 'ibgp', clients: true }): void {
+  leave(
+    member: Member,
+    audience: { kind: 'ebgp' | 'ibgp'; clients: boolean; ownOnly: boolean } = {
+      kind: 'ibgp',
+      clients: true,
+      ownOnly: false,
+    },
+  ): void {
     this.rib.leave(0, JSON.stringify(audience), member.peer);
   }
 

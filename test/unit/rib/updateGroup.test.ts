@@ -50,7 +50,7 @@ describe('UpdateGroup', () => {
         const { rib } = fixture;
         const ids = Array.from({ length: PEERS }, (_, i) => fixture.peer(`p${i}`));
         const members = new Map<PeerId, Member>();
-        const key = JSON.stringify({ kind: 'ibgp', clients: true });
+        const key = JSON.stringify({ kind: 'ibgp', clients: true, ownOnly: false });
         const join = (id: PeerId): void => {
           const member = new Member(id);
           members.set(id, member);
@@ -131,7 +131,7 @@ describe('UpdateGroup', () => {
     const before = slow.messages;
     expect([before, fast.messages]).toEqual([1, 10]);
     slow.open = true;
-    fixture.rib.group(0, JSON.stringify({ kind: 'ibgp', clients: true }))!.drained(slow.peer);
+    fixture.rib.group(0, JSON.stringify({ kind: 'ibgp', clients: true, ownOnly: false }))!.drained(slow.peer);
     fixture.settle();
     expect(slow.messages - before).toBe(1);
     expect(slow.table).toEqual(new Map([[1, 9]]));
@@ -149,7 +149,7 @@ describe('UpdateGroup', () => {
     const fixture = new RibFixture();
     const source = fixture.peer('p0', kind, client);
     const member = new Member(fixture.peer('p1', audience === 'ebgp' ? PeerKind.ebgp : PeerKind.ibgp, clients));
-    fixture.join(member, { kind: audience, clients });
+    fixture.join(member, { kind: audience, clients, ownOnly: false });
     fixture.update(source, [], { prefixes: [1], med: 5, path: kind === PeerKind.ebgp ? [65001] : [] });
     fixture.settle();
     expect(member.table.has(1)).toBe(told);
