@@ -100,9 +100,8 @@ async function* chunks(response: IncomingMessage): AsyncIterable<string> {
   try {
     for await (const chunk of response) yield String(chunk);
   } catch (error) {
-    throw error instanceof Error && 'code' in error && error.code === 'ECONNRESET'
-      ? new RouterUnreachable(BROKEN_OFF)
-      : error;
+    const isCut = typeof error === 'object' && error !== null && 'code' in error && error.code === 'ECONNRESET';
+    throw isCut ? new RouterUnreachable(BROKEN_OFF) : error;
   }
 }
 

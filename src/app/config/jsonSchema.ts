@@ -1,10 +1,10 @@
 /** The published JSON Schema of the configuration file, made from the schema that checks it. */
 
 import { z } from 'zod';
-import { SpeakerConfig } from './schema.js';
+import { AgentConfig } from '../kubeConfig.js';
 
-/** The text of docs/config.schema.json. */
+/** The text of docs/config.schema.json. The agent's schema: whatever a speaker takes, an agent takes. */
 export function jsonSchemaText(): string {
-  const schema = z.toJSONSchema(SpeakerConfig, { io: 'input', reused: 'inline' });
+  const schema = z.toJSONSchema(AgentConfig, { io: 'input', reused: 'inline' });
   return `${JSON.stringify({ title: 'Peerage configuration', ...schema }, undefined, 2)}\n`;
 }

@@ -33,7 +33,9 @@ function raw(source: PasswordSource): Result<string, string> {
 
 /** The system's message without the path, which it repeats: `ENOENT: no such file or directory, open '/path'`. */
 export function fileErrorText(error: unknown): string {
-  return error instanceof Error ? error.message.replace(/, \w+( '.*')?$/, '') : String(error);
+  return String(error)
+    .replace(/^Error: /, '')
+    .replace(/, \w+( '.*')?$/, '');
 }
 
 function place(source: PasswordSource): string {
