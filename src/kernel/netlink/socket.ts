@@ -107,10 +107,15 @@ class OpenSocket implements NetlinkSocket {
   }
 
   onReadable(ready: () => void): void {
-    this.poll = koffi.node.poll(this.fd, { readable: true }, () => {
+    const options = { readable: true };
+    const onEvent = (event: unknown): void => {
       // A callback may still be on its way when the socket is closed.
-      if (!this.closed) ready();
-    });
+      if (this.closed) return;
+      ready();
+      // libuv stops polling a socket with a pending error, which is how an overrun shows, and passes a negative number.
+      if (typeof event === 'number') this.poll?.start(options, onEvent);
+    };
+    this.poll = koffi.node.poll(this.fd, options, onEvent);
   }
 
   join(group: number): void {
@@ -132,6 +137,7 @@ class OpenSocket implements NetlinkSocket {
     this.closed = true;
     this.poll?.stop();
     this.poll?.close();
+    this.poll = undefined;
     sysClose(this.fd);
   }
 }
