@@ -29,7 +29,7 @@ export interface IpPrefix {
 /** Reads an IPv4 or IPv6 address without a length. The error is a sentence for a person. */
 export function parseAddress(text: string): Result<IpAddress, string> {
   if (text.includes('/')) return err(`"${text}" is a prefix where an address is expected`);
-  if (Address4.isValid(text)) return ok(ipv4(Number(new Address4(text).bigInt())));
+  if (!text.includes(':') && Address4.isValid(text)) return ok(ipv4(Number(new Address4(text).bigInt())));
   const [plain, zone] = text.split('%', 2);
   if (plain !== undefined && Address6.isValid(plain)) {
     const words = wordsOf(new Address6(plain).bigInt());

@@ -27,7 +27,7 @@ export class AttributeStore {
   origin: Uint8Array;
   neighborAs: Uint32Array;
   originatorId: Uint32Array;
-  clusterListLength: Uint8Array;
+  clusterListLength: Uint16Array;
   nextHop: Uint32Array;
   references: Uint32Array;
   size = 0;
@@ -51,7 +51,7 @@ export class AttributeStore {
     this.origin = new Uint8Array(n);
     this.neighborAs = new Uint32Array(n);
     this.originatorId = new Uint32Array(n);
-    this.clusterListLength = new Uint8Array(n);
+    this.clusterListLength = new Uint16Array(n);
     this.nextHop = new Uint32Array(n);
     this.references = new Uint32Array(n);
     this.blocks = new Uint32Array(n);
@@ -177,7 +177,7 @@ export class AttributeStore {
     this.origin = growU8(this.origin, n);
     this.neighborAs = growU32(this.neighborAs, n);
     this.originatorId = growU32(this.originatorId, n);
-    this.clusterListLength = growU8(this.clusterListLength, n);
+    this.clusterListLength = growU16(this.clusterListLength, n);
     this.nextHop = growU32(this.nextHop, n);
     this.references = growU32(this.references, n);
     this.blocks = growU32(this.blocks, n);

@@ -109,7 +109,7 @@ export class LocRib {
     const { next, peer: peers } = this.paths;
     const plain = this.paths.pathId.length === 0;
     for (let row = this.head[prefix]!; row !== 0; row = next[row]!) {
-      if (peers[row] === peer && (plain || this.paths.pathId[row] === pathId)) return row;
+      if (peers[row] === peer && (plain ? pathId === 0 : this.paths.pathId[row] === pathId)) return row;
     }
     return 0;
   }
