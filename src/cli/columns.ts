@@ -27,12 +27,16 @@ export const PEER_COLUMNS: readonly Column<PeerSummary>[] = [
 
 export const ROUTE_COLUMNS: readonly Column<RouteView>[] = [
   { head: '', value: marks },
-  { head: 'PREFIX', value: route => route.prefix },
-  { head: 'NEXT HOP', value: route => route.nextHop },
-  { head: 'FROM', value: route => route.from },
-  { head: 'PREF', align: 'right', value: route => String(route.localPref ?? '-') },
-  { head: 'MED', align: 'right', value: route => String(route.med ?? '-') },
-  { head: 'AS PATH', value: route => `${route.asPath}${route.asPath === '' ? '' : ' '}${ORIGIN[route.origin]}` },
+  { head: 'PREFIX', usual: 18, value: route => route.prefix },
+  { head: 'NEXT HOP', usual: 15, value: route => route.nextHop },
+  { head: 'FROM', usual: 12, value: route => route.from },
+  { head: 'PREF', usual: 5, align: 'right', value: route => String(route.localPref ?? '-') },
+  { head: 'MED', usual: 5, align: 'right', value: route => String(route.med ?? '-') },
+  {
+    head: 'AS PATH',
+    usual: 24,
+    value: route => `${route.asPath}${route.asPath === '' ? '' : ' '}${ORIGIN[route.origin]}`,
+  },
   {
     head: 'COMMUNITIES',
     wide: true,
@@ -52,7 +56,7 @@ export const ROUTE_COLUMNS: readonly Column<RouteView>[] = [
 ];
 
 export const FIB_COLUMNS: readonly Column<FibRouteView>[] = [
-  { head: 'PREFIX', value: route => route.prefix },
+  { head: 'PREFIX', usual: 18, value: route => route.prefix },
   {
     head: 'VIA',
     value: route =>

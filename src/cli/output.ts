@@ -7,6 +7,8 @@ export interface Column<T> {
   readonly align?: 'left' | 'right';
   /** Shown with `-o wide` only. */
   readonly wide?: boolean;
+  /** Characters to keep free in a list of several pages, so that the pages line up. */
+  readonly usual?: number;
   value(item: T): string;
 }
 
@@ -52,27 +54,39 @@ async function printTable<T>(
     page.push(shown.map(column => column.value(item)));
     count++;
     if (page.length < PAGE) continue;
-    await write(layout(page));
+    if (count < PAGE) layout.reserve();
+    await write(layout.text(page));
     page = [];
   }
-  if (page.length > 0) await write(layout(page));
+  if (page.length > 0) await write(layout.text(page));
   return count;
+}
+
+interface Layout {
+  /** More pages will come. */
+  reserve(): void;
+  text(rows: readonly (readonly string[])[]): string;
 }
 
 /**
  * Aligns rows page after page. Columns never become narrower again, so that the pages of one list line up unless a
  * later one has something longer. (Table libraries take a tenth of a second for a page: minutes for a full table.)
  */
-function createLayout<T>(columns: readonly Column<T>[]): (rows: readonly (readonly string[])[]) => string {
-  const widths = columns.map(() => 0);
+function createLayout<T>(columns: readonly Column<T>[]): Layout {
+  let widths = columns.map(() => 0);
   const lineOf = (row: readonly string[]): string =>
     row
       .map((cell, i) => (columns[i]?.align === 'right' ? cell.padStart(widths[i]!) : cell.padEnd(widths[i]!)))
       .join(GAP)
       .trimEnd();
-  return rows => {
-    for (const row of rows) for (const [i, cell] of row.entries()) widths[i] = Math.max(widths[i]!, cell.length);
-    return rows.map(row => `${lineOf(row)}\n`).join('');
+  return {
+    reserve: () => {
+      widths = columns.map((column, i) => Math.max(widths[i]!, column.usual ?? 0));
+    },
+    text: rows => {
+      for (const row of rows) for (const [i, cell] of row.entries()) widths[i] = Math.max(widths[i]!, cell.length);
+      return rows.map(row => `${lineOf(row)}\n`).join('');
+    },
   };
 }
 

@@ -59,7 +59,8 @@ export function addShowCommands(program: Command): void {
 
 const EXAMPLES = `
 A prefix selects itself, with --longer also what is inside it; a bare address
-selects the routes that match it, the longest first.
+selects the routes that match it, the longest first. * marks the best path,
+= one that shares the load with it, S one kept over a restart of its peer.
 
 Examples:
   peerage show peers

@@ -16,7 +16,8 @@ export const TOR: PeerSummary = {
   localAsn: 65000,
   kind: 'ebgp',
   state: 'Established',
-  since: '2026-01-01T00:00:00.000Z',
+  // A day, two hours and some minutes ago.
+  since: new Date(Date.now() - 93_784_000).toISOString(),
   received: { 'ipv4-unicast': 950_000, 'ipv6-unicast': 200_000 },
   advertised: { 'ipv4-unicast': 3, 'ipv6-unicast': 1 },
   dynamic: false,

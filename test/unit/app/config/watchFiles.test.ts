@@ -1,0 +1,87 @@
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { watchFiles } from '../../../../src/app/config/configFile.js';
+
+describe('a watch on the configuration and a mounted key', () => {
+  let folder = '';
+  let file = '';
+  let calls = 0;
+  let told: () => void = () => undefined;
+  let end: () => Promise<void> = () => Promise.resolve();
+
+  beforeEach(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'peerage-watch-'));
+    file = join(folder, 'c.yaml');
+    writeFileSync(file, 'one');
+    // As the kubelet mounts a Secret: the file is a link through ..data, which is replaced.
+    mkdirSync(join(folder, 'secret'));
+    mountVersion('v1');
+    symlinkSync('..data/key', join(folder, 'secret', 'key'));
+    calls = 0;
+    end = watchFiles([file, join(folder, 'secret', 'key')], () => {
+      calls++;
+      told();
+    });
+    // The first look at the files.
+    await pause(600);
+  });
+
+  afterEach(async () => {
+    await end();
+    rmSync(folder, { recursive: true });
+  });
+
+  function mountVersion(version: string): void {
+    const secret = join(folder, 'secret');
+    mkdirSync(join(secret, `..${version}`));
+    writeFileSync(join(secret, `..${version}`, 'key'), version);
+    symlinkSync(`..${version}`, join(secret, '..data_tmp'));
+    renameSync(join(secret, '..data_tmp'), join(secret, '..data'));
+  }
+
+  const replace = (text: string): void => {
+    writeFileSync(`${file}~`, text);
+    renameSync(`${file}~`, file);
+  };
+
+  const change = async (act: () => void): Promise<void> => {
+    const next = new Promise<void>(resolve => {
+      told = resolve;
+    });
+    act();
+    await next;
+  };
+
+  test('sees writing in place, replacing, removing and coming back, and a new mount', async () => {
+    await change(() => writeFileSync(file, 'two'));
+    await change(() => replace('three'));
+    await change(() => replace('four'));
+    await change(() => unlinkSync(file));
+    await change(() => writeFileSync(file, 'five'));
+    await change(() => mountVersion('v2'));
+    await change(() => mountVersion('v3'));
+    expect(calls).toBe(7);
+  });
+
+  test('says nothing when the contents are the same, or another file changes', async () => {
+    replace('one');
+    writeFileSync(join(folder, 'other.yaml'), 'x');
+    await pause(1000);
+    expect(calls).toBe(0);
+  });
+
+  test('gathers what is written in steps', async () => {
+    await change(() => {
+      writeFileSync(file, 'half');
+      setTimeout(() => writeFileSync(file, 'whole'), 30);
+    });
+    await pause(800);
+    expect(calls).toBeLessThanOrEqual(2);
+  });
+});
+
+function pause(milliseconds: number): Promise<void> {
+  return new Promise(resolve => setTimeout(resolve, milliseconds));
+}
