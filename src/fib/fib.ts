@@ -19,7 +19,7 @@ import type { FeedReader, KernelFeed } from './kernelFeed.js';
 import { NO_ROUTE, NextHopTable } from './nextHopTable.js';
 import type { NextHopResolver } from './nextHopResolver.js';
 import { inOurPlace, isOurs, type Ownership } from './ownership.js';
-import { Programmer, type BatchReport } from './programmer.js';
+import { EEXIST, Programmer, type BatchReport } from './programmer.js';
 
 export interface FibOptions {
   readonly owner: Ownership;
@@ -45,6 +45,10 @@ interface Plane {
   /** Routes of ours with another metric than ours is now, found by the last reading. */
   strays: Route[];
   drifted: number[];
+  /** Places where the kernel said EEXIST; the next reading tells who is there. */
+  taken: number[];
+  /** Those that the reading under way will tell of. */
+  inQuestion: number[];
   reading: boolean;
 }
 
@@ -123,6 +127,8 @@ class KernelFib implements Fib, FeedReader {
     const plane = this.planes[family];
     plane.reading = true;
     plane.strays = [];
+    plane.inQuestion.push(...plane.taken);
+    plane.taken = [];
     plane.table.beginRead();
   }
 
@@ -145,6 +151,7 @@ class KernelFib implements Fib, FeedReader {
     plane.reading = false;
     if (first) this.firstRead(plane);
     else this.reportDrift(plane);
+    this.judge(plane);
     if (this.complete) this.sweep(plane);
     this.run();
   }
@@ -185,7 +192,7 @@ class KernelFib implements Fib, FeedReader {
       this.run();
     });
     const programmer = new Programmer(table, this.kernelSets, owner, channel, failures, () => this.complete);
-    return { table, failures, programmer, strays: [], drifted: [], reading: false };
+    return { table, failures, programmer, strays: [], drifted: [], taken: [], inQuestion: [], reading: false };
   }
 
   private idOf({ table }: Plane, route: Route, insert: boolean): number {
@@ -199,6 +206,16 @@ class KernelFib implements Fib, FeedReader {
     plane.drifted = [];
     this.options.onEvent({ kind: 'adopted', family: FAMILIES[table.family], routes: table.installed });
     table.touchWhere(set => set !== 0);
+  }
+
+  /** Tells strangers in our place from routes of our own that we had lost track of. */
+  private judge(plane: Plane): void {
+    const { table, failures } = plane;
+    const refused = plane.inQuestion.filter(id => failures.get(id)?.errno === EEXIST);
+    plane.inQuestion = [];
+    const conflicts = refused.filter(id => table.appliedOf(id) === NO_ROUTE);
+    for (const id of refused) if (table.appliedOf(id) !== NO_ROUTE) failures.clear(id);
+    if (conflicts.length > 0) this.tell('conflict', table, conflicts);
   }
 
   /** Queues what differs after somebody's interference, and says so. */
@@ -290,11 +307,10 @@ class KernelFib implements Fib, FeedReader {
     for (const resolve of waiting) resolve();
   }
 
-  private report({ table, failures }: Plane, { failed, recovered, conflicts }: BatchReport): void {
+  private report({ table, failures, taken }: Plane, { failed, recovered, conflicts }: BatchReport): void {
     const family = FAMILIES[table.family];
     if (conflicts.length > 0) {
-      this.tell('conflict', table, conflicts);
-      // Perhaps it is ours after all, and we lost track of it.
+      taken.push(...conflicts);
       this.options.feed.readSoon(table.family);
     }
     if (failed.length > 0) {

@@ -11,7 +11,7 @@ import type { Ownership } from './ownership.js';
 
 const ENOENT = 2;
 const ESRCH = 3;
-const EEXIST = 17;
+export const EEXIST = 17;
 
 /** Messages a batch: enough that the cost of a batch itself does not count, and few enough to answer soon. */
 const BATCH = 1000;
@@ -24,7 +24,7 @@ export interface BatchReport {
   readonly failed: readonly number[];
   /** Accepted after it had been refused. */
   readonly recovered: readonly number[];
-  /** Created where a route stands that is not known to be ours: EEXIST. */
+  /** EEXIST, for the first time: a route stands there already, and a reading of the kernel will say whose it is. */
   readonly conflicts: readonly number[];
 }
 
@@ -127,8 +127,8 @@ export class Programmer {
       return;
     }
     if (errno === LOST && kernelSet !== NO_ROUTE) this.table.setApplied(id, ODD_ROUTE);
-    if (errno === EEXIST) report.conflicts.push(id);
-    if (this.failures.record(id, errno, describeErrno(errno, text))) report.failed.push(id);
+    const isNews = this.failures.record(id, errno, describeErrno(errno, text));
+    if (isNews) (errno === EEXIST ? report.conflicts : report.failed).push(id);
   }
 
   private giveBack(): void {

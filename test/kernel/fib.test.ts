@@ -185,6 +185,7 @@ describe('other hands', () => {
         error: expect.stringContaining('EEXIST'),
       },
     ]);
+    await until(() => rig.events.some(({ kind }) => kind === 'conflict'));
     expect(rig.events).toContainEqual({
       kind: 'conflict',
       family: 'ipv4-unicast',

@@ -126,6 +126,25 @@ describe('refusals', () => {
     expect(kinds()).toEqual(['failed', 'recovered']);
   });
 
+  test('a stranger in our place is a conflict, told once', async () => {
+    rig.kernel.overwrite(route('20.0.0.0/8', '192.168.1.9', 3, STATIC, 20));
+    rig.fib.apply(changes({ '20.0.0.0/8': 1 }, [ONE]));
+    await rig.run(20_000);
+    expect(rig.events).toEqual([
+      { kind: 'conflict', family: 'ipv4-unicast', routes: { count: 1, first: ['20.0.0.0/8'] } },
+    ]);
+    expect([...rig.fib.routes({})]).toMatchObject([{ state: 'failed', error: 'EEXIST: fake 17' }]);
+  });
+
+  test('a route of our kind in our place, of which no notification told, is no conflict but replaced', async () => {
+    rig.kernel.routes.set('254 20.0.0.0/8 20', route('20.0.0.0/8', '192.168.1.9', 3, BGP, 20));
+    rig.fib.apply(changes({ '20.0.0.0/8': 1 }, [ONE]));
+    await rig.run(1000);
+    expect(rig.kernel.log.slice(0, 2)).toEqual(['create 20.0.0.0/8', 'replace 20.0.0.0/8']);
+    expect(kinds()).toEqual(['drift']);
+    expect(routesOf(rig.kernel, BGP)).toEqual(['20.0.0.0/8 via 192.168.0.2']);
+  });
+
   test('a stranger that leaves our place lets us in at once', async () => {
     rig.kernel.overwrite(route('20.0.0.0/8', '192.168.1.9', 3, STATIC, 20));
     rig.fib.apply(changes({ '20.0.0.0/8': 1 }, [ONE]));
