@@ -39,6 +39,7 @@ export class AttributeStore {
   private lengths: Uint32Array;
   private hashes: Uint32Array;
   private capacity = capacityFor(0);
+  /** Pairs: the hash, and the id; 0 as id in an empty slot. */
   private slots: Uint32Array = new Uint32Array(1024);
   private readonly free: number[] = [];
 
@@ -64,20 +65,22 @@ export class AttributeStore {
     const block = record.block;
     const length = record.blockLength;
     const hash = hashBlock(block, length, nextHop);
-    const mask = this.slots.length - 1;
-    let slot = hash & mask;
+    const { slots } = this;
+    const mask = slots.length - 2;
+    let slot = (hash << 1) & mask;
     for (;;) {
-      const id = this.slots[slot]!;
+      const id = slots[slot + 1]!;
       if (id === 0) break;
-      if (this.hashes[id] === hash && this.equals(id, block, length, nextHop)) {
+      if (slots[slot] === hash && this.equals(id, block, length, nextHop)) {
         this.references[id]!++;
         return id as AttrId;
       }
-      slot = (slot + 1) & mask;
+      slot = (slot + 2) & mask;
     }
     const id = this.insert(record, nextHop, hash);
-    this.slots[slot] = id;
-    if (++this.size * 2 > this.slots.length) this.rehash();
+    slots[slot] = hash;
+    slots[slot + 1] = id;
+    if (++this.size * 4 > slots.length) this.rehash();
     return id;
   }
 
@@ -139,17 +142,18 @@ export class AttributeStore {
   }
 
   private remove(id: AttrId): void {
-    const slots = this.slots;
-    const mask = slots.length - 1;
-    let hole = this.hashes[id]! & mask;
-    while (slots[hole] !== id) hole = (hole + 1) & mask;
-    for (let next = (hole + 1) & mask; slots[next] !== 0; next = (next + 1) & mask) {
-      const home = this.hashes[slots[next]!]! & mask;
+    const { slots } = this;
+    const mask = slots.length - 2;
+    let hole = (this.hashes[id]! << 1) & mask;
+    while (slots[hole + 1] !== id) hole = (hole + 2) & mask;
+    for (let next = (hole + 2) & mask; slots[next + 1] !== 0; next = (next + 2) & mask) {
+      const home = (slots[next]! << 1) & mask;
       if (((next - home) & mask) < ((next - hole) & mask)) continue;
       slots[hole] = slots[next]!;
+      slots[hole + 1] = slots[next + 1]!;
       hole = next;
     }
-    slots[hole] = 0;
+    slots[hole + 1] = 0;
     this.arena.release(this.blocks[id]! as BlockRef, this.lengths[id]!);
     this.nextHops.release(this.nextHop[id]! as NextHopId);
     this.free.push(id);
@@ -157,13 +161,15 @@ export class AttributeStore {
   }
 
   private rehash(): void {
-    const slots = new Uint32Array(this.slots.length * 2);
-    const mask = slots.length - 1;
-    for (const id of this.slots) {
-      if (id === 0) continue;
-      let slot = this.hashes[id]! & mask;
-      while (slots[slot] !== 0) slot = (slot + 1) & mask;
-      slots[slot] = id;
+    const before = this.slots;
+    const slots = new Uint32Array(before.length * 2);
+    const mask = slots.length - 2;
+    for (let from = 0; from < before.length; from += 2) {
+      if (before[from + 1] === 0) continue;
+      let slot = (before[from]! << 1) & mask;
+      while (slots[slot + 1] !== 0) slot = (slot + 2) & mask;
+      slots[slot] = before[from]!;
+      slots[slot + 1] = before[from + 1]!;
     }
     this.slots = slots;
   }

@@ -188,13 +188,23 @@ export class LocRib {
   reclaim(): boolean {
     if (this.emptyCount === 0 || !this.journal.trim()) return false;
     const until = Math.max(0, this.emptyCount - RECLAIM);
-    for (let i = this.emptyCount - 1; i >= until; i--) {
+    for (let i = this.emptyCount - 1, ahead = i; i >= until; i--) {
+      if (i === ahead) ahead = this.touchEmpty(i, until);
       const prefix = this.empty[i]! as PrefixId;
       this.state[prefix]! &= ~EmptyListed;
       if (this.head[prefix] === 0 && this.state[prefix] === 0) this.prefixes.remove(prefix);
     }
     this.emptyCount = until;
     return until > 0;
+  }
+
+  /** See PrefixTable.touch4. @returns the index of the first that was not touched */
+  private touchEmpty(from: number, until: number): number {
+    const end = Math.max(until, from - 31) - 1;
+    let sum = 0;
+    for (let i = from; i > end; i--) sum ^= this.prefixes.touch(this.empty[i]! as PrefixId);
+    this.prefixes.touched = sum;
+    return end;
   }
 
   private drop(row: number): void {

@@ -31,6 +31,46 @@ export function applyNlri(
   else applyNlri6(rib, octets, start, end, peer, attr, flags, addPath);
 }
 
+/** NLRI whose slots are touched before they are looked up. */
+const AHEAD = 32;
+
+/** Touches up to {@link AHEAD} NLRI. @returns the offset behind them */
+function touchNlri4({ prefixes }: LocRib, octets: Uint8Array, start: number, end: number, addPath: boolean): number {
+  let at = start;
+  let sum = 0;
+  for (let i = 0; i < AHEAD && at < end; i++) {
+    if (addPath) at += 4;
+    const length = octets[at++]!;
+    let address = 0;
+    if (length > 0) address = octets[at++]! << 24;
+    if (length > 8) address |= octets[at++]! << 16;
+    if (length > 16) address |= octets[at++]! << 8;
+    if (length > 24) address |= octets[at++]!;
+    sum ^= prefixes.touch4(address, length);
+  }
+  prefixes.touched = sum;
+  return at;
+}
+
+/** As {@link touchNlri4}. */
+function touchNlri6({ prefixes }: LocRib, octets: Uint8Array, start: number, end: number, addPath: boolean): number {
+  let at = start;
+  let sum = 0;
+  for (let i = 0; i < AHEAD && at < end; i++) {
+    if (addPath) at += 4;
+    const length = octets[at++]!;
+    const stop = at + ((length + 7) >> 3);
+    const w0 = maskedWord(octets, at, stop, length);
+    const w1 = length > 32 ? maskedWord(octets, at + 4, stop, length - 32) : 0;
+    const w2 = length > 64 ? maskedWord(octets, at + 8, stop, length - 64) : 0;
+    const w3 = length > 96 ? maskedWord(octets, at + 12, stop, length - 96) : 0;
+    sum ^= prefixes.touch6(w0, w1, w2, w3, length);
+    at = stop;
+  }
+  prefixes.touched = sum;
+  return at;
+}
+
 function applyNlri4(
   rib: LocRib,
   octets: Uint8Array,
@@ -43,7 +83,9 @@ function applyNlri4(
 ): void {
   const { prefixes } = rib;
   let at = start;
+  let ahead = start;
   while (at < end) {
+    if (at === ahead) ahead = touchNlri4(rib, octets, at, end, addPath);
     let pathId = 0;
     if (addPath) {
       pathId = word(octets, at) >>> 0;
@@ -75,7 +117,9 @@ function applyNlri6(
 ): void {
   const { prefixes } = rib;
   let at = start;
+  let ahead = start;
   while (at < end) {
+    if (at === ahead) ahead = touchNlri6(rib, octets, at, end, addPath);
     let pathId = 0;
     if (addPath) {
       pathId = word(octets, at) >>> 0;

@@ -27,6 +27,8 @@ export class PrefixTable {
   /** Ids for which the columns have room; owners of parallel columns grow theirs when it changes. */
   capacity: number;
   size = 0;
+  /** Callers of the touch functions leave here what they read, so that reading is not optimised away. */
+  touched = 0;
 
   /**
    * Slots as pairs. IPv4: the address, and id * 64 + length. IPv6: the hash, and the id, which leads to the rest. An
@@ -63,6 +65,31 @@ export class PrefixTable {
     this.lengths[id] = length;
     this.place(hash >>> 24, slot, unsigned, id * 64 + length);
     return id;
+  }
+
+  /**
+   * Reads the slot a look-up of this prefix will begin at, and nothing more. Look-ups wait for memory one after another;
+   * touching the slots of several prefixes first lets the processor wait for all of them at once.
+   */
+  touch4(word: number, length: number): number {
+    const hash = hash4(word, length);
+    const segment = this.segments[hash >>> 24]!;
+    return segment[((hash << 1) & (segment.length - 2)) + 1]!;
+  }
+
+  /** As {@link touch4}, by id. */
+  touch(id: PrefixId): number {
+    const hash = this.hashOf(id);
+    const segment = this.segments[hash >>> 24]!;
+    return segment[((hash << 1) & (segment.length - 2)) + 1]!;
+  }
+
+  /** As {@link touch4}. */
+  touch6(w0: number, w1: number, w2: number, w3: number, length: number): number {
+    const hash = hash6(w0, w1, w2, w3, length);
+    const segment = this.segments[hash >>> 24]!;
+    const id = segment[((hash << 1) & (segment.length - 2)) + 1]!;
+    return this.words[id * 4]!;
   }
 
   /** The id of an IPv6 prefix, made when it is new. Host bits of the four words are zero. */
@@ -186,17 +213,25 @@ export class PrefixTable {
   }
 }
 
-/** Bits 24..31 choose the segment, the lower ones the slot: the final mix makes both depend on every input bit. */
+/**
+ * Bits 24..31 choose the segment, the lower ones the slot. The last three bits are the network's own: eight neighbours,
+ * which are often announced together, stand in one cache line. The bits above them depend on every other input bit.
+ */
 function hash4(word: number, length: number): number {
+  const group = length > 3 ? word >>> (35 - length) : 0;
+  return ((mixed(group, length) & ~7) | (length > 0 ? (word >>> (32 - length)) & 7 : 0)) >>> 0;
+}
+
+function mixed(word: number, length: number): number {
   let h = Math.imul(word ^ Math.imul(length, 0x9e3779b1), 0x85ebca6b);
   h ^= h >>> 15;
   h = Math.imul(h, 0xc2b2ae35);
-  return (h ^ (h >>> 13)) >>> 0;
+  return h ^ (h >>> 13);
 }
 
 function hash6(w0: number, w1: number, w2: number, w3: number, length: number): number {
   let h = Math.imul(w0, 0x9e3779b1) ^ length;
   h = Math.imul(h ^ (h >>> 15) ^ w1, 0x85ebca6b);
   h = Math.imul(h ^ (h >>> 13) ^ w2, 0xc2b2ae35);
-  return hash4(h ^ (h >>> 16) ^ w3, length);
+  return mixed(h ^ (h >>> 16) ^ w3, length) >>> 0;
 }

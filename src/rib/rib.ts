@@ -213,7 +213,8 @@ export class Rib {
     this.feeds.forEach((feed, family) => {
       if (feed.advance(this.decisions[family]!)) more = true;
     });
-    for (const rib of this.families) if (rib.reclaim()) more = true;
+    // Ids can wait until everybody has been told.
+    if (!more) for (const rib of this.families) if (rib.reclaim()) more = true;
     return more;
   }
 
