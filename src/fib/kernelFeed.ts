@@ -54,6 +54,8 @@ export interface KernelFeed {
 
 /** Lets the rest of a burst of events arrive before everything is read again, in milliseconds. */
 const GATHER = 200;
+/** Events make at most this share of the time go into reading: links of pods come and go, and a full table takes a second. */
+const READING_SHARE = 0.1;
 const RETRY = 1000;
 /** A table that changes under every dump is taken as it is in the end; notifications and the next reading bring the rest. */
 const ATTEMPTS = 10;
@@ -71,6 +73,8 @@ class Feed implements KernelFeed {
   private timer: TimerHandle | undefined;
   private periodic: TimerHandle | undefined;
   private reading = false;
+  /** Milliseconds that the last reading of routes took. */
+  private lastCost = 0;
   private stopped = false;
   private unsubscribe: (() => void) | undefined;
   private readonly request = new NetlinkWriter(64);
@@ -152,7 +156,7 @@ class Feed implements KernelFeed {
     for (const reader of this.readers) reader.settled?.();
   }
 
-  private scheduleWanted(delay = GATHER): void {
+  private scheduleWanted(delay = Math.max(GATHER, this.lastCost / READING_SHARE)): void {
     if (this.stopped || this.reading || this.timer !== undefined) return;
     if (this.wanted.size === 0 && !this.interfacesWanted) return;
     this.timer = this.options.clock.setTimeout(() => {
@@ -163,7 +167,8 @@ class Feed implements KernelFeed {
 
   private async readWanted(): Promise<void> {
     this.reading = true;
-    let retryAfter = GATHER;
+    const begun = this.options.clock.now();
+    let retryAfter: number | undefined;
     try {
       if (this.interfacesWanted) {
         this.interfacesWanted = false;
@@ -173,6 +178,7 @@ class Feed implements KernelFeed {
         this.wanted.delete(family);
         await this.readRoutes(family);
       }
+      this.lastCost = this.options.clock.now() - begun;
       this.eachSettled();
     } catch (error) {
       if (!this.stopped) this.options.onError(error instanceof Error ? error.message : String(error));

@@ -70,7 +70,6 @@ export const RT_TABLE_LOCAL = 255;
 
 /** rtm_protocol. */
 export const RTPROT_UNSPEC = 0;
-export const RTPROT_STATIC = 4;
 export const RTPROT_BGP = 186;
 
 /** rtm_flags and rtnh_flags. */
@@ -78,7 +77,6 @@ export const RTNH_F_ONLINK = 4;
 /** A cached exception (path MTU, redirect), not a route of the table. */
 export const RTM_F_CLONED = 0x200;
 
-export const IFLA_ADDRESS = 1;
 export const IFLA_IFNAME = 3;
 export const IFLA_MTU = 4;
 export const IFLA_MASTER = 10;
@@ -89,8 +87,6 @@ export const IFF_RUNNING = 0x40;
 export const IFA_ADDRESS = 1;
 export const IFA_LOCAL = 2;
 export const IFA_FLAGS = 8;
-export const IFA_F_TENTATIVE = 0x40;
-export const IFA_F_DADFAILED = 0x08;
 
 export const NDA_DST = 1;
 export const NDA_LLADDR = 2;

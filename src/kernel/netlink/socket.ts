@@ -31,7 +31,7 @@ const NETLINK_GET_STRICT_CHK = 12;
 const MSG_DONTWAIT_TRUNC = 0x40 | 0x20;
 const SOCKADDR_NL = 12;
 
-const { EINTR, EAGAIN, ENOBUFS } = koffi.os.errno;
+const { EINTR, EAGAIN, ENOBUFS, EBADF = 9 } = koffi.os.errno;
 
 /** `empty`: nothing to read now; `overrun`: messages were lost for want of buffer space. */
 export type Received = { readonly octets: number } | 'empty' | 'overrun';
@@ -82,6 +82,7 @@ class OpenSocket implements NetlinkSocket {
   ) {}
 
   send(octets: Uint8Array): void {
+    this.checkOpen();
     for (;;) {
       if (Number(sysSend(this.fd, octets, octets.length, 0)) >= 0) return;
       if (lastErrno() !== EINTR) throw new SyscallError(`send of ${octets.length} octets (AF_NETLINK)`, lastErrno());
@@ -89,12 +90,14 @@ class OpenSocket implements NetlinkSocket {
   }
 
   async sendAside(octets: Uint8Array): Promise<void> {
+    this.checkOpen();
     const sent = await sendAsync(this.fd, octets, octets.length, 0);
     // errno belongs to the thread that made the call; nothing was sent, so asking again on this one tells it.
     if (sent < 0) this.send(octets);
   }
 
   receive(into: Uint8Array): Received {
+    this.checkOpen();
     for (;;) {
       const octets = Number(sysRecv(this.fd, into, into.length, MSG_DONTWAIT_TRUNC));
       if (octets > into.length) return 'overrun';
@@ -139,6 +142,11 @@ class OpenSocket implements NetlinkSocket {
     this.poll?.close();
     this.poll = undefined;
     sysClose(this.fd);
+  }
+
+  /** The number of a closed descriptor may belong to anybody by now. */
+  private checkOpen(): void {
+    if (this.closed) throw new SyscallError('use of a closed socket (AF_NETLINK)', EBADF);
   }
 }
 

@@ -168,6 +168,23 @@ describe('the kernel moves by itself', () => {
     expect(eventOf('drift')?.routes).toEqual({ count: 1, first: ['20.0.0.0/8'] });
   });
 
+  test('links that come and go all the time do not make it read a large table all the time', async () => {
+    let dumps = 0;
+    const dump = rig.kernel.dump.bind(rig.kernel);
+    rig.kernel.dump = (...args) => {
+      dumps += 1;
+      rig.clock.block(500);
+      return dump(...args);
+    };
+    for (let i = 0; i < 100; i++) {
+      rig.kernel.setLink('a', i % 2 === 1);
+      await rig.run(100);
+    }
+    // A reading is two dumps and takes a second here, so the next comes ten seconds later.
+    expect(dumps).toBeGreaterThanOrEqual(2);
+    expect(dumps).toBeLessThanOrEqual(4);
+  });
+
   test('what vanished without any notification is back after the periodic reading', async () => {
     rig.fib.apply(changes({ '20.0.0.0/8': 1 }, [ONE]));
     await rig.run();
