@@ -1,162 +1,140 @@
-/** BIRD 2 (Debian's bird2). */
+/** BIRD 2: configured by one file that `birdc configure` reads again; tables read from `birdc show route all`. Impure. */
 
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Topology } from '../../lab/topology/topology.js';
-import type { Daemon, DaemonConfig, DaemonRoute, NeighborSpec, NetworkSpec, RunningDaemon } from './daemon.js';
+import type { Program, Topology } from '../../lab/topology/topology.js';
+import { waitFor } from '../../lab/topology/commands.js';
+import {
+  control,
+  isIpv6,
+  words,
+  type Daemon,
+  type DaemonKind,
+  type Neighbour,
+  type Origin,
+  type Plan,
+  type Seen,
+} from './daemon.js';
 
-export const bird: Daemon = {
+export const bird: DaemonKind = {
   name: 'BIRD 2',
   lacks: {},
-  start: (topology, config) => Promise.resolve(new Bird(topology, config)),
+  create: (topology, plan) => new Bird(topology, plan),
 };
 
-class Bird implements RunningDaemon {
-  program;
-  private readonly file: string;
+class Bird implements Daemon {
+  program!: Program;
+  private origins: readonly Origin[] = [];
+  private readonly config: string;
   private readonly socket: string;
 
   constructor(
     private readonly topology: Topology,
-    private config: DaemonConfig,
+    readonly plan: Plan,
   ) {
-    this.file = join(topology.folder, `${config.host}-bird.conf`);
-    this.socket = join(topology.folder, `${config.host}-bird.ctl`);
-    writeFileSync(this.file, birdConfig(config));
-    this.program = this.launch();
+    this.config = join(topology.folder, `${plan.host}-bird.conf`);
+    this.socket = join(topology.folder, `${plan.host}-bird.ctl`);
   }
 
-  restart(): void {
-    this.program = this.launch();
+  async start(): Promise<void> {
+    this.write();
+    this.program = this.topology.start(this.plan.host, 'bird', 'bird', ['-f', '-c', this.config, '-s', this.socket]);
+    await waitFor('an answer of BIRD', 5000, () => this.birdc('show', 'status'));
   }
 
-  async established(neighbor: string): Promise<boolean> {
-    return /Established/.test(await this.birdc('show', 'protocols', protocolOf(this.config, neighbor)));
+  async established(neighbour: string): Promise<boolean> {
+    return /BGP state:\s+Established/.test(await this.birdc('show', 'protocols', 'all', this.name(neighbour)));
   }
 
-  async routes(): Promise<DaemonRoute[]> {
-    return parseRoutes(await this.birdc('show', 'route', 'primary', 'all'));
+  async prefixes(): Promise<ReadonlySet<string>> {
+    const text = await this.birdc('show', 'route');
+    return new Set([...text.matchAll(/^([0-9a-f.:]+\/\d+) /gm)].map(match => match[1]!));
   }
 
-  async reconfigure(config: DaemonConfig): Promise<void> {
-    this.config = config;
-    writeFileSync(this.file, birdConfig(config));
+  async route(prefix: string): Promise<Seen | undefined> {
+    const text = (await this.birdc('show', 'route', 'for', prefix, 'all', 'primary')).replace(/\n\t\t+/g, ' ');
+    if (!text.includes('BGP.')) return undefined;
+    const field = (name: string): string | undefined => new RegExp(`BGP\\.${name}: (.*)`).exec(text)?.[1];
+    const listed = (name: string): string[] =>
+      [...(field(name) ?? '').matchAll(/\(([^)]*)\)/g)].map(match => match[1]!.replace(/,\s*/g, ':'));
+    return {
+      asPath: field('as_path') ?? '',
+      communities: listed('community'),
+      extended: listed('ext_community'),
+      large: listed('large_community'),
+      originatorId: field('originator_id') ?? null,
+      clusterList: words(field('cluster_list')),
+    };
+  }
+
+  async originate(origins: readonly Origin[]): Promise<void> {
+    this.origins = origins;
+    this.write();
     await this.birdc('configure');
   }
 
-  async shutdown(neighbor: string, message: string): Promise<void> {
-    await this.birdc('disable', protocolOf(this.config, neighbor), `"${message}"`);
+  async shutdown(neighbour: string, message: string): Promise<void> {
+    await this.birdc('disable', this.name(neighbour), `"${message}"`);
   }
 
-  async refreshIn(neighbor: string): Promise<void> {
-    await this.birdc('reload', 'in', protocolOf(this.config, neighbor));
+  async enable(neighbour: string): Promise<void> {
+    await this.birdc('enable', this.name(neighbour));
   }
 
-  async report(neighbor: string): Promise<string> {
-    return (await this.birdc('show', 'protocols', 'all', protocolOf(this.config, neighbor))) + this.program.log();
+  async refresh(neighbour: string): Promise<void> {
+    await this.birdc('reload', 'in', this.name(neighbour));
   }
 
-  private launch(): RunningDaemon['program'] {
-    return this.topology.start(this.config.host, `bird-${this.config.host}`, 'bird', [
-      '-f',
-      '-c',
-      this.file,
-      '-s',
-      this.socket,
-    ]);
+  reasons(): Promise<string> {
+    return Promise.resolve(this.program.log());
   }
 
-  private async birdc(...words: readonly string[]): Promise<string> {
-    return (await this.topology.exec(this.config.host, 'birdc', ['-s', this.socket, ...words])).stdout;
+  private birdc(...args: readonly string[]): Promise<string> {
+    return control(this.topology, this.plan, 'birdc', ['-s', this.socket, ...args]);
   }
-}
 
-function protocolOf({ neighbors }: DaemonConfig, address: string): string {
-  return `n${neighbors.findIndex(neighbor => neighbor.address === address)}`;
-}
+  private name(neighbour: string): string {
+    return `n${this.plan.neighbours.findIndex(({ address }) => address === neighbour)}`;
+  }
 
-function birdConfig(config: DaemonConfig): string {
-  const v4 = config.networks.filter(network => !network.prefix.includes(':'));
-  const v6 = config.networks.filter(network => network.prefix.includes(':'));
-  return `
-router id ${config.routerId};
+  private write(): void {
+    const { plan } = this;
+    const text = `
+router id ${plan.address};
 log stderr all;
-protocol device {}
-protocol static s4 { ipv4; ${v4.map(staticRoute).join('\n')} }
-protocol static s6 { ipv6; ${v6.map(staticRoute).join('\n')} }
-${config.neighbors.map((neighbor, i) => neighborConfig(config, neighbor, i)).join('\n')}
-`;
-}
-
-function staticRoute({ prefix, communities = [], largeCommunities = [], routeTarget }: NetworkSpec): string {
-  const add = [
-    ...communities.map(text => `bgp_community.add((${text.replaceAll(':', ',')}));`),
-    ...largeCommunities.map(text => `bgp_large_community.add((${text.replaceAll(':', ',')}));`),
-    ...(routeTarget === undefined ? [] : [`bgp_ext_community.add((rt,${routeTarget.replaceAll(':', ',')}));`]),
-  ];
-  return `route ${prefix} blackhole { ${add.join(' ')} };`;
-}
-
-function neighborConfig(config: DaemonConfig, neighbor: NeighborSpec, i: number): string {
-  const v6 = neighbor.address.includes(':');
-  const lines = [
-    `local ${v6 ? config.address6 : config.address} as ${config.asn};`,
-    `neighbor ${neighbor.address} as ${neighbor.asn};`,
-    'connect retry time 1; connect delay time 1; error wait time 1, 2; startup hold time 20;',
-    neighbor.passive === true ? 'passive on;' : '',
-    neighbor.password === undefined ? '' : `password "${neighbor.password}";`,
-    neighbor.holdTime === undefined ? '' : `hold time ${neighbor.holdTime};`,
-    neighbor.client === true ? 'rr client;' : '',
-    neighbor.gracefulRestart === true ? 'graceful restart on;' : '',
-    neighbor.ttlSecurity === true ? 'ttl security on;' : '',
-    'direct;',
-    `ipv4 { import all; export all; next hop ${neighbor.client === true ? 'keep' : `address ${config.address}`}; };`,
-    `ipv6 { import all; export all; next hop ${neighbor.client === true ? 'keep' : `address ${config.address6}`}; };`,
-  ];
-  return `protocol bgp n${i} {\n${lines.filter(line => line !== '').join('\n')}\n}`;
-}
-
-function parseRoutes(text: string): DaemonRoute[] {
-  const routes: DaemonRoute[] = [];
-  let attributes = new Map<string, string>();
-  for (const line of text.split('\n')) {
-    const prefix = /^([0-9a-f:.]+\/\d+)\s/.exec(line)?.[1];
-    if (prefix !== undefined) {
-      attributes = new Map();
-      routes.push(routeOf(prefix, attributes));
-    }
-    const attribute = /^\s+BGP\.(\w+):\s*(.*)$/.exec(line);
-    if (attribute !== null) attributes.set(attribute[1]!, attribute[2]!);
+protocol device { }
+${['ipv4', 'ipv6'].map(family => statics(family, this.origins)).join('')}
+${plan.neighbours.map((neighbour, i) => session(plan, neighbour, i)).join('')}`;
+    writeFileSync(this.config, text);
   }
-  return routes;
 }
 
-/** The attributes arrive on later lines, so that fields are read when they are asked for. */
-function routeOf(prefix: string, attributes: ReadonlyMap<string, string>): DaemonRoute {
-  const tuples = (name: string): string[] =>
-    [...(attributes.get(name) ?? '').matchAll(/\(([^)]*)\)/g)].map(match => match[1]!.replaceAll(/\s*,\s*/g, ':'));
-  return {
-    prefix,
-    get asPath() {
-      return attributes.get('as_path') ?? '';
-    },
-    get nextHop() {
-      return (attributes.get('next_hop') ?? '').split(' ')[0]!;
-    },
-    get communities() {
-      return tuples('community');
-    },
-    get largeCommunities() {
-      return tuples('large_community');
-    },
-    get extendedCommunities() {
-      return tuples('ext_community');
-    },
-    get originatorId() {
-      return attributes.get('originator_id');
-    },
-    get clusterList() {
-      return (attributes.get('cluster_list') ?? '').split(' ').filter(text => text !== '');
-    },
-  };
+function statics(family: string, origins: readonly Origin[]): string {
+  const routes = origins
+    .filter(({ prefix }) => isIpv6(prefix) === (family === 'ipv6'))
+    .map(({ prefix, communities = [], extended = [], large = [] }) => {
+      const add = (list: string, values: readonly string[]): string =>
+        values.map(value => ` ${list}.add((${value.replaceAll(':', ', ')}));`).join('');
+      return `route ${prefix} blackhole {${add('bgp_community', communities)}${add('bgp_ext_community', extended)}${add('bgp_large_community', large)} };`;
+    });
+  return `protocol static { ${family}; ${routes.join('\n')} }\n`;
+}
+
+function session(plan: Plan, neighbour: Neighbour, index: number): string {
+  const local = isIpv6(neighbour.address) ? plan.address6 : plan.address;
+  return `
+protocol bgp n${index} {
+  debug { states, events };
+  local ${local} as ${plan.asn};
+  neighbor ${neighbour.address} as ${neighbour.asn};
+  direct; hold time ${plan.holdTime}; connect delay time 1; connect retry time 2; error wait time 1, 2;
+  graceful restart ${plan.gracefulRestart ? 'on' : 'off'};
+  ${neighbour.passive === true ? 'passive;' : ''}
+  ${neighbour.password === undefined ? '' : `password "${neighbour.password}";`}
+  ${neighbour.client === true ? 'rr client;' : ''}
+  ${neighbour.gtsm === true ? 'ttl security on;' : ''}
+  ipv4 { import all; export all; gateway direct; };
+  ipv6 { import all; export all; next hop address ${plan.address6}; };
+}
+`;
 }

@@ -1,88 +1,100 @@
-/** A BGP daemon as the scenarios see it, whichever it is: neutral configuration in, neutral values out. */
+/** A BGP speaker in a namespace, as the scenarios see it: the same words for every make. Impure in its implementations. */
 
 import type { Program, Topology } from '../../lab/topology/topology.js';
 
-export interface NeighborSpec {
+/** A neighbour of the daemon, by the address its session runs to. */
+export interface Neighbour {
   readonly address: string;
   readonly asn: number;
-  /** Wait for the other side to connect. */
   readonly passive?: boolean;
   readonly password?: string;
-  /** Seconds. */
-  readonly holdTime?: number;
-  /** The neighbour is a client of this daemon's route reflector. */
+  /** The session's routes are reflected (RFC 4456). */
   readonly client?: boolean;
-  readonly gracefulRestart?: boolean;
-  /** GTSM (RFC 5082), one hop. */
-  readonly ttlSecurity?: boolean;
+  /** Accept packets of a direct neighbour only (RFC 5082). */
+  readonly gtsm?: boolean;
 }
 
-export interface NetworkSpec {
-  readonly prefix: string;
-  /** `65001:1` */
-  readonly communities?: readonly string[];
-  /** `65001:1:2` */
-  readonly largeCommunities?: readonly string[];
-  /** Route target, `65001:77`. */
-  readonly routeTarget?: string;
-}
-
-export interface DaemonConfig {
-  /** Host in the topology. */
+export interface Plan {
   readonly host: string;
-  readonly asn: number;
-  readonly routerId: string;
+  /** Own addresses on the rack; the IPv4 one is also the router id. */
   readonly address: string;
-  /** For the next hop of IPv6 routes. */
   readonly address6: string;
-  readonly neighbors: readonly NeighborSpec[];
-  readonly networks: readonly NetworkSpec[];
+  readonly asn: number;
+  /** Seconds. */
+  readonly holdTime: number;
+  readonly gracefulRestart: boolean;
+  readonly neighbours: readonly Neighbour[];
 }
 
-/** A route the daemon has chosen. */
-export interface DaemonRoute {
+/** A network of the daemon's own; communities as `65000:1`, extended ones as `rt:65000:1`, large ones as `65000:1:2`. */
+export interface Origin {
   readonly prefix: string;
+  readonly communities?: readonly string[];
+  readonly extended?: readonly string[];
+  readonly large?: readonly string[];
+}
+
+/** A route as the daemon holds it; texts as in {@link Origin}, the path as AS numbers with spaces between. */
+export interface Seen {
   readonly asPath: string;
-  readonly nextHop: string;
   readonly communities: readonly string[];
-  readonly largeCommunities: readonly string[];
-  readonly extendedCommunities: readonly string[];
-  readonly originatorId: string | undefined;
+  readonly extended: readonly string[];
+  readonly large: readonly string[];
+  readonly originatorId: string | null;
   readonly clusterList: readonly string[];
 }
 
-/** What a daemon may lack; scenarios name what they need. */
-export type Feature =
-  | 'collision'
-  | 'gracefulRestart'
-  | 'originateCommunities'
-  | 'originateRouteTarget'
-  | 'routeReflection'
-  | 'shutdownMessage'
-  | 'showShutdownMessage'
-  | 'ttlSecurity'
-  | 'passive'
-  | 'ipv6OverIpv4';
-
-export interface RunningDaemon {
-  readonly program: Program;
-  established(neighbor: string): Promise<boolean>;
-  routes(): Promise<DaemonRoute[]>;
-  /** Brings the daemon to another configuration without a restart. */
-  reconfigure(config: DaemonConfig): Promise<void>;
-  /** Administrative shutdown of one session, with a message for the other side. */
-  shutdown(neighbor: string, message: string): Promise<void>;
-  /** Asks the neighbour for its routes again (RFC 2918). */
-  refreshIn(neighbor: string): Promise<void>;
-  /** Starts it again after it was killed. */
-  restart(): void;
-  /** Everything it printed or tells about the neighbour: for messages it was sent. */
-  report(neighbor: string): Promise<string>;
+export interface Daemon {
+  readonly plan: Plan;
+  program: Program;
+  /** Starts it again after its end, with the networks it had. */
+  start(): Promise<void>;
+  established(neighbour: string): Promise<boolean>;
+  /** Every prefix of its table, of both families. */
+  prefixes(): Promise<ReadonlySet<string>>;
+  route(prefix: string): Promise<Seen | undefined>;
+  /** Replaces its own networks. */
+  originate(origins: readonly Origin[]): Promise<void>;
+  /** Ends a session with Cease, Administrative Shutdown, and this text (RFC 9003). */
+  shutdown(neighbour: string, message: string): Promise<void>;
+  enable(neighbour: string): Promise<void>;
+  /** Asks the neighbour for all its routes again. */
+  refresh(neighbour: string): Promise<void>;
+  /** All that tells why sessions ended: its log, or what it remembers of the neighbour. */
+  reasons(neighbour: string): Promise<string>;
 }
 
-export interface Daemon {
+export type Feature = 'md5' | 'shutdownMessage' | 'gtsm' | 'gracefulRestart' | 'refresh';
+
+export interface DaemonKind {
   readonly name: string;
-  /** What it lacks, each with the reason. */
+  /** What it cannot do, and why: scenarios that need it are named in the matrix and not run. */
   readonly lacks: Readonly<Partial<Record<Feature, string>>>;
-  start(topology: Topology, config: DaemonConfig): Promise<RunningDaemon>;
+  /** Configured but not started. */
+  create(topology: Topology, plan: Plan): Daemon;
+}
+
+export const isIpv6 = (text: string): boolean => text.includes(':');
+
+/** Communities of RFC 1997 as they travel, one number each, in their usual writing. */
+export function communityText(value: number): string {
+  return `${value >>> 16}:${value & 0xffff}`;
+}
+
+/** Words between blanks; none in an empty text. */
+export function words(text: string | undefined): string[] {
+  return (text ?? '').split(/\s+/).filter(word => word !== '');
+}
+
+/** Runs a daemon's own control program. @throws Error with what it printed */
+export async function control(
+  topology: Topology,
+  plan: Plan,
+  program: string,
+  args: readonly string[],
+  input?: string,
+): Promise<string> {
+  const { stdout, stderr, code } = await topology.exec(plan.host, program, args, 30_000, input);
+  if (code !== 0) throw new Error(`${program} ${args.slice(0, 8).join(' ')}: ${stderr || stdout}`);
+  return stdout;
 }

@@ -1,226 +1,208 @@
-/** FRRouting's bgpd (Debian's frr), without zebra, asked through vtysh in JSON. */
+/** FRR's bgpd without zebra: configured by a file, and at run time through `vtysh`. Impure. */
 
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { run, waitFor } from '../../lab/topology/commands.js';
-import type { Topology } from '../../lab/topology/topology.js';
-import type { Daemon, DaemonConfig, DaemonRoute, NeighborSpec, NetworkSpec, RunningDaemon } from './daemon.js';
+import type { Program, Topology } from '../../lab/topology/topology.js';
+import {
+  control,
+  isIpv6,
+  words,
+  type Daemon,
+  type DaemonKind,
+  type Neighbour,
+  type Origin,
+  type Plan,
+  type Seen,
+} from './daemon.js';
 
-export const frr: Daemon = {
-  name: 'FRR 8',
+export const frr: DaemonKind = {
+  name: 'FRR',
   lacks: {},
-  start: async (topology, config) => {
-    const daemon = new Frr(topology, config);
-    await daemon.open();
-    return daemon;
-  },
+  create: (topology, plan) => new Frr(topology, plan),
 };
 
-class Frr implements RunningDaemon {
-  program!: RunningDaemon['program'];
+/** bgpd gives up root, so its files live in the one folder that belongs to its user. */
+const FOLDER = '/run/frr';
+
+interface RouteJson {
+  readonly paths?: readonly {
+    readonly aspath?: { readonly string: string };
+    readonly bestpath?: { readonly overall?: boolean };
+    readonly community?: { readonly list: readonly string[] };
+    readonly extendedCommunity?: { readonly string: string };
+    readonly largeCommunity?: { readonly list: readonly string[] };
+    readonly originatorId?: string;
+    readonly clusterList?: { readonly list: readonly string[] };
+  }[];
+}
+
+class Frr implements Daemon {
+  program!: Program;
+  private origins: readonly Origin[] = [];
   private readonly folder: string;
-  private readonly file: string;
 
   constructor(
     private readonly topology: Topology,
-    private config: DaemonConfig,
+    readonly plan: Plan,
   ) {
-    this.folder = join(topology.folder, `${config.host}-frr`);
-    this.file = join(this.folder, 'frr.conf');
-    mkdirSync(this.folder);
-    writeFileSync(this.file, frrConfig(config));
+    this.folder = join(FOLDER, topology.name(plan.host));
   }
 
-  async open(): Promise<void> {
-    // bgpd gives up root for the user frr, who must be able to reach its files.
-    chmodSync(this.topology.folder, 0o755);
-    await run('chown', '-R', 'frr:frr', this.folder);
-    this.restart();
-  }
-
-  restart(): void {
-    const args = [
+  async start(): Promise<void> {
+    rmSync(this.folder, { recursive: true, force: true });
+    mkdirSync(this.folder, { recursive: true });
+    const config = join(this.folder, 'bgpd.conf');
+    writeFileSync(config, configText(this.plan, this.origins));
+    await run('chown', '-R', 'frr:frr', FOLDER);
+    this.program = this.topology.start(this.plan.host, 'frr', '/usr/lib/frr/bgpd', [
       '-n',
       '-Z',
       '-f',
-      this.file,
+      config,
       '-i',
-      join(this.folder, 'bgpd.pid'),
+      join(this.folder, 'pid'),
       '--vty_socket',
       this.folder,
       '-P',
       '0',
+      '-l',
+      this.plan.address,
       '--log',
       'stdout',
-      '--log-level',
-      'debugging',
-    ];
-    this.program = this.topology.start(this.config.host, `bgpd-${this.config.host}`, '/usr/lib/frr/bgpd', args);
+    ]);
+    await waitFor('an answer of FRR', 5000, () => this.vtysh('show bgp summary'));
   }
 
-  async established(neighbor: string): Promise<boolean> {
-    const all = (await this.json(`show bgp neighbors ${neighbor} json`)) as
-      Record<string, { readonly bgpState?: string }> | undefined;
-    return all?.[neighbor]?.bgpState === 'Established';
+  async established(neighbour: string): Promise<boolean> {
+    return /"bgpState":\s*"Established"/.test(await this.vtysh(`show bgp neighbors ${neighbour} json`));
   }
 
-  async routes(): Promise<DaemonRoute[]> {
+  async prefixes(): Promise<ReadonlySet<string>> {
     const tables = await Promise.all(
-      ['ipv4', 'ipv6'].map(family => this.json(`show bgp ${family} unicast detail json`)),
+      ['ipv4', 'ipv6'].map(async family => {
+        const text = await this.vtysh(`show bgp ${family} unicast json`);
+        return text.trim() === '' ? {} : ((JSON.parse(text) as { routes?: object }).routes ?? {});
+      }),
     );
-    return tables
-      .flatMap(table => Object.entries((table as FrrTable | undefined)?.routes ?? {}))
-      .flatMap(([prefix, entry]) => {
-        const paths = 'paths' in entry ? entry.paths : entry;
-        const best = paths.find(path => path.bestpath?.overall === true);
-        return best === undefined ? [] : [routeOf(prefix, best)];
-      });
+    return new Set(tables.flatMap(table => Object.keys(table)));
   }
 
-  async reconfigure(config: DaemonConfig): Promise<void> {
-    const gone = this.config.networks.filter(old => !config.networks.some(network => network.prefix === old.prefix));
-    const commands = [
-      'configure terminal',
-      ...config.networks.flatMap(routeMap),
-      `router bgp ${config.asn}`,
-      ...['ipv4', 'ipv6'].flatMap(family => [
-        `address-family ${family} unicast`,
-        ...gone.filter(network => familyOf(network) === family).map(network => `no network ${network.prefix}`),
-        ...config.networks.filter(network => familyOf(network) === family).map(networkLine),
-        'exit-address-family',
-      ]),
-    ];
-    this.config = config;
-    await this.vtysh(...commands);
+  async route(prefix: string): Promise<Seen | undefined> {
+    const text = await this.vtysh(`show bgp ${isIpv6(prefix) ? 'ipv6' : 'ipv4'} unicast ${prefix} json`);
+    if (!text.trimStart().startsWith('{')) return undefined;
+    const path = (JSON.parse(text) as RouteJson).paths?.find(({ bestpath }) => bestpath?.overall === true);
+    if (path === undefined) return undefined;
+    return {
+      asPath: path.aspath?.string === 'Local' ? '' : (path.aspath?.string ?? ''),
+      communities: path.community?.list ?? [],
+      extended: words(path.extendedCommunity?.string).map(text => text.toLowerCase()),
+      large: path.largeCommunity?.list ?? [],
+      originatorId: path.originatorId ?? null,
+      clusterList: path.clusterList?.list ?? [],
+    };
   }
 
-  async shutdown(neighbor: string, message: string): Promise<void> {
-    await this.vtysh(
-      'configure terminal',
-      `router bgp ${this.config.asn}`,
-      `neighbor ${neighbor} shutdown message ${message}`,
-    );
+  async originate(origins: readonly Origin[]): Promise<void> {
+    const old = this.origins;
+    this.origins = origins;
+    await this.configure([
+      ...routeMaps(origins),
+      `router bgp ${this.plan.asn}`,
+      ...networkLines(old).map(line => (line.startsWith('network') ? `no ${line.replace(/ route-map.*/, '')}` : line)),
+      ...networkLines(origins),
+    ]);
   }
 
-  async refreshIn(neighbor: string): Promise<void> {
-    await this.vtysh(`clear bgp ${neighbor} in`);
+  async shutdown(neighbour: string, message: string): Promise<void> {
+    await this.configure([`router bgp ${this.plan.asn}`, `neighbor ${neighbour} shutdown message ${message}`]);
   }
 
-  async report(neighbor: string): Promise<string> {
-    return (await this.vtysh(`show bgp neighbors ${neighbor}`)) + this.program.log();
+  async enable(neighbour: string): Promise<void> {
+    await this.configure([`router bgp ${this.plan.asn}`, `no neighbor ${neighbour} shutdown`]);
   }
 
-  private async vtysh(...commands: readonly string[]): Promise<string> {
-    const args = ['--vty_socket', this.folder, '-d', 'bgpd', ...commands.flatMap(command => ['-c', command])];
-    return waitFor('vtysh', 10_000, async () => {
-      const { stdout, code } = await this.topology.exec(this.config.host, 'vtysh', args);
-      return code === 0 ? stdout : undefined;
-    });
+  async refresh(neighbour: string): Promise<void> {
+    for (const family of ['ipv4', 'ipv6']) await this.vtysh(`clear bgp ${family} unicast ${neighbour} soft in`);
   }
 
-  private async json(command: string): Promise<unknown> {
-    try {
-      return JSON.parse(await this.vtysh(command)) as unknown;
-    } catch {
-      return undefined;
-    }
+  async reasons(neighbour: string): Promise<string> {
+    return this.program.log() + (await this.vtysh(`show bgp neighbors ${neighbour}`));
+  }
+
+  private configure(lines: readonly string[]): Promise<string> {
+    return this.vtysh('configure terminal', ...lines);
+  }
+
+  private vtysh(...commands: readonly string[]): Promise<string> {
+    return control(this.topology, this.plan, 'vtysh', [
+      '--vty_socket',
+      this.folder,
+      ...commands.flatMap(command => ['-c', command]),
+    ]);
   }
 }
 
-interface FrrPath {
-  readonly bestpath?: { readonly overall?: boolean };
-  readonly aspath?: { readonly string?: string };
-  readonly nexthops?: readonly { readonly ip?: string; readonly scope?: string }[];
-  readonly community?: { readonly list?: readonly string[] };
-  readonly largeCommunity?: { readonly list?: readonly string[] };
-  readonly extendedCommunity?: { readonly string?: string };
-  readonly originatorId?: string;
-  readonly clusterList?: { readonly list?: readonly string[] };
-}
-
-interface FrrTable {
-  readonly routes?: Readonly<Record<string, { readonly paths: readonly FrrPath[] } | readonly FrrPath[]>>;
-}
-
-function familyOf({ prefix }: NetworkSpec): 'ipv4' | 'ipv6' {
-  return prefix.includes(':') ? 'ipv6' : 'ipv4';
-}
-
-function mapName({ prefix }: NetworkSpec): string {
-  return `set-${prefix.replaceAll(/[/:.]/g, '-')}`;
-}
-
-/** `network` takes attributes from a route map. */
-function routeMap(network: NetworkSpec): string[] {
-  const { communities = [], largeCommunities = [], routeTarget } = network;
+function configText(plan: Plan, origins: readonly Origin[]): string {
+  const session = (neighbour: Neighbour): string[] => [
+    `neighbor ${neighbour.address} remote-as ${neighbour.asn}`,
+    `neighbor ${neighbour.address} timers ${Math.floor(plan.holdTime / 3)} ${plan.holdTime}`,
+    `neighbor ${neighbour.address} timers connect 1`,
+    `neighbor ${neighbour.address} update-source ${isIpv6(neighbour.address) ? plan.address6 : plan.address}`,
+    ...(neighbour.passive === true ? [`neighbor ${neighbour.address} passive`] : []),
+    ...(neighbour.password === undefined ? [] : [`neighbor ${neighbour.address} password ${neighbour.password}`]),
+    ...(neighbour.gtsm === true ? [`neighbor ${neighbour.address} ttl-security hops 1`] : []),
+  ];
+  const family = (name: 'ipv4' | 'ipv6'): string[] => [
+    `address-family ${name} unicast`,
+    ...plan.neighbours.flatMap(({ address, asn, client }) => [
+      `neighbor ${address} activate`,
+      ...(client === true ? [`neighbor ${address} route-reflector-client`] : []),
+      // Without zebra it does not know its own IPv6 addresses.
+      ...(name === 'ipv6' && asn !== plan.asn ? [`neighbor ${address} route-map self6 out`] : []),
+    ]),
+    'exit-address-family',
+  ];
   return [
-    `route-map ${mapName(network)} permit 10`,
-    ...(communities.length === 0 ? [] : [` set community ${communities.join(' ')}`]),
-    ...(largeCommunities.length === 0 ? [] : [` set large-community ${largeCommunities.join(' ')}`]),
-    ...(routeTarget === undefined ? [] : [` set extcommunity rt ${routeTarget}`]),
+    'log stdout debugging',
+    'debug bgp neighbor-events',
+    ...routeMaps(origins),
+    'route-map self6 permit 10',
+    `set ipv6 next-hop global ${plan.address6}`,
     'exit',
-  ];
+    `router bgp ${plan.asn}`,
+    `bgp router-id ${plan.address}`,
+    'bgp log-neighbor-changes',
+    'no bgp ebgp-requires-policy',
+    'no bgp default ipv4-unicast',
+    'no bgp network import-check',
+    ...(plan.gracefulRestart ? ['bgp graceful-restart', 'bgp graceful-restart restart-time 20'] : []),
+    ...plan.neighbours.flatMap(session),
+    ...family('ipv4'),
+    ...family('ipv6'),
+    ...networkLines(origins),
+    '',
+  ].join('\n');
 }
 
-function networkLine(network: NetworkSpec): string {
-  return `network ${network.prefix} route-map ${mapName(network)}`;
+const mapName = ({ prefix }: Origin): string => `from-${prefix.replaceAll(/[/:.]/g, '-')}`;
+
+function routeMaps(origins: readonly Origin[]): string[] {
+  return origins.flatMap(origin => [
+    `route-map ${mapName(origin)} permit 10`,
+    ...(origin.communities === undefined ? [] : [`set community ${origin.communities.join(' ')}`]),
+    ...(origin.large === undefined ? [] : [`set large-community ${origin.large.join(' ')}`]),
+    ...(origin.extended ?? []).map(text => `set extcommunity ${text.replace(':', ' ')}`),
+    'exit',
+  ]);
 }
 
-function frrConfig(config: DaemonConfig): string {
-  const restart = config.neighbors.some(neighbor => neighbor.gracefulRestart === true);
-  const family = (name: 'ipv4' | 'ipv6', others: readonly NeighborSpec[]): string => `
- address-family ${name} unicast
-${config.networks
-  .filter(network => familyOf(network) === name)
-  .map(network => `  ${networkLine(network)}`)
-  .join('\n')}
-${others.map(({ address, client }) => `  neighbor ${address} activate\n${client === true ? `  neighbor ${address} route-reflector-client\n` : ''}  neighbor ${address} soft-reconfiguration inbound${name === 'ipv6' && client !== true ? `\n  neighbor ${address} route-map next-hop-6 out` : ''}`).join('\n')}
- exit-address-family`;
-  return `
-hostname ${config.host}
-${config.networks.flatMap(routeMap).join('\n')}
-route-map next-hop-6 permit 10
- set ipv6 next-hop global ${config.address6}
-exit
-router bgp ${config.asn}
- bgp router-id ${config.routerId}
- no bgp ebgp-requires-policy
- no bgp network import-check
- no bgp default ipv4-unicast
- timers bgp 3 90
- bgp log-neighbor-changes
-${restart ? ' bgp graceful-restart\n bgp graceful-restart restart-time 20\n bgp graceful-restart preserve-fw-state' : ''}
-${config.neighbors.map(neighborConfig).join('\n')}
-${family('ipv4', config.neighbors)}
-${family('ipv6', config.neighbors)}
-`;
-}
-
-function neighborConfig({ address, asn, passive, password, holdTime, ttlSecurity }: NeighborSpec): string {
-  const lines = [
-    `remote-as ${asn}`,
-    'timers connect 1',
-    'advertisement-interval 0',
-    ...(holdTime === undefined ? [] : [`timers ${Math.floor(holdTime / 3)} ${holdTime}`]),
-    ...(passive === true ? ['passive'] : []),
-    ...(password === undefined ? [] : [`password ${password}`]),
-    ...(ttlSecurity === true ? ['ttl-security hops 1'] : []),
-  ];
-  return lines.map(line => ` neighbor ${address} ${line}`).join('\n');
-}
-
-function routeOf(prefix: string, path: FrrPath): DaemonRoute {
-  return {
-    prefix,
-    asPath: path.aspath?.string === 'Local' ? '' : (path.aspath?.string ?? ''),
-    nextHop: path.nexthops?.find(hop => hop.scope !== 'link-local')?.ip ?? '',
-    communities: path.community?.list ?? [],
-    largeCommunities: path.largeCommunity?.list ?? [],
-    extendedCommunities: (path.extendedCommunity?.string ?? '')
-      .split(' ')
-      .filter(text => text !== '')
-      .map(text => text.toLowerCase()),
-    originatorId: path.originatorId,
-    clusterList: path.clusterList?.list ?? [],
-  };
+function networkLines(origins: readonly Origin[]): string[] {
+  return [false, true].flatMap(six => [
+    `address-family ${six ? 'ipv6' : 'ipv4'} unicast`,
+    ...origins
+      .filter(({ prefix }) => isIpv6(prefix) === six)
+      .map(origin => `network ${origin.prefix} route-map ${mapName(origin)}`),
+    'exit-address-family',
+  ]);
 }

@@ -1,233 +1,194 @@
-/** GoBGP (Debian's gobgpd), asked through its command line in JSON. */
+/** GoBGP: neighbours from a file, networks over its API by `gobgp`, tables as the JSON that prints. Impure. */
 
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Program, Topology } from '../../lab/topology/topology.js';
 import { waitFor } from '../../lab/topology/commands.js';
-import type { Topology } from '../../lab/topology/topology.js';
-import type { Daemon, DaemonConfig, DaemonRoute, NeighborSpec, NetworkSpec, RunningDaemon } from './daemon.js';
+import {
+  communityText,
+  control,
+  isIpv6,
+  type Daemon,
+  type DaemonKind,
+  type Neighbour,
+  type Origin,
+  type Plan,
+  type Seen,
+} from './daemon.js';
 
-export const gobgp: Daemon = {
-  name: 'GoBGP 3',
-  lacks: {
-    collision: 'closes one connection without regard to identifiers (fixed in GoBGP 4)',
-    ttlSecurity: 'sets no TTL of 255 on connections it accepts',
-  },
-  start: async (topology, config) => {
-    const daemon = new Gobgp(topology, config);
-    await daemon.originate(config.networks);
-    return daemon;
-  },
+export const gobgp: DaemonKind = {
+  name: 'GoBGP',
+  lacks: {},
+  create: (topology, plan) => new Gobgp(topology, plan),
 };
 
-class Gobgp implements RunningDaemon {
-  program;
-  private readonly file: string;
-  private networks: readonly NetworkSpec[] = [];
-
-  constructor(
-    private readonly topology: Topology,
-    private readonly config: DaemonConfig,
-  ) {
-    this.file = join(topology.folder, `${config.host}-gobgp.toml`);
-    writeFileSync(this.file, gobgpConfig(config));
-    this.program = this.launch();
-  }
-
-  restart(): void {
-    this.program = this.launch();
-    const { networks } = this;
-    this.networks = [];
-    void this.originate(networks);
-  }
-
-  async established(neighbor: string): Promise<boolean> {
-    const state = (await this.json('neighbor', neighbor)) as
-      { readonly state?: { readonly session_state?: number } } | undefined;
-    // api.PeerState_SessionState: ESTABLISHED = 6.
-    return state?.state?.session_state === 6;
-  }
-
-  async routes(): Promise<DaemonRoute[]> {
-    const tables = await Promise.all([
-      this.json('global', 'rib', '-a', 'ipv4'),
-      this.json('global', 'rib', '-a', 'ipv6'),
-    ]);
-    return tables
-      .flatMap(table => Object.entries((table ?? {}) as Record<string, readonly GobgpPath[]>))
-      .flatMap(([prefix, paths]) => {
-        const best = paths.find(path => path.best === true) ?? paths[0];
-        return best === undefined ? [] : [routeOf(prefix, best)];
-      });
-  }
-
-  /** GoBGP takes networks through its API only; everything else of a configuration stays. */
-  async reconfigure(config: DaemonConfig): Promise<void> {
-    await this.originate(config.networks);
-  }
-
-  async shutdown(neighbor: string, message: string): Promise<void> {
-    await this.gobgp('neighbor', neighbor, 'disable', '--reason', message);
-  }
-
-  async refreshIn(neighbor: string): Promise<void> {
-    await this.gobgp('neighbor', neighbor, 'softresetin');
-  }
-
-  async report(neighbor: string): Promise<string> {
-    return (await this.gobgp('neighbor', neighbor)) + this.program.log();
-  }
-
-  async originate(networks: readonly NetworkSpec[]): Promise<void> {
-    await waitFor('the GoBGP API', 10_000, async () => ((await this.json('global')) === undefined ? undefined : true));
-    for (const network of this.networks) {
-      if (!networks.some(wanted => wanted.prefix === network.prefix))
-        await this.gobgp('global', 'rib', 'del', network.prefix, '-a', familyOf(network.prefix));
-    }
-    for (const network of networks) await this.gobgp(...additionOf(network, this.config));
-    this.networks = networks;
-  }
-
-  private launch(): RunningDaemon['program'] {
-    return this.topology.start(this.config.host, `gobgpd-${this.config.host}`, 'gobgpd', [
-      '-t',
-      'toml',
-      '-f',
-      this.file,
-      '-l',
-      'debug',
-      '--pprof-disable',
-      '--api-hosts',
-      '127.0.0.1:50051',
-    ]);
-  }
-
-  private async gobgp(...words: readonly string[]): Promise<string> {
-    return (await this.topology.exec(this.config.host, 'gobgp', words)).stdout;
-  }
-
-  private async json(...words: readonly string[]): Promise<unknown> {
-    const text = await this.gobgp(...words, '-j');
-    try {
-      return JSON.parse(text) as unknown;
-    } catch {
-      return undefined;
-    }
-  }
-}
-
-interface GobgpAttribute {
+interface Attribute {
   readonly type: number;
   readonly value?: unknown;
-  readonly nexthop?: string;
   readonly as_paths?: readonly { readonly asns: readonly number[] }[];
   readonly communities?: readonly number[];
 }
-
-interface GobgpPath {
+interface Path {
+  readonly attrs: readonly Attribute[];
   readonly best?: boolean;
-  readonly attrs: readonly GobgpAttribute[];
 }
-
-function familyOf(prefix: string): string {
-  return prefix.includes(':') ? 'ipv6' : 'ipv4';
+interface NeighbourState {
+  readonly state: { readonly neighbor_address?: string; readonly session_state?: number };
 }
+/** SessionState of GoBGP's API. */
+const ESTABLISHED = 6;
 
-function additionOf(
-  { prefix, communities = [], largeCommunities = [], routeTarget }: NetworkSpec,
-  config: DaemonConfig,
-): string[] {
-  return [
-    ...[
+class Gobgp implements Daemon {
+  program!: Program;
+  private origins: readonly Origin[] = [];
+  private readonly config: string;
+
+  constructor(
+    private readonly topology: Topology,
+    readonly plan: Plan,
+  ) {
+    this.config = join(topology.folder, `${plan.host}-gobgp.toml`);
+  }
+
+  async start(): Promise<void> {
+    writeFileSync(this.config, configText(this.plan));
+    this.program = this.topology.start(this.plan.host, 'gobgp', 'gobgpd', [
+      '-t',
+      'toml',
+      '-f',
+      this.config,
+      '--api-hosts',
+      '127.0.0.1:50051',
+      '-l',
+      'debug',
+      ...(this.plan.gracefulRestart && this.program !== undefined ? ['-r'] : []),
+    ]);
+    await waitFor('an answer of GoBGP', 5000, () => this.gobgp('global'));
+    await this.announce('add', this.origins);
+  }
+
+  async established(neighbour: string): Promise<boolean> {
+    const states = JSON.parse(await this.gobgp('neighbor', '-j')) as NeighbourState[];
+    return states.some(({ state }) => state.neighbor_address === neighbour && state.session_state === ESTABLISHED);
+  }
+
+  async prefixes(): Promise<ReadonlySet<string>> {
+    const tables = await Promise.all(['ipv4', 'ipv6'].map(family => this.table(family)));
+    return new Set(tables.flatMap(table => Object.keys(table)));
+  }
+
+  async route(prefix: string): Promise<Seen | undefined> {
+    const [path] = (await this.table(isIpv6(prefix) ? 'ipv6' : 'ipv4', prefix))[prefix] ?? [];
+    if (path === undefined) return undefined;
+    const attribute = (type: number): Attribute | undefined => path.attrs.find(attr => attr.type === type);
+    const list = <T>(type: number): readonly T[] => (attribute(type)?.value as readonly T[] | undefined) ?? [];
+    return {
+      asPath: (attribute(2)?.as_paths ?? []).flatMap(({ asns }) => asns).join(' '),
+      communities: (attribute(8)?.communities ?? []).map(communityText),
+      extended: list<{ subtype: number; value: string }>(16).map(
+        ({ subtype, value }) => `${subtype === 2 ? 'rt' : subtype}:${value}`,
+      ),
+      large: list<{ ASN: number; LocalData1: number; LocalData2: number }>(32).map(
+        large => `${large.ASN}:${large.LocalData1}:${large.LocalData2}`,
+      ),
+      originatorId: (attribute(9)?.value as string | undefined) ?? null,
+      clusterList: list<string>(10),
+    };
+  }
+
+  async originate(origins: readonly Origin[]): Promise<void> {
+    await this.announce('del', this.origins);
+    this.origins = origins;
+    await this.announce('add', origins);
+  }
+
+  async shutdown(neighbour: string, message: string): Promise<void> {
+    await this.gobgp('neighbor', neighbour, 'disable', '--reason', message);
+  }
+
+  async enable(neighbour: string): Promise<void> {
+    await this.gobgp('neighbor', neighbour, 'enable');
+  }
+
+  async refresh(neighbour: string): Promise<void> {
+    // `softresetin` only filters again what is kept; a hard request is what goes over the wire.
+    await this.gobgp('neighbor', neighbour, 'softresetin');
+  }
+
+  reasons(): Promise<string> {
+    return Promise.resolve(this.program.log());
+  }
+
+  private async announce(what: 'add' | 'del', origins: readonly Origin[]): Promise<void> {
+    for (const { prefix, communities = [], extended = [], large = [] } of origins) {
+      await this.gobgp(
+        'global',
+        'rib',
+        what,
+        prefix,
+        '-a',
+        isIpv6(prefix) ? 'ipv6' : 'ipv4',
+        'nexthop',
+        isIpv6(prefix) ? this.plan.address6 : this.plan.address,
+        ...(communities.length === 0 ? [] : ['community', communities.join(',')]),
+        ...(large.length === 0 ? [] : ['large-community', large.join(',')]),
+        ...extended.flatMap(text => ['rt', text.replace('rt:', '')]),
+      );
+    }
+  }
+
+  private async table(family: string, prefix?: string): Promise<Readonly<Record<string, readonly Path[]>>> {
+    const { stdout } = await this.topology.exec(this.plan.host, 'gobgp', [
       'global',
       'rib',
-      'add',
-      prefix,
+      ...(prefix === undefined ? [] : [prefix]),
       '-a',
-      familyOf(prefix),
-      'nexthop',
-      prefix.includes(':') ? config.address6 : config.address,
-    ],
-    ...(communities.length === 0 ? [] : ['community', communities.join(',')]),
-    ...(largeCommunities.length === 0 ? [] : ['large-community', largeCommunities.join(',')]),
-    ...(routeTarget === undefined ? [] : ['rt', routeTarget]),
-  ];
+      family,
+      '-j',
+    ]);
+    // A prefix it does not have is an error to `gobgp`, and so is no JSON.
+    return stdout.startsWith('{') ? (JSON.parse(stdout) as Record<string, Path[]>) : {};
+  }
+
+  private gobgp(...args: readonly string[]): Promise<string> {
+    return control(this.topology, this.plan, 'gobgp', args);
+  }
 }
 
-function gobgpConfig(config: DaemonConfig): string {
+function configText(plan: Plan): string {
   return `
 [global.config]
-  as = ${config.asn}
-  router-id = "${config.routerId}"
-  local-address-list = ["${config.address}", "${config.address6}"]
-${config.neighbors.map(neighbor => neighborConfig(neighbor, config)).join('\n')}
-`;
+  as = ${plan.asn}
+  router-id = "${plan.address}"
+  port = 179
+  local-address-list = ["${plan.address}", "${plan.address6}"]
+${plan.neighbours.map(neighbour => neighbourText(plan, neighbour)).join('')}`;
 }
 
-function neighborConfig(neighbor: NeighborSpec, config: DaemonConfig): string {
-  const restart = neighbor.gracefulRestart === true;
-  const family = (name: string): string => `
-  [[neighbors.afi-safis]]
-    [neighbors.afi-safis.config]
-      afi-safi-name = "${name}"
-    [neighbors.afi-safis.mp-graceful-restart.config]
-      enabled = ${restart}`;
+function neighbourText(plan: Plan, neighbour: Neighbour): string {
   return `
 [[neighbors]]
   [neighbors.config]
-    neighbor-address = "${neighbor.address}"
-    peer-as = ${neighbor.asn}
-    ${neighbor.password === undefined ? '' : `auth-password = "${neighbor.password}"`}
+    neighbor-address = "${neighbour.address}"
+    peer-as = ${neighbour.asn}
+    ${neighbour.password === undefined ? '' : `auth-password = "${neighbour.password}"`}
   [neighbors.transport.config]
-    passive-mode = ${neighbor.passive === true}
-    local-address = "${neighbor.address.includes(':') ? config.address6 : config.address}"
+    local-address = "${isIpv6(neighbour.address) ? plan.address6 : plan.address}"
+    passive-mode = ${neighbour.passive === true}
   [neighbors.timers.config]
+    hold-time = ${plan.holdTime}
+    keepalive-interval = ${Math.floor(plan.holdTime / 3)}
     connect-retry = 1
     idle-hold-time-after-reset = 1
-    hold-time = ${neighbor.holdTime ?? 90}
-    keepalive-interval = ${Math.floor((neighbor.holdTime ?? 90) / 3)}
-  [neighbors.graceful-restart.config]
-    enabled = ${restart}
-    restart-time = 20
-  [neighbors.route-reflector.config]
-    route-reflector-client = ${neighbor.client === true}
-    route-reflector-cluster-id = "${config.routerId}"
-${family('ipv4-unicast')}${family('ipv6-unicast')}
-`;
-}
-
-/** Attribute type codes, as GoBGP prints them. */
-const Code = {
-  asPath: 2,
-  nextHop: 3,
-  communities: 8,
-  originatorId: 9,
-  clusterList: 10,
-  mpReach: 14,
-  extended: 16,
-  large: 32,
-} as const;
-
-function routeOf(prefix: string, path: GobgpPath): DaemonRoute {
-  const find = (code: number): GobgpAttribute | undefined => path.attrs.find(attribute => attribute.type === code);
-  const list = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : []);
-  return {
-    prefix,
-    asPath: (find(Code.asPath)?.as_paths ?? []).flatMap(segment => segment.asns).join(' '),
-    nextHop: find(Code.nextHop)?.nexthop ?? find(Code.mpReach)?.nexthop ?? '',
-    communities: (find(Code.communities)?.communities ?? []).map(value => `${value >>> 16}:${value & 0xffff}`),
-    largeCommunities: list(find(Code.large)?.value).map(value => {
-      const { ASN, LocalData1, LocalData2 } = value as { ASN: number; LocalData1: number; LocalData2: number };
-      return `${ASN}:${LocalData1}:${LocalData2}`;
-    }),
-    extendedCommunities: list(find(Code.extended)?.value).map(value => {
-      const { value: text } = value as { value?: string };
-      return `rt:${text ?? ''}`;
-    }),
-    originatorId: text(find(Code.originatorId)?.value),
-    clusterList: list(find(Code.clusterList)?.value).map(String),
-  };
-}
-
-function text(value: unknown): string | undefined {
-  return typeof value === 'string' ? value : undefined;
+${plan.gracefulRestart ? '  [neighbors.graceful-restart.config]\n    enabled = true\n    restart-time = 20\n' : ''}
+${neighbour.gtsm === true ? '  [neighbors.ttl-security.config]\n    enabled = true\n    ttl-min = 255\n' : ''}
+${neighbour.client === true ? `  [neighbors.route-reflector.config]\n    route-reflector-client = true\n    route-reflector-cluster-id = "${plan.address}"\n` : ''}
+${['ipv4-unicast', 'ipv6-unicast']
+  .map(
+    family => `  [[neighbors.afi-safis]]
+    [neighbors.afi-safis.config]
+      afi-safi-name = "${family}"
+${plan.gracefulRestart ? '    [neighbors.afi-safis.mp-graceful-restart.config]\n      enabled = true\n' : ''}`,
+  )
+  .join('')}`;
 }

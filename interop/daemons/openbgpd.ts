@@ -1,179 +1,158 @@
-/** OpenBGPD (Debian's openbgpd), asked through bgpctl in JSON. */
+/** OpenBGPD: configured by a file; networks and neighbours at run time through `bgpctl`, tables as its JSON. Impure. */
 
-import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Topology } from '../../lab/topology/topology.js';
-import type { Daemon, DaemonConfig, DaemonRoute, NeighborSpec, NetworkSpec, RunningDaemon } from './daemon.js';
+import { waitFor } from '../../lab/topology/commands.js';
+import type { Program, Topology } from '../../lab/topology/topology.js';
+import {
+  control,
+  isIpv6,
+  type Daemon,
+  type DaemonKind,
+  type Neighbour,
+  type Origin,
+  type Plan,
+  type Seen,
+} from './daemon.js';
 
-/** Where bgpd changes its root to; it dies when the folder is missing, which Debian's package does not make. */
-const CHROOT = '/run/openbgpd';
-
-export const openbgpd: Daemon = {
-  name: 'OpenBGPD 7',
-  lacks: {
-    collision: 'has one connection for each neighbour by design',
-    gracefulRestart: 'keeps routes of a peer that restarts, but does not announce that it kept its own',
-  },
-  start: (topology, config) => {
-    if (!existsSync(CHROOT)) mkdirSync(CHROOT, { recursive: true });
-    return Promise.resolve(new Openbgpd(topology, config));
-  },
+export const openbgpd: DaemonKind = {
+  name: 'OpenBGPD',
+  lacks: {},
+  create: (topology, plan) => new Openbgpd(topology, plan),
 };
 
-class Openbgpd implements RunningDaemon {
-  program;
-  private readonly file: string;
+/** Home of the user it becomes, where it locks itself in; the package leaves it to systemd to make it. */
+const HOME = '/run/openbgpd';
+
+interface RibEntry {
+  readonly prefix: string;
+  readonly aspath?: string;
+  readonly best?: boolean;
+  readonly communities?: readonly string[];
+  readonly extended_communities?: readonly string[];
+  readonly large_communities?: readonly string[];
+  readonly originator?: string;
+  readonly attributes?: readonly {
+    readonly type: string;
+    readonly communities?: readonly string[];
+    readonly originator?: string;
+    readonly cluster_list?: readonly string[];
+  }[];
+}
+
+class Openbgpd implements Daemon {
+  program!: Program;
+  private origins: readonly Origin[] = [];
+  private readonly config: string;
   private readonly socket: string;
 
   constructor(
     private readonly topology: Topology,
-    private config: DaemonConfig,
+    readonly plan: Plan,
   ) {
-    this.file = join(topology.folder, `${config.host}-bgpd.conf`);
-    this.socket = join(topology.folder, `${config.host}-bgpd.sock`);
-    this.write();
-    this.program = this.launch();
+    this.config = join(topology.folder, `${plan.host}-openbgpd.conf`);
+    this.socket = join(topology.folder, `${plan.host}-openbgpd.sock`);
   }
 
-  restart(): void {
-    this.program = this.launch();
+  async start(): Promise<void> {
+    mkdirSync(HOME, { recursive: true });
+    writeFileSync(this.config, configText(this.plan, this.origins, this.socket), { mode: 0o600 });
+    this.program = this.topology.start(this.plan.host, 'openbgpd', '/usr/sbin/bgpd', ['-d', '-v', '-f', this.config]);
+    await waitFor('an answer of OpenBGPD', 5000, () => this.bgpctl('show', 'summary'));
   }
 
-  async established(neighbor: string): Promise<boolean> {
-    const answer = (await this.json('show', 'neighbor', neighbor)) as
-      { readonly neighbors?: readonly { readonly state?: string }[] } | undefined;
-    return answer?.neighbors?.[0]?.state === 'Established';
+  async established(neighbour: string): Promise<boolean> {
+    return /BGP state = Established/.test(await this.bgpctl('show', 'neighbor', neighbour));
   }
 
-  async routes(): Promise<DaemonRoute[]> {
-    const answer = (await this.json('show', 'rib', 'detail', 'selected')) as
-      { readonly rib?: readonly BgpdPath[] } | undefined;
-    return (answer?.rib ?? []).map(routeOf);
+  async prefixes(): Promise<ReadonlySet<string>> {
+    return new Set((await this.rib('show', 'rib')).map(({ prefix }) => prefix));
   }
 
-  async reconfigure(config: DaemonConfig): Promise<void> {
-    this.config = config;
-    this.write();
+  async route(prefix: string): Promise<Seen | undefined> {
+    const entries = (await this.rib('show', 'rib', prefix, 'detail')).filter(entry => entry.prefix === prefix);
+    const entry = entries.find(({ best }) => best === true) ?? entries[0];
+    if (entry === undefined) return undefined;
+    const attributes = entry.attributes ?? [];
+    return {
+      asPath: entry.aspath ?? '',
+      communities: entry.communities ?? [],
+      extended: (entry.extended_communities ?? []).map(text => text.replace(' ', ':')),
+      large: entry.large_communities ?? [],
+      originatorId:
+        entry.originator ?? attributes.find(({ originator }) => originator !== undefined)?.originator ?? null,
+      clusterList: attributes.flatMap(attribute => attribute.cluster_list ?? []),
+    };
+  }
+
+  async originate(origins: readonly Origin[]): Promise<void> {
+    this.origins = origins;
+    writeFileSync(this.config, configText(this.plan, origins, this.socket), { mode: 0o600 });
     await this.bgpctl('reload');
   }
 
-  async shutdown(neighbor: string, message: string): Promise<void> {
-    await this.bgpctl('neighbor', neighbor, 'down', message);
+  async shutdown(neighbour: string, message: string): Promise<void> {
+    await this.bgpctl('neighbor', neighbour, 'down', message);
   }
 
-  async refreshIn(neighbor: string): Promise<void> {
-    await this.bgpctl('neighbor', neighbor, 'refresh');
+  async enable(neighbour: string): Promise<void> {
+    await this.bgpctl('neighbor', neighbour, 'up');
   }
 
-  async report(neighbor: string): Promise<string> {
-    return (await this.bgpctl('show', 'neighbor', neighbor)) + this.program.log();
+  async refresh(neighbour: string): Promise<void> {
+    await this.bgpctl('neighbor', neighbour, 'refresh');
   }
 
-  private write(): void {
-    writeFileSync(this.file, bgpdConfig(this.config, this.socket));
-    chmodSync(this.file, 0o600);
+  async reasons(neighbour: string): Promise<string> {
+    return this.program.log() + (await this.bgpctl('show', 'neighbor', neighbour));
   }
 
-  private launch(): RunningDaemon['program'] {
-    return this.topology.start(this.config.host, `openbgpd-${this.config.host}`, '/usr/sbin/bgpd', [
-      '-d',
-      '-v',
-      '-f',
-      this.file,
-    ]);
+  private async rib(...args: readonly string[]): Promise<readonly RibEntry[]> {
+    const text = await this.bgpctl('-j', ...args);
+    return text.trim() === '' ? [] : ((JSON.parse(text) as { rib?: readonly RibEntry[] }).rib ?? []);
   }
 
-  private async bgpctl(...words: readonly string[]): Promise<string> {
-    return (await this.topology.exec(this.config.host, 'bgpctl', ['-s', this.socket, ...words])).stdout;
-  }
-
-  private async json(...words: readonly string[]): Promise<unknown> {
-    try {
-      return JSON.parse(await this.bgpctl('-j', ...words)) as unknown;
-    } catch {
-      return undefined;
-    }
+  private bgpctl(...args: readonly string[]): Promise<string> {
+    return control(this.topology, this.plan, 'bgpctl', ['-s', this.socket, ...args]);
   }
 }
 
-interface BgpdAttribute {
-  readonly type: string;
-  readonly communities?: readonly string[];
-  readonly large_communities?: readonly string[];
-  readonly extended_communities?: readonly string[];
-  readonly originator?: string;
-  readonly cluster_list?: readonly string[];
+function configText(plan: Plan, origins: readonly Origin[], socket: string): string {
+  const session = (neighbour: Neighbour): string => `
+neighbor ${neighbour.address} {
+  remote-as ${neighbour.asn}
+  local-address ${isIpv6(neighbour.address) ? plan.address6 : plan.address}
+  holdtime ${plan.holdTime}
+  holdtime min 3
+  announce IPv4 unicast
+  announce IPv6 unicast
+  announce refresh yes
+  announce restart ${plan.gracefulRestart ? 'yes' : 'no'}
+  ${neighbour.passive === true ? 'passive' : ''}
+  ${neighbour.password === undefined ? '' : `tcp md5sig password "${neighbour.password}"`}
+  ${neighbour.client === true ? 'route-reflector' : ''}
+  ${neighbour.gtsm === true ? 'ttl-security yes' : ''}
 }
-
-interface BgpdPath {
-  readonly prefix: string;
-  readonly aspath?: string;
-  readonly exit_nexthop?: string;
-  readonly true_nexthop?: string;
-  readonly attributes?: readonly BgpdAttribute[];
-  readonly communities?: readonly string[];
-  readonly large_communities?: readonly string[];
-  readonly extended_communities?: readonly string[];
-}
-
-function bgpdConfig(config: DaemonConfig, socket: string): string {
-  const restart = config.neighbors.some(neighbor => neighbor.gracefulRestart === true);
+`;
+  const network = ({ prefix, communities = [], extended = [], large = [] }: Origin): string => {
+    const set = [
+      ...communities.map(text => `community ${text}`),
+      ...large.map(text => `large-community ${text}`),
+      ...extended.map(text => `ext-community ${text.replace(':', ' ')}`),
+    ];
+    return `network ${prefix}${set.length === 0 ? '' : ` set { ${set.join(' ')} }`}\n`;
+  };
   return `
-AS ${config.asn}${config.asn > 65535 ? ' 23456' : ''}
-router-id ${config.routerId}
-socket "${socket}"
+AS ${plan.asn}
+router-id ${plan.address}
 fib-update no
-nexthop qualify via default
-listen on ${config.address}
-listen on ${config.address6}
 connect-retry 1
-${config.networks.map(networkLine).join('\n')}
-${config.neighbors.map(neighbor => neighborConfig(neighbor, config, restart)).join('\n')}
+socket "${socket}"
+listen on ${plan.address}
+listen on ${plan.address6}
+${origins.map(network).join('')}
+${plan.neighbours.map(session).join('')}
 allow from any
 allow to any
 `;
-}
-
-function networkLine({ prefix, communities = [], largeCommunities = [], routeTarget }: NetworkSpec): string {
-  const sets = [
-    ...communities.map(text => `community ${text}`),
-    ...largeCommunities.map(text => `large-community ${text}`),
-    ...(routeTarget === undefined ? [] : [`ext-community rt ${routeTarget}`]),
-  ];
-  return `network ${prefix}${sets.length === 0 ? '' : ` set { ${sets.join(' ')} }`}`;
-}
-
-function neighborConfig(neighbor: NeighborSpec, config: DaemonConfig, restart: boolean): string {
-  const v6 = neighbor.address.includes(':');
-  const lines = [
-    `remote-as ${neighbor.asn}`,
-    `local-address ${v6 ? config.address6 : config.address}`,
-    'announce IPv4 unicast',
-    'announce IPv6 unicast',
-    `announce restart ${restart ? 'yes' : 'no'}`,
-    'max-prefix 200000',
-    ...(neighbor.passive === true ? ['passive'] : []),
-    ...(neighbor.password === undefined ? [] : [`tcp md5sig password ${neighbor.password}`]),
-    ...(neighbor.holdTime === undefined ? [] : [`holdtime ${neighbor.holdTime}`]),
-    ...(neighbor.client === true ? ['route-reflector'] : []),
-    ...(neighbor.ttlSecurity === true ? ['ttl-security yes'] : []),
-  ];
-  return `neighbor ${neighbor.address} {\n  ${lines.join('\n  ')}\n}`;
-}
-
-function routeOf(path: BgpdPath): DaemonRoute {
-  const find = <K extends keyof BgpdAttribute>(key: K): BgpdAttribute[K] | undefined =>
-    path.attributes?.find(attribute => attribute[key] !== undefined)?.[key];
-  return {
-    prefix: path.prefix,
-    asPath: path.aspath ?? '',
-    nextHop: path.exit_nexthop ?? path.true_nexthop ?? '',
-    communities: find('communities') ?? path.communities ?? [],
-    largeCommunities: find('large_communities') ?? path.large_communities ?? [],
-    extendedCommunities: (find('extended_communities') ?? path.extended_communities ?? []).map(text =>
-      text.replace(/^rt /, 'rt:'),
-    ),
-    originatorId: find('originator'),
-    clusterList: find('cluster_list') ?? [],
-  };
 }
