@@ -72,6 +72,19 @@ export class UpdateBatch {
   }
 
   announce(prefix: number, attr: AttrId, source: PeerId): void {
+    const last = this.bucketCount - 1;
+    // Neighbouring prefixes mostly share attributes and source.
+    if (
+      last >= 0 &&
+      this.bucketAttr[last] === attr &&
+      this.bucketPeer[last] === source &&
+      this.bucketKind[last] === Announce
+    )
+      this.add(last, prefix);
+    else this.announceElsewhere(prefix, attr, source);
+  }
+
+  private announceElsewhere(prefix: number, attr: AttrId, source: PeerId): void {
     if (attr >= this.bucketOf.length)
       this.bucketOf = growU32(this.bucketOf, Math.max(attr + 1, this.bucketOf.length * 4));
     let bucket = this.bucketOf[attr]!;

@@ -49,6 +49,9 @@ export class UpdateGroup {
   /** Prefixes below this are evaluated; all are once it passes the table's end for the first time. */
   private filled = 1;
   private fillDone = false;
+  private lastAttr = 0;
+  private lastSource = 0;
+  private lastAnswer = false;
 
   constructor(
     private readonly rib: LocRib,
@@ -141,6 +144,8 @@ export class UpdateGroup {
     const { batch, reader } = this;
     const end = Math.min(journal.length, reader.cursor + BATCH);
     batch.clear();
+    // An id may stand for other attributes, and a peer be another kind, by now.
+    this.lastAttr = 0;
     for (let i = reader.cursor; i < end; i++) {
       if (journal.isLast(i)) this.update(journal.entries[i]! as PrefixId);
     }
@@ -180,14 +185,25 @@ export class UpdateGroup {
     let attr = 0 as AttrId;
     let peer = 0 as PeerId;
     if (row !== 0) {
-      const candidate = this.rib.paths.attr[row]! as AttrId;
-      const source = this.rib.paths.peer[row]! as PeerId;
-      if (mayExport(this.audience, this.attributes, candidate, this.peers, source)) {
-        attr = candidate;
-        peer = source;
+      const { paths } = this.rib;
+      attr = paths.attr[row]! as AttrId;
+      peer = paths.peer[row]! as PeerId;
+      if (!this.exports(attr, peer)) {
+        attr = 0 as AttrId;
+        peer = 0 as PeerId;
       }
     }
     if (attr !== this.outAttr[prefix] || peer !== this.outPeer[prefix]) this.setOut(prefix, attr, peer);
+  }
+
+  /** The export rules; neighbouring prefixes mostly share attributes and source, so the last answer is kept. */
+  private exports(attr: AttrId, source: PeerId): boolean {
+    if (attr !== this.lastAttr || source !== this.lastSource) {
+      this.lastAttr = attr;
+      this.lastSource = source;
+      this.lastAnswer = mayExport(this.audience, this.attributes, attr, this.peers, source);
+    }
+    return this.lastAnswer;
   }
 
   /** Sends a member one slice of what it lacks; puts it in step when that was all. @returns whether it is in step */
@@ -211,6 +227,7 @@ export class UpdateGroup {
   private walkSlice(member: Member): void {
     const limit = this.rib.prefixes.limit;
     const end = Math.min(limit, member.walk + BATCH);
+    this.lastAttr = 0;
     for (; !this.fillDone && this.filled < end; this.filled++) this.evaluate(this.filled as PrefixId);
     for (let prefix = member.walk; prefix < end; prefix++) {
       const attr = this.outAttr[prefix]!;
