@@ -2,9 +2,8 @@
 
 import type { Command } from 'commander';
 import { formatConfigErrors } from '../app/config/configError.js';
-import { loadConfig } from '../app/config/configFile.js';
+import { loadConfig, type LoadedConfig } from '../app/config/configFile.js';
 import { formatAddress, formatPrefix } from '../core/ip.js';
-import type { EngineConfig } from '../engine/engineTypes.js';
 import { printFields, printList, write, type Column } from './output.js';
 
 interface EffectivePeer {
@@ -24,6 +23,8 @@ const COLUMNS: readonly Column<EffectivePeer>[] = [
   { head: 'FAMILIES', value: peer => peer.families },
   { head: '', value: peer => peer.notes },
 ];
+
+const SHOWN_NETWORKS = 8;
 
 export function addCheckCommand(program: Command): void {
   program
@@ -45,7 +46,7 @@ export function addCheckCommand(program: Command): void {
           'Listening',
           engine.listen.map(({ address, port }) => `${formatAddress(address)} port ${port}`).join(', ') || 'nowhere',
         ],
-        ['Networks', engine.networks.map(network => formatPrefix(network.prefix)).join(', ') || 'none'],
+        ['Networks', networksText(engine)],
         ['Graceful restart', engine.gracefulRestart === undefined ? 'off' : `${engine.gracefulRestart.restartTime} s`],
       ]);
       await write('\n');
@@ -53,7 +54,15 @@ export function addCheckCommand(program: Command): void {
     });
 }
 
-function effectivePeers(engine: EngineConfig): EffectivePeer[] {
+/** The first few, and how many there are. */
+function networksText({ networks }: LoadedConfig['engine']): string {
+  if (networks.length === 0) return 'none';
+  const first = networks.slice(0, SHOWN_NETWORKS).map(network => formatPrefix(network.prefix));
+  const more = networks.length - first.length;
+  return [...first, ...(more > 0 ? [`… ${more} more`] : [])].join(', ');
+}
+
+function effectivePeers(engine: LoadedConfig['engine']): EffectivePeer[] {
   const ranges = engine.dynamicRanges.map(range => ({
     ...range,
     name: `${range.group} (up to ${range.limit})`,

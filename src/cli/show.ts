@@ -2,8 +2,14 @@
 
 import { Option, type Command } from 'commander';
 import { createControlClient, type ControlClient } from '../api/client.js';
-import type { FibRouteView, PeerDetail, PeerSummary, RouterSummary, RouteView } from '../api/view.js';
-import { FAMILIES } from '../bgp/families.js';
+import {
+  FAMILIES,
+  type FibRouteView,
+  type PeerDetail,
+  type PeerSummary,
+  type RouterSummary,
+  type RouteView,
+} from '../api/view.js';
 import { controlOption } from './controlOption.js';
 import { age, duration, FIB_COLUMNS, PEER_COLUMNS, ROUTE_COLUMNS } from './columns.js';
 import { printFields, printList, write, type Column, type OutputFormat } from './output.js';

@@ -1,40 +1,51 @@
 /** Things that may stand in a configuration once only. Pure. */
 
-import type { SessionConfig } from '../../bgp/session/sessionTypes.js';
 import { formatAddress, formatPrefix } from '../../core/ip.js';
-import type { EngineDynamicRange, EnginePeer } from '../../engine/engineTypes.js';
+import type { EngineDynamicRange, EngineNetwork, EnginePeer } from '../../engine/engineTypes.js';
 import type { Complain } from './configError.js';
 
-/** Lists are indexed as in the file; what had mistakes of its own is undefined. */
-export function complainOfDoubles(
-  peers: readonly (EnginePeer | undefined)[],
-  ranges: readonly EngineDynamicRange[],
-  complain: Complain,
-): void {
-  const earlier = <T>(list: readonly (T | undefined)[], i: number, key: (item: T) => string): number => {
-    const item = list[i];
-    return item === undefined
-      ? -1
-      : list.findIndex((other, j) => j < i && other !== undefined && key(other) === key(item));
-  };
-  peers.forEach((peer, i) => {
-    if (peer === undefined) return;
-    const sameName = earlier(peers, i, p => p.name);
-    if (sameName >= 0) complain(`peers[${i}].name`, `"${peer.name}" is the name of peers[${sameName}] too`);
-    const sameAddress = earlier(peers, i, p => `${formatAddress(p.session.remote)} ${localText(p.session)}`);
-    if (sameAddress >= 0)
-      complain(
-        `peers[${i}].address`,
-        `${formatAddress(peer.session.remote)} is the address of peers[${sameAddress}] too`,
-      );
-  });
-  ranges.forEach((range, i) => {
-    const same = earlier(ranges, i, r => formatPrefix(r.prefix));
-    if (same >= 0)
-      complain(`dynamicPeers[${i}].prefix`, `${formatPrefix(range.prefix)} is the prefix of dynamicPeers[${same}] too`);
-  });
+interface Lists {
+  /** Undefined: one that has mistakes of its own. */
+  readonly peers: readonly (EnginePeer | undefined)[];
+  readonly ranges: readonly EngineDynamicRange[];
+  readonly networks: readonly EngineNetwork[];
 }
 
-function localText(session: SessionConfig): string {
-  return session.local === undefined ? '' : formatAddress(session.local);
+/** @param lists indexed as in the file */
+export function complainOfDoubles({ peers, ranges, networks }: Lists, complain: Complain): void {
+  eachDouble(
+    peers.map(peer => peer?.name),
+    (name, i, first) => complain(`peers[${i}].name`, `"${name}" is the name of peers[${first}] too`),
+  );
+  // One router may be met on two sessions, from two addresses of ours.
+  eachDouble(
+    peers.map(peer => peer && endsOf(peer)),
+    (_ends, i, first) => complain(`peers[${i}].address`, `is the address of peers[${first}] too`),
+  );
+  eachDouble(
+    ranges.map(range => formatPrefix(range.prefix)),
+    (prefix, i, first) =>
+      complain(`dynamicPeers[${i}].prefix`, `${prefix} is the prefix of dynamicPeers[${first}] too`),
+  );
+  eachDouble(
+    networks.map(network => formatPrefix(network.prefix)),
+    (prefix, i, first) => complain(`networks[${i}]`, `${prefix} is networks[${first}] too`),
+  );
+}
+
+function endsOf({ session: { remote, local } }: EnginePeer): string {
+  return `${formatAddress(remote)} ${local === undefined ? '' : formatAddress(local)}`;
+}
+
+function eachDouble(
+  keys: readonly (string | undefined)[],
+  tell: (key: string, index: number, first: number) => void,
+): void {
+  const seen = new Map<string, number>();
+  for (const [i, key] of keys.entries()) {
+    if (key === undefined) continue;
+    const first = seen.get(key);
+    if (first === undefined) seen.set(key, i);
+    else tell(key, i, first);
+  }
 }

@@ -57,14 +57,11 @@ export function toEngineConfig(config: SpeakerConfig, restarted: boolean): Resul
   const base = { config, routerId, gracefulRestart, complain };
   const peers = config.peers.map((peer, i) => enginePeer(base, peer, `peers[${i}]`));
   const dynamicRanges = config.dynamicPeers.map((range, i) => dynamicRange(base, range, `dynamicPeers[${i}]`));
-  complainOfDoubles(peers, dynamicRanges, complain);
   const networks = config.networks.map(engineNetwork);
-  networks.forEach((network, i) => {
-    if (networks.findIndex(n => formatPrefix(n.prefix) === formatPrefix(network.prefix)) < i)
-      complain(`networks[${i}]`, `${formatPrefix(network.prefix)} stands here twice`);
-    if (network.nextHop !== undefined && network.nextHop.version !== network.prefix.address.version)
+  complainOfDoubles({ peers, ranges: dynamicRanges, networks }, complain);
+  for (const [i, { prefix, nextHop }] of networks.entries())
+    if (nextHop !== undefined && nextHop.version !== prefix.address.version)
       complain(`networks[${i}].nextHop`, 'is of the other IP version than the prefix');
-  });
   if (errors.length > 0) return err(errors);
   const { decision, clusterId, addresses } = config.router;
   const maximumPaths = decision.maximumPaths;

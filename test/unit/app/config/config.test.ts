@@ -91,7 +91,7 @@ describe('mistakes in the file', () => {
     [
       'a network twice',
       `${ROUTER}networks: [10.0.0.0/24, { prefix: 10.0.0.0/24, med: 1 }]\n`,
-      ['2:25: networks[1]: 10.0.0.0/24 stands here twice'],
+      ['2:25: networks[1]: 10.0.0.0/24 is networks[0] too'],
     ],
     [
       'a next hop of the other version',
@@ -125,7 +125,7 @@ describe('mistakes in the file', () => {
       `${peer('')}  - { name: a, address: 10.0.0.3, asn: 1 }\n  - { name: b, address: 10.0.0.3, asn: 1 }\n`,
       [
         '4:7: peers[1].name: "a" is the name of peers[0] too',
-        '5:16: peers[2].address: 10.0.0.3 is the address of peers[1] too',
+        '5:16: peers[2].address: is the address of peers[1] too',
       ],
     ],
     [
