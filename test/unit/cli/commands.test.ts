@@ -77,6 +77,15 @@ networks: [10.244.1.0/24]
     expect(out).not.toContain('hunter2');
   });
 
+  test('a file for an agent may say little, and has more sections', async () => {
+    const text = 'kubernetes: { meshPeer: { holdTime: 9 } }\npeers: [{ name: tor, address: 10.0.0.254, asn: 64999 }]\n';
+    const { out, exitCode } = await check(text, '--agent');
+    expect(exitCode).toBe(0);
+    expect(out).toMatchSnapshot();
+    expect((await check(text)).err).toContain('kubernetes: unknown key');
+    expect((await check(text.replace('mesh', 'mash'), '--agent')).err).toContain('did you mean "meshPeer"?');
+  });
+
   test('mistakes go to standard error, and are exit code 1', async () => {
     const { out, err, exitCode } = await check('router: { asn: 0, id: 10.0.0.1, colour: red }\n');
     expect([out, exitCode]).toEqual(['', 1]);
