@@ -102,6 +102,8 @@ export async function startRouter({ fib, controlPath, logger, problems }: Router
     },
     stop: async ({ keepRoutes, message }) => {
       await control.close();
+      // Ending sessions empties the RIB. That is no news for the kernel: what becomes of its routes is said below.
+      changes.complete();
       await engine.stop(keepRoutes ? 'gracefulRestart' : 'shutdown', message);
       await kernel?.stop({ keepRoutes });
     },

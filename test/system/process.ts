@@ -31,7 +31,16 @@ export interface Running {
 
 /** Starts a command that runs until it is told to end. */
 export function start(...args: readonly string[]): Running {
-  const child = spawn(process.execPath, [ENTRY, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  return follow(spawn(process.execPath, [ENTRY, ...args], { stdio: ['ignore', 'pipe', 'pipe'] }));
+}
+
+/** The same in a network namespace, as root. */
+export function startIn(namespace: string, ...args: readonly string[]): Running {
+  const command = ['netns', 'exec', namespace, process.execPath, ENTRY, ...args];
+  return follow(spawn('ip', command, { stdio: ['ignore', 'pipe', 'pipe'] }));
+}
+
+function follow(child: ChildProcess): Running {
   const written = gather(child);
   const log = (): string => written().out + written().err;
   const end = once(child, 'close').then(([code]) => code as number | null);
