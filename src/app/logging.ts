@@ -18,6 +18,22 @@ export function createLogger(level: string, format: LogFormat | undefined): Logg
   return pino(options, pretty({ destination: 2, sync: true, translateTime: 'SYS:HH:MM:ss.l', singleLine: true }));
 }
 
+/** Logs events as they come; that a peer cannot be reached is told once, and again only when the reason changes. */
+export function createEngineLog(logger: Logger): (event: EngineEvent) => void {
+  const failures = new Map<string, string>();
+  const isRepeated = (event: EngineEvent): boolean => {
+    if (event.kind === 'peerUp') failures.delete(event.peer);
+    if (event.kind !== 'attemptFailed') return false;
+    const before = failures.get(event.peer);
+    failures.set(event.peer, event.text);
+    return before === event.text;
+  };
+  return event => {
+    if (isRepeated(event)) logger.debug(event, 'session still cannot be set up');
+    else logEngineEvent(logger, event);
+  };
+}
+
 export function logEngineEvent(logger: Logger, event: EngineEvent): void {
   switch (event.kind) {
     case 'stateChanged':

@@ -15,7 +15,7 @@ import { openKernelRouting, type KernelRouting } from '../fib/kernelRouting.js';
 import { RT_TABLE_MAIN } from '../kernel/rtnetlink.js';
 import { createSocketFactory } from '../kernel/tcpSocket.js';
 import type { RibChanges } from '../rib/changes.js';
-import { logEngineEvent, logFibEvent } from './logging.js';
+import { createEngineLog, logFibEvent } from './logging.js';
 
 export interface RouterSettings {
   readonly fib: {
@@ -48,7 +48,7 @@ export async function startRouter({ fib, controlPath, logger, problems }: Router
   const changes = new Subject<RibChanges>();
   const engineEvents = new Subject<EngineEvent>();
   const fibEvents = new Subject<FibEvent>();
-  engineEvents.subscribe(event => logEngineEvent(logger, event));
+  engineEvents.subscribe(createEngineLog(logger));
   fibEvents.subscribe(event => logFibEvent(logger, event));
 
   let adopted = 0;

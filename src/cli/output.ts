@@ -51,7 +51,7 @@ async function printTable<T>(
   let page = [shown.map(column => column.head)];
   let count = 0;
   for await (const item of items) {
-    page.push(shown.map(column => column.value(item)));
+    page.push(shown.map(column => printable(column.value(item))));
     count++;
     if (page.length < PAGE) continue;
     if (count < PAGE) layout.reserve();
@@ -94,7 +94,12 @@ function createLayout<T>(columns: readonly Column<T>[]): Layout {
 export async function printFields(fields: readonly (readonly [string, string | undefined])[]): Promise<void> {
   const shown = fields.filter(([, value]) => value !== undefined);
   const width = Math.max(...shown.map(([name]) => name.length));
-  await write(shown.map(([name, value]) => `${name.padEnd(width)}  ${value ?? ''}\n`).join(''));
+  await write(shown.map(([name, value]) => `${name.padEnd(width)}  ${printable(value ?? '')}\n`).join(''));
+}
+
+/** Host names and shutdown messages are written by peers: none of them shall command the reader's terminal. */
+function printable(text: string): string {
+  return text.replace(/\p{Cc}/gu, control => `\\x${control.charCodeAt(0).toString(16).padStart(2, '0')}`);
 }
 
 /** Resolves when the text is taken. A reader that has left (`| head`) ends the program quietly: see main.ts. */

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { pino } from 'pino';
 import { Writable } from 'node:stream';
-import { logEngineEvent, logFibEvent } from '../../../src/app/logging.js';
+import { createEngineLog, logEngineEvent, logFibEvent } from '../../../src/app/logging.js';
 import type { EngineEvent } from '../../../src/engine/engineTypes.js';
 import type { FibEvent } from '../../../src/fib/fibTypes.js';
 
@@ -79,6 +79,14 @@ describe('one line for each event', () => {
     ],
   ])('%j', (event, line) => {
     expect(linesOf(logger => logEngineEvent(logger, event))).toEqual([line]);
+  });
+
+  test('that a peer cannot be reached is told once for each reason, and again after it was up', () => {
+    const failed = (text: string, peer = 'a'): EngineEvent => ({ kind: 'attemptFailed', peer, text });
+    const up: EngineEvent = { kind: 'peerUp', peer: 'a', address: '', asn: 1, holdTime: 90, capabilities: [] };
+    const events = [failed('x'), failed('x'), failed('x', 'b'), failed('y'), failed('x'), up, failed('x'), failed('x')];
+    const lines = linesOf(logger => events.forEach(createEngineLog(logger))) as { level: string }[];
+    expect(lines.map(({ level }) => level)).toEqual(['info', 'debug', 'info', 'info', 'info', 'info', 'info', 'debug']);
   });
 
   test.each<[FibEvent, string[]]>([

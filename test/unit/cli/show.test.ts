@@ -125,6 +125,12 @@ describe('tables', () => {
     );
   });
 
+  test('nothing that a peer wrote reaches the terminal as a command', async () => {
+    const { out } = await show([route(0, { from: 'a\u001b[2Jb\nc\u009b' })], 'routes');
+    expect(out).toContain('a\\x1b[2Jb\\x0ac\\x9b');
+    expect(out.trimEnd().split('\n')).toHaveLength(2);
+  });
+
   test('pages of a long list line up', async () => {
     const { out } = await show(3000, 'routes');
     const lines = out.trimEnd().split('\n');
