@@ -24,13 +24,15 @@ export async function runUntilSignal({ logger, reload }: ProcessHooks): Promise<
 
 /**
  * An exception nobody caught is a bug of ours: name it and end. Kernel routes stay as they are, and the next process
- * adopts them, so the data plane does not notice.
+ * adopts them, so the data plane does not notice. A SIGHUP, on the other hand, may come before anybody reloads, and must
+ * not end anything.
  */
 export function endOnBug(logger: Logger): void {
   const end = (stage: string) => (error: unknown) => {
     logger.fatal({ err: error, stage }, 'internal error; kernel routes are left in place');
     process.exit(1);
   };
+  process.on('SIGHUP', () => logger.debug('SIGHUP'));
   process.on('uncaughtException', end('uncaught exception'));
   process.on('unhandledRejection', end('unhandled rejection'));
 }
