@@ -123,10 +123,7 @@ describe('mistakes in the file', () => {
     [
       'two peers of one name, two of one address',
       `${peer('')}  - { name: a, address: 10.0.0.3, asn: 1 }\n  - { name: b, address: 10.0.0.3, asn: 1 }\n`,
-      [
-        '4:7: peers[1].name: "a" is the name of peers[0] too',
-        '5:16: peers[2].address: is the address of peers[1] too',
-      ],
+      ['4:7: peers[1].name: "a" is the name of peers[0] too', '5:16: peers[2].address: is the address of peers[1] too'],
     ],
     [
       'a name that means something else',
