@@ -43,6 +43,7 @@ schema: build ## docs/config.schema.json from the code
 	node build/scripts/writeSchema.js
 
 build: node_modules/.installed ## dist/ (the package) and build/ (lab, interop, benchmarks)
+	@echo 'compiling …'
 	@npm run --silent build
 	@npm run --silent build:tools
 

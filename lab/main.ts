@@ -59,30 +59,26 @@ async function runLab(topology: Topology, options: Options, screen: Screen, stay
   );
   const lab: Lab = { topology, cluster, tor, agents, startedAt };
   const checks: Check[] = [];
-  let now = '';
+  let now: readonly string[] = [];
   screen.begin();
   const redraw = setInterval(() => void drawNow(lab, checks, now, screen), REDRAW);
-  try {
-    // The last step takes a node away: not what somebody who stays wants to look at.
-    for (const step of staying ? STEPS.slice(0, -1) : STEPS) {
-      now = step.what;
-      checks.push(await runStep(step, lab));
-      if (!screen.interactive) console.log(line(checks.at(-1)!));
-    }
-  } finally {
-    clearInterval(redraw);
+  // Somebody who stays goes on looking until everything is removed.
+  redraw.unref();
+  // The last step takes a node away: not what somebody who stays wants to look at.
+  for (const step of staying ? STEPS.slice(0, -1) : STEPS) {
+    now = [`…  ${step.what}`];
+    checks.push(await runStep(step, lab));
+    if (!screen.interactive) console.log(line(checks.at(-1)!));
   }
-  if (staying) {
-    await drawNow(lab, checks, '', screen);
-    printHints(lab);
-  }
+  now = hints(lab);
+  if (!staying) clearInterval(redraw);
   return checks;
 }
 
 async function drawNow(
   { cluster, agents, tor }: Lab,
   checks: readonly Check[],
-  now: string,
+  now: readonly string[],
   screen: Screen,
 ): Promise<void> {
   if (!screen.interactive) return;
@@ -101,19 +97,20 @@ async function drawNow(
   screen.show({ torKind: tor.kind, torSessions: await quiet(tor.sessions(), 0), nodes, checks, now });
 }
 
-function printHints({ topology, cluster, agents, tor }: Lab): void {
+function hints({ topology, cluster, agents, tor }: Lab): string[] {
   const [node] = cluster.nodes;
   const pods = cluster.nodes.flatMap(n => n.pods);
   const control = agents.get(node!.name)!.control;
-  console.log(`
-Try, in another terminal:
-  node dist/cli/main.js show peers --control ${control}
-  node dist/cli/main.js show routes --control ${control}
-  ${tor.hint}
-  ip -n ${topology.name(node!.name)} route
-  ip netns exec ${topology.name(pods[0]!.name)} ping ${pods.at(-1)!.addresses[0]!}
-Manifests to edit: ${cluster.manifests}
-Ctrl-C removes everything.`);
+  return [
+    'Try, in another terminal:',
+    `  node dist/cli/main.js show peers --control ${control}`,
+    `  node dist/cli/main.js show routes --control ${control}`,
+    `  ${tor.hint}`,
+    `  ip -n ${topology.name(node!.name)} route`,
+    `  ip netns exec ${topology.name(pods[0]!.name)} ping ${pods.at(-1)!.addresses[0]!}`,
+    `Manifests to edit: ${cluster.manifests}`,
+    'Ctrl-C removes everything.',
+  ];
 }
 
 function printResult(checks: readonly Check[]): void {

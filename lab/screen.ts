@@ -13,8 +13,8 @@ export interface Picture {
     readonly routes: number;
   }[];
   readonly checks: readonly Check[];
-  /** What is going on now. */
-  readonly now: string;
+  /** What is going on now, or what can be tried. */
+  readonly now: readonly string[];
 }
 
 const WIDTH = 26;
@@ -32,7 +32,7 @@ export function drawPicture({ torKind, torSessions, nodes, checks, now }: Pictur
     `${' '.repeat(WIDTH / 2)}${bus.slice(0, middle - WIDTH / 2)}┴${bus.slice(middle - WIDTH / 2 + 1)}`,
   ];
   for (let i = 0; i < height; i++) lines.push(columns.map(column => (column[i] ?? '').padEnd(WIDTH + 2)).join(''));
-  lines.push('', ...checks.map(checkLine), now === '' ? '' : `…  ${now}`);
+  lines.push('', ...checks.map(checkLine), ...now);
   return lines;
 }
 
@@ -41,7 +41,10 @@ function nodeBox(node: LabNode, peers: readonly PeerSummary[], routes: number): 
     `${node.name}  ${node.addresses[0] ?? ''}`,
     ...node.podCidrs.map(cidr => `pods ${cidr}`),
     ...node.pods.map(pod => `· ${pod.name}`),
-    ...peers.map(peer => `${peer.state === 'Established' ? '●' : '○'} ${peer.name.padEnd(12)} ${peer.state}`),
+    ...peers.map(
+      peer =>
+        `${peer.state === 'Established' ? '●' : '○'} ${peer.name.padEnd(13)}${peer.state === 'Established' ? 'up' : peer.state}`,
+    ),
     `${routes} routes in the kernel`,
   ];
   const inner = WIDTH - 2;

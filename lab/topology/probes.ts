@@ -84,11 +84,7 @@ export function startEcho(topology: Topology, host: string, addresses: readonly 
 }
 
 /** @returns of how many addresses the echo service repeated what it was sent */
-export async function askEchoes(
-  topology: Topology,
-  from: string,
-  addresses: readonly string[],
-): Promise<number> {
+export async function askEchoes(topology: Topology, from: string, addresses: readonly string[]): Promise<number> {
   const { stdout } = await topology.exec(from, process.execPath, ['-e', ASK, ...addresses], 10_000);
   return Number(stdout);
 }
