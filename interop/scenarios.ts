@@ -108,8 +108,8 @@ export const SCENARIOS: readonly Scenario[] = [
   {
     name: 'MD5, same password',
     needs: ['md5'],
-    us: { password: 'open sesame' },
-    them: { password: 'open sesame' },
+    us: { password: 'sesame-42' },
+    them: { password: 'sesame-42' },
     run: rig => exchange(rig, 'v4'),
   },
   { name: 'MD5, other password', needs: ['md5'], us: { password: 'one' }, them: { password: 'two' }, run: staysDown },
@@ -179,7 +179,7 @@ export const SCENARIOS: readonly Scenario[] = [
   },
   {
     name: 'route refresh, they ask',
-    needs: ['refresh'],
+    needs: ['refresh', 'askRefresh'],
     run: async rig => {
       await exchange(rig, 'v4');
       const before = await count(rig, 'sent', 'update');

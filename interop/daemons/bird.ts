@@ -38,7 +38,15 @@ class Bird implements Daemon {
 
   async start(): Promise<void> {
     this.write();
-    this.program = this.topology.start(this.plan.host, 'bird', 'bird', ['-f', '-c', this.config, '-s', this.socket]);
+    this.program = this.topology.start(this.plan.host, 'bird', 'bird', [
+      '-f',
+      '-c',
+      this.config,
+      '-s',
+      this.socket,
+      // Recovers: only then does it claim to have kept forwarding.
+      ...(this.plan.gracefulRestart && this.program !== undefined ? ['-R'] : []),
+    ]);
     await waitFor('an answer of BIRD', 5000, () => this.birdc('show', 'status'));
   }
 

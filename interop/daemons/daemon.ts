@@ -64,7 +64,7 @@ export interface Daemon {
   reasons(neighbour: string): Promise<string>;
 }
 
-export type Feature = 'md5' | 'shutdownMessage' | 'gtsm' | 'gracefulRestart' | 'refresh';
+export type Feature = 'md5' | 'shutdownMessage' | 'gtsm' | 'gracefulRestart' | 'refresh' | 'askRefresh';
 
 export interface DaemonKind {
   readonly name: string;

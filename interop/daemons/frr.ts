@@ -174,6 +174,8 @@ function configText(plan: Plan, origins: readonly Origin[]): string {
     `bgp router-id ${plan.address}`,
     'bgp log-neighbor-changes',
     'no bgp ebgp-requires-policy',
+    // Or it answers a ROUTE-REFRESH with nothing when nothing has changed.
+    'no bgp suppress-duplicates',
     'no bgp default ipv4-unicast',
     'no bgp network import-check',
     ...(plan.gracefulRestart ? ['bgp graceful-restart', 'bgp graceful-restart restart-time 20'] : []),

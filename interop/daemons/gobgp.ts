@@ -18,7 +18,9 @@ import {
 
 export const gobgp: DaemonKind = {
   name: 'GoBGP',
-  lacks: {},
+  lacks: {
+    askRefresh: 'it keeps what it received and filters that again; `gobgp` has no command that sends ROUTE-REFRESH',
+  },
   create: (topology, plan) => new Gobgp(topology, plan),
 };
 
@@ -103,7 +105,9 @@ class Gobgp implements Daemon {
   }
 
   async shutdown(neighbour: string, message: string): Promise<void> {
-    await this.gobgp('neighbor', neighbour, 'disable', '--reason', message);
+    // `disable` alone sends no text, and after `shutdown` alone it would come back.
+    await this.gobgp('neighbor', neighbour, 'shutdown', '--reason', message);
+    await this.gobgp('neighbor', neighbour, 'disable');
   }
 
   async enable(neighbour: string): Promise<void> {
@@ -111,7 +115,6 @@ class Gobgp implements Daemon {
   }
 
   async refresh(neighbour: string): Promise<void> {
-    // `softresetin` only filters again what is kept; a hard request is what goes over the wire.
     await this.gobgp('neighbor', neighbour, 'softresetin');
   }
 

@@ -70,7 +70,7 @@ class Openbgpd implements Daemon {
   }
 
   async route(prefix: string): Promise<Seen | undefined> {
-    const entries = (await this.rib('show', 'rib', prefix, 'detail')).filter(entry => entry.prefix === prefix);
+    const entries = (await this.rib('show', 'rib', 'detail', prefix)).filter(entry => entry.prefix === prefix);
     const entry = entries.find(({ best }) => best === true) ?? entries[0];
     if (entry === undefined) return undefined;
     const attributes = entry.attributes ?? [];

@@ -49,11 +49,12 @@ export async function startBird(
   topology: Topology,
   host: string,
   config: string,
+  ...options: readonly string[]
 ): Promise<{ readonly program: Program; readonly birdc: (...args: readonly string[]) => Promise<string> }> {
   const file = join(topology.folder, `${host}-bird.conf`);
   const socket = join(topology.folder, `${host}-bird.ctl`);
   writeFileSync(file, config);
-  const program = topology.start(host, 'bird', 'bird', ['-f', '-c', file, '-s', socket]);
+  const program = topology.start(host, 'bird', 'bird', ['-f', '-c', file, '-s', socket, ...options]);
   const birdc = (...args: readonly string[]): Promise<string> => run('birdc', '-s', socket, ...args);
   await waitFor('an answer of BIRD', 5000, () => birdc('show', 'status'));
   return { program, birdc };
