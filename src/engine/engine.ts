@@ -196,7 +196,8 @@ class RunningEngine implements NeighborHost {
     if (this.stopped || this.isConverged) return;
     const elapsed = (this.clock.now() - this.startedAt) / 1000;
     const deferral = this.config().gracefulRestart?.deferralTime ?? DEFAULT_DEFERRAL;
-    const state = progress(this.neighbors.progress(), elapsed, deferral);
+    const strangers = this.config().dynamicRanges.length > 0;
+    const state = progress(this.neighbors.progress(), elapsed, deferral, strangers);
     if (state.selected && !this.isSelected) {
       this.isSelected = true;
       for (const neighbor of this.neighbors.all()) neighbor.joinGroups();

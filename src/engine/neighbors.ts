@@ -95,7 +95,7 @@ export class Neighbors {
 
   progress(): PeerProgress[] {
     return [...this.byName.values()]
-      .filter(neighbor => neighbor.dynamic === undefined && !neighbor.disabled)
+      .filter(neighbor => !neighbor.disabled)
       .map(neighbor => ({
         name: neighbor.name,
         upFor: neighbor.upFor,

@@ -31,8 +31,14 @@ export interface Progress {
 /**
  * @param elapsed seconds since the start
  * @param deferral seconds after which nobody is waited for any more (Selection_Deferral_Timer)
+ * @param strangers peers may come that no list names (dynamic ranges): they get as long as a named peer to come up
  */
-export function progress(peers: readonly PeerProgress[], elapsed: number, deferral: number): Progress {
+export function progress(
+  peers: readonly PeerProgress[],
+  elapsed: number,
+  deferral: number,
+  strangers: boolean,
+): Progress {
   if (elapsed >= deferral) {
     return {
       selected: true,
@@ -42,9 +48,10 @@ export function progress(peers: readonly PeerProgress[], elapsed: number, deferr
   }
   const waiting = peers.filter(p => awaited(p, elapsed));
   const settlingPeers = peers.filter(settling);
+  const early = strangers && elapsed < ESTABLISH_PATIENCE;
   return {
-    selected: waiting.length === 0,
-    converged: waiting.length === 0 && settlingPeers.length === 0,
+    selected: waiting.length === 0 && !early,
+    converged: waiting.length === 0 && settlingPeers.length === 0 && !early,
     missing: [...waiting, ...settlingPeers].map(p => p.name),
   };
 }

@@ -34,7 +34,13 @@ describe('what a speaker that has just started waits for (RFC 4724 section 4.1)'
     ],
     ['the deferral time is over', [peer({})], 120, true, true],
   ] as const)('%s', (_name, peers, elapsed, selected, converged) => {
-    expect(progress(peers, elapsed, 120)).toMatchObject({ selected, converged });
+    expect(progress(peers, elapsed, 120, false)).toMatchObject({ selected, converged });
+  });
+
+  test('peers that no list names get time to come up', () => {
+    expect(progress([], ESTABLISH_PATIENCE - 1, 120, true)).toMatchObject({ selected: false, converged: false });
+    expect(progress([], ESTABLISH_PATIENCE, 120, true)).toMatchObject({ selected: true, converged: true });
+    expect(progress([peer({})], ESTABLISH_PATIENCE, 120, true)).toMatchObject({ selected: false, converged: false });
   });
 
   test('names who is missing, also when it waits no longer', () => {
@@ -43,7 +49,7 @@ describe('what a speaker that has just started waits for (RFC 4724 section 4.1)'
       peer({ name: 'b', endOfRib: true }),
       peer({ name: 'c', gracefulRestart: false, upFor: SETTLE_TIME / 2 }),
     ];
-    expect(progress(peers, 5, 120).missing).toEqual(['a', 'c']);
-    expect(progress(peers, 120, 120).missing).toEqual(['a', 'c']);
+    expect(progress(peers, 5, 120, false).missing).toEqual(['a', 'c']);
+    expect(progress(peers, 120, 120, false).missing).toEqual(['a', 'c']);
   });
 });
