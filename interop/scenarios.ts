@@ -1,7 +1,7 @@
 /** What every make of BGP speaker is tried with, one list for all of them. */
 
 import { sleep } from '../lab/topology/commands.js';
-import type { Origin } from './daemons/daemon.js';
+import { signalAll, type Origin } from './daemons/daemon.js';
 import { expectEqual, expectHolds } from './expect.js';
 import { has, hasNot, sessionsUp, THIRD_ADDRESS, until, type Rig, type Scenario } from './rig.js';
 
@@ -119,11 +119,11 @@ export const SCENARIOS: readonly Scenario[] = [
     holdTime: 6,
     run: async rig => {
       await exchange(rig, 'v4');
-      rig.them.program.signal('SIGSTOP');
+      signalAll(rig.them.program, 'SIGSTOP');
       await until('our end of the session', async () => !(await rig.us.established(rig.theirAddress)));
       await hasNot(rig.us, THEIRS.v4);
       expectHolds('we say why', /hold/i.test(await rig.us.reasons(rig.theirAddress)));
-      rig.them.program.signal('SIGCONT');
+      signalAll(rig.them.program, 'SIGCONT');
       await has(rig.us, THEIRS.v4);
     },
   },
@@ -171,8 +171,12 @@ export const SCENARIOS: readonly Scenario[] = [
     run: async rig => {
       await exchange(rig, 'v4');
       const before = await count(rig, 'received', 'update');
-      await rig.us.refresh(rig.theirAddress);
-      await until('their routes again', async () => (await count(rig, 'received', 'update')) > before);
+      await until('their routes again', async () => {
+        // FRR passes over a request that comes before its own End-of-RIB: ask until there is an answer.
+        await rig.us.refresh(rig.theirAddress);
+        await sleep(1000);
+        return (await count(rig, 'received', 'update')) > before;
+      });
       expectHolds('we asked', (await count(rig, 'sent', 'routeRefresh')) > 0);
       await sessionsUp(rig);
     },
@@ -193,6 +197,7 @@ export const SCENARIOS: readonly Scenario[] = [
     name: 'peer killed and back',
     run: async rig => {
       await exchange(rig, 'v4');
+      signalAll(rig.them.program, 'SIGKILL');
       await rig.them.program.end('SIGKILL');
       await hasNot(rig.us, THEIRS.v4);
       await rig.them.start();
@@ -203,10 +208,11 @@ export const SCENARIOS: readonly Scenario[] = [
   },
   {
     name: 'peer killed and back, graceful restart',
-    needs: ['gracefulRestart'],
+    needs: ['gracefulRestart', 'restarter'],
     gracefulRestart: true,
     run: async rig => {
       await exchange(rig, 'v4');
+      signalAll(rig.them.program, 'SIGKILL');
       await rig.them.program.end('SIGKILL');
       await until('our end of the session', async () => !(await rig.us.established(rig.theirAddress)));
       await sleep(1000);

@@ -1,5 +1,6 @@
 /** A BGP speaker in a namespace, as the scenarios see it: the same words for every make. Impure in its implementations. */
 
+import { readFileSync } from 'node:fs';
 import type { Program, Topology } from '../../lab/topology/topology.js';
 
 /** A neighbour of the daemon, by the address its session runs to. */
@@ -64,7 +65,7 @@ export interface Daemon {
   reasons(neighbour: string): Promise<string>;
 }
 
-export type Feature = 'md5' | 'shutdownMessage' | 'gtsm' | 'gracefulRestart' | 'refresh' | 'askRefresh';
+export type Feature = 'md5' | 'shutdownMessage' | 'gtsm' | 'gracefulRestart' | 'refresh' | 'askRefresh' | 'restarter';
 
 export interface DaemonKind {
   readonly name: string;
@@ -72,6 +73,12 @@ export interface DaemonKind {
   readonly lacks: Readonly<Partial<Record<Feature, string>>>;
   /** Configured but not started. */
   create(topology: Topology, plan: Plan): Daemon;
+}
+
+/** Signals a daemon with the processes it has split itself into. */
+export function signalAll({ pid }: Program, signal: NodeJS.Signals): void {
+  const children = words(readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')).map(Number);
+  for (const each of [...children, pid]) process.kill(each, signal);
 }
 
 export const isIpv6 = (text: string): boolean => text.includes(':');

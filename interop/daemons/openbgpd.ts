@@ -17,7 +17,10 @@ import {
 
 export const openbgpd: DaemonKind = {
   name: 'OpenBGPD',
-  lacks: {},
+  lacks: {
+    restarter:
+      'its graceful restart capability names no address family: it has End-of-RIB and keeps routes of others only',
+  },
   create: (topology, plan) => new Openbgpd(topology, plan),
 };
 
