@@ -65,7 +65,8 @@ export interface Daemon {
   reasons(neighbour: string): Promise<string>;
 }
 
-export type Feature = 'md5' | 'shutdownMessage' | 'gtsm' | 'gracefulRestart' | 'refresh' | 'askRefresh' | 'restarter';
+export type Feature =
+  'md5' | 'shutdownMessage' | 'gtsm' | 'gracefulRestart' | 'refresh' | 'askRefresh' | 'answerRefresh' | 'restarter';
 
 export interface DaemonKind {
   readonly name: string;

@@ -20,6 +20,7 @@ export const openbgpd: DaemonKind = {
   lacks: {
     restarter:
       'its graceful restart capability names no address family: it has End-of-RIB and keeps routes of others only',
+    answerRefresh: '7.7 answers requests, also those of BIRD, with "route refresh: AID IPv4 unicast not negotiated"',
   },
   create: (topology, plan) => new Openbgpd(topology, plan),
 };

@@ -49,6 +49,10 @@ peers:
 `,
   );
   await waitFor('the route in the kernel', 20_000, async () => ((await kernelHas()) ? true : undefined));
+  // A ToR that is lost earlier is one that both sides wait for.
+  await waitFor('the end of our own start', 20_000, () =>
+    node.program.log().includes('first exchange of routes is over') ? true : undefined,
+  );
   return node;
 }
 
