@@ -48,19 +48,19 @@ export const SCENARIOS: readonly Scenario[] = [
   { name: 'session, they connect', us: { passive: true }, run: sessionsUp },
   {
     name: 'session, both connect',
-    run: async rig => {
+    run: async (rig: Rig): Promise<void> => {
       await sessionsUp(rig);
       await sleep(3000);
       await sessionsUp(rig);
       expectEqual('times established', (await rig.us.own.peer(rig.theirAddress)).timesEstablished, 1);
     },
   },
-  { name: 'IPv4 both ways', run: rig => exchange(rig, 'v4') },
-  { name: 'IPv6 both ways, session over IPv4', run: rig => exchange(rig, 'v6') },
-  { name: 'IPv6 both ways, session over IPv6', over6: true, run: rig => exchange(rig, 'v6') },
+  { name: 'IPv4 both ways', run: (rig: Rig): Promise<void> => exchange(rig, 'v4') },
+  { name: 'IPv6 both ways, session over IPv4', run: (rig: Rig): Promise<void> => exchange(rig, 'v6') },
+  { name: 'IPv6 both ways, session over IPv6', over6: true, run: (rig: Rig): Promise<void> => exchange(rig, 'v6') },
   {
     name: 'withdraw both ways',
-    run: async rig => {
+    run: async (rig: Rig): Promise<void> => {
       await exchange(rig, 'v4');
       await rig.us.originate([]);
       await hasNot(rig.them, OURS.v4);
@@ -73,7 +73,7 @@ export const SCENARIOS: readonly Scenario[] = [
     us: { asn: BIG.us },
     them: { asn: BIG.them },
     third: { made: 'peerage', of: 'them', asn: BIG.third },
-    run: async rig => {
+    run: async (rig: Rig): Promise<void> => {
       await exchange(rig, 'v4');
       await rig.third().originate([{ prefix: '10.3.0.0/24' }]);
       expectEqual('path through them', (await has(rig.us, '10.3.0.0/24')).asPath, `${BIG.them} ${BIG.third}`);
@@ -83,7 +83,7 @@ export const SCENARIOS: readonly Scenario[] = [
   {
     name: 'communities of three kinds through us',
     third: { made: 'same', of: 'us', asn: 65003 },
-    run: async rig => {
+    run: async (rig: Rig): Promise<void> => {
       await sessionsUp(rig, [rig.us, THIRD_ADDRESS]);
       await rig.them.originate([COLOURED]);
       for (const daemon of [rig.us, rig.third()]) {
@@ -97,7 +97,7 @@ export const SCENARIOS: readonly Scenario[] = [
   },
   {
     name: 'communities of ours at theirs',
-    run: async rig => {
+    run: async (rig: Rig): Promise<void> => {
       await sessionsUp(rig);
       await rig.us.originate([{ prefix: OURS.v4, communities: ['65001:1'], large: ['65001:2:3'] }]);
       const seen = await has(rig.them, OURS.v4);
@@ -110,14 +110,14 @@ export const SCENARIOS: readonly Scenario[] = [
     needs: ['md5'],
     us: { password: 'sesame-42' },
     them: { password: 'sesame-42' },
-    run: rig => exchange(rig, 'v4'),
+    run: (rig: Rig): Promise<void> => exchange(rig, 'v4'),
   },
   { name: 'MD5, other password', needs: ['md5'], us: { password: 'one' }, them: { password: 'two' }, run: staysDown },
   { name: 'MD5, only with us', needs: ['md5'], us: { password: 'one' }, run: staysDown },
   {
     name: 'hold time, they are silent',
     holdTime: 6,
-    run: async rig => {
+    run: async (rig: Rig): Promise<void> => {
       await exchange(rig, 'v4');
       signalAll(rig.them.program, 'SIGSTOP');
       await until('our end of the session', async () => !(await rig.us.established(rig.theirAddress)));
@@ -130,7 +130,7 @@ export const SCENARIOS: readonly Scenario[] = [
   {
     name: 'hold time, we are silent',
     holdTime: 6,
-    run: async rig => {
+    run: async (rig: Rig): Promise<void> => {
       await exchange(rig, 'v4');
       rig.us.program.signal('SIGSTOP');
       await until('their end of the session', async () => !(await rig.them.established(rig.ourAddress)));
@@ -143,7 +143,7 @@ export const SCENARIOS: readonly Scenario[] = [
   {
     name: 'shutdown with a message, by us',
     needs: ['shutdownMessage'],
-    run: async rig => {
+    run: async (rig: Rig): Promise<void> => {
       await exchange(rig, 'v4');
       await rig.us.shutdown(rig.theirAddress, MESSAGE);
       await bothDown(rig);
@@ -155,7 +155,7 @@ export const SCENARIOS: readonly Scenario[] = [
   {
     name: 'shutdown with a message, by them',
     needs: ['shutdownMessage'],
-    run: async rig => {
+    run: async (rig: Rig): Promise<void> => {
       await exchange(rig, 'v4');
       await rig.them.shutdown(rig.ourAddress, MESSAGE);
       await bothDown(rig);
@@ -170,7 +170,7 @@ export const SCENARIOS: readonly Scenario[] = [
     needs: ['refresh', 'answerRefresh'],
     // FRR answers only once it has sent End-of-RIB, which it does with graceful restart alone.
     gracefulRestart: true,
-    run: async rig => {
+    run: async (rig: Rig): Promise<void> => {
       await exchange(rig, 'v4');
       const before = await count(rig, 'received', 'update');
       await until('their routes again', async () => {
@@ -186,7 +186,7 @@ export const SCENARIOS: readonly Scenario[] = [
   {
     name: 'route refresh, they ask',
     needs: ['refresh', 'askRefresh'],
-    run: async rig => {
+    run: async (rig: Rig): Promise<void> => {
       await exchange(rig, 'v4');
       const before = await count(rig, 'sent', 'update');
       await rig.them.refresh(rig.ourAddress);
@@ -197,7 +197,7 @@ export const SCENARIOS: readonly Scenario[] = [
   },
   {
     name: 'peer killed and back',
-    run: async rig => {
+    run: async (rig: Rig): Promise<void> => {
       await exchange(rig, 'v4');
       signalAll(rig.them.program, 'SIGKILL');
       await rig.them.program.end('SIGKILL');
@@ -212,7 +212,7 @@ export const SCENARIOS: readonly Scenario[] = [
     name: 'peer killed and back, graceful restart',
     needs: ['gracefulRestart', 'restarter'],
     gracefulRestart: true,
-    run: async rig => {
+    run: async (rig: Rig): Promise<void> => {
       await exchange(rig, 'v4');
       signalAll(rig.them.program, 'SIGKILL');
       await rig.them.program.end('SIGKILL');
@@ -233,7 +233,7 @@ export const SCENARIOS: readonly Scenario[] = [
     name: 'we are killed and back, graceful restart',
     needs: ['gracefulRestart'],
     gracefulRestart: true,
-    run: async rig => {
+    run: async (rig: Rig): Promise<void> => {
       await exchange(rig, 'v4');
       await rig.us.program.end('SIGKILL');
       await sleep(2000);
@@ -250,7 +250,7 @@ export const SCENARIOS: readonly Scenario[] = [
     us: { reflector: true },
     them: { asn: 65001 },
     third: { made: 'same', of: 'us', asn: 65001 },
-    run: async rig => {
+    run: async (rig: Rig): Promise<void> => {
       await sessionsUp(rig, [rig.us, THIRD_ADDRESS]);
       await rig.them.originate([{ prefix: THEIRS.v4 }]);
       const seen = await has(rig.third(), THEIRS.v4);
@@ -265,7 +265,7 @@ export const SCENARIOS: readonly Scenario[] = [
     us: { asn: 65002 },
     them: { reflector: true },
     third: { made: 'peerage', of: 'them', asn: 65002 },
-    run: async rig => {
+    run: async (rig: Rig): Promise<void> => {
       await sessionsUp(rig, [rig.them, THIRD_ADDRESS]);
       await rig.third().originate([{ prefix: '10.3.0.0/24' }]);
       const seen = await has(rig.us, '10.3.0.0/24');
@@ -278,12 +278,12 @@ export const SCENARIOS: readonly Scenario[] = [
     needs: ['gtsm'],
     us: { gtsm: true },
     them: { gtsm: true },
-    run: rig => exchange(rig, 'v4'),
+    run: (rig: Rig): Promise<void> => exchange(rig, 'v4'),
   },
   {
     name: 'two tables of 50,000 through them',
     third: { made: 'peerage', of: 'them', asn: 65003 },
-    run: async rig => {
+    run: async (rig: Rig): Promise<void> => {
       await sessionsUp(rig, [rig.them, THIRD_ADDRESS]);
       const [ours, others] = [table(30), table(40)];
       await rig.us.originate(ours.map(prefix => ({ prefix })));

@@ -4,7 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { run, waitFor } from '../../lab/topology/commands.js';
-import { PeerageProcess } from '../../lab/topology/peerage.js';
+import type { PeerageProcess } from '../../lab/topology/peerage.js';
 import type { Program, Topology } from '../../lab/topology/topology.js';
 
 /** Hosts on one switch: the n-th has 10.8.0.n. */
