@@ -113,8 +113,13 @@ function common({ holdTime = 30, gracefulRestart = false }: Setup): Pick<Plan, '
   return { holdTime, gracefulRestart };
 }
 
-function options({ asn: _asn, reflector: _reflector, ...rest }: Side): Partial<Neighbour> {
-  return { ...rest, ...client({ reflector: _reflector ?? false }) };
+function options({ passive, password, gtsm, ...side }: Side): Partial<Neighbour> {
+  return {
+    ...(passive === undefined ? {} : { passive }),
+    ...(password === undefined ? {} : { password }),
+    ...(gtsm === undefined ? {} : { gtsm }),
+    ...client(side),
+  };
 }
 
 function client({ reflector = false }: Side): Partial<Neighbour> {

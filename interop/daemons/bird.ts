@@ -24,6 +24,7 @@ export const bird: DaemonKind = {
 
 class Bird implements Daemon {
   program!: Program;
+  private starts = 0;
   private origins: readonly Origin[] = [];
   private readonly config: string;
   private readonly socket: string;
@@ -45,7 +46,7 @@ class Bird implements Daemon {
       '-s',
       this.socket,
       // Recovers: only then does it claim to have kept forwarding.
-      ...(this.plan.gracefulRestart && this.program !== undefined ? ['-R'] : []),
+      ...(this.plan.gracefulRestart && this.starts++ > 0 ? ['-R'] : []),
     ]);
     await waitFor('an answer of BIRD', 5000, () => this.birdc('show', 'status'));
   }

@@ -42,6 +42,7 @@ const ESTABLISHED = 6;
 
 class Gobgp implements Daemon {
   program!: Program;
+  private starts = 0;
   private origins: readonly Origin[] = [];
   private readonly config: string;
 
@@ -63,7 +64,7 @@ class Gobgp implements Daemon {
       '127.0.0.1:50051',
       '-l',
       'debug',
-      ...(this.plan.gracefulRestart && this.program !== undefined ? ['-r'] : []),
+      ...(this.plan.gracefulRestart && this.starts++ > 0 ? ['-r'] : []),
     ]);
     await waitFor('an answer of GoBGP', 5000, () => this.gobgp('global'));
     await this.announce('add', this.origins);
@@ -83,6 +84,7 @@ class Gobgp implements Daemon {
     const [path] = (await this.table(isIpv6(prefix) ? 'ipv6' : 'ipv4', prefix))[prefix] ?? [];
     if (path === undefined) return undefined;
     const attribute = (type: number): Attribute | undefined => path.attrs.find(attr => attr.type === type);
+    // eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- names the items at each use
     const list = <T>(type: number): readonly T[] => (attribute(type)?.value as readonly T[] | undefined) ?? [];
     return {
       asPath: (attribute(2)?.as_paths ?? []).flatMap(({ asns }) => asns).join(' '),
