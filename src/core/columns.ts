@@ -5,10 +5,10 @@
  * used. Columns therefore grow in few, large steps: the copy at each step is what an event loop would feel as a pause.
  */
 
-/** Room for `needed` ids: 2^16, then 2^21, 2^23, 2^25 … */
+/** Room for `needed` ids: 2^21 from the start, which holds the Internet's table, then 2^23, 2^25 … */
 export function capacityFor(needed: number): number {
-  let capacity = 1 << 16;
-  while (capacity < needed) capacity = capacity === 1 << 16 ? 1 << 21 : capacity * 4;
+  let capacity = 1 << 21;
+  while (capacity < needed) capacity *= 4;
   return capacity;
 }
 
