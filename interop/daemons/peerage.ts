@@ -106,7 +106,7 @@ function configText(plan: Plan, origins: readonly Origin[]): string {
       asn: plan.asn,
       id: plan.address,
       listen: [`${plan.address}:179`, `[${plan.address6}]:179`],
-      gracefulRestart: plan.gracefulRestart ? { restartTime: 20, staleTime: 5, deferralTime: 5 } : false,
+      gracefulRestart: plan.gracefulRestart ? { restartTime: 20, staleTime: 30, deferralTime: 5 } : false,
     },
     peers: plan.neighbours.map(peer),
     networks: origins.map(({ prefix, communities, large }) =>
