@@ -31,6 +31,8 @@ const TCP_MD5SIG_EXT = 32;
 const TCP_MD5SIG_FLAG_PREFIX = 1;
 const TCP_MD5SIG_MAXKEYLEN = 80;
 const SOCKADDR_STORAGE = 128;
+// linux/fcntl.h
+const F_DUPFD_CLOEXEC = 1030;
 const ENOENT = 2;
 
 /** Class selector 6, network control (RFC 4594 section 3.1), as the whole octet. */
@@ -42,7 +44,13 @@ const socket = libc.func('int socket(int domain, int type, int protocol)');
 const bind = libc.func('int bind(int fd, const uint8_t *address, uint32_t length)');
 const setsockopt = libc.func('int setsockopt(int fd, int level, int name, const uint8_t *value, uint32_t length)');
 const close = libc.func('int close(int fd)');
+const fcntl = libc.func('int fcntl(int fd, int command, int argument)');
 const ifNameToIndex = libc.func('uint32_t if_nametoindex(const char *name)');
+
+/** Another descriptor of the same socket, which outlives this one. @throws SyscallError */
+export function duplicateDescriptor(fd: number): number {
+  return checked('fcntl', fcntl(fd, F_DUPFD_CLOEXEC, 0));
+}
 
 /** A new TCP socket of the address's version: non-blocking, close-on-exec, no Nagle, network control class, IPv6 only. */
 export function openTcpSocket(version: 4 | 6): number {

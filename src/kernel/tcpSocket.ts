@@ -12,6 +12,7 @@ import {
   bindTo,
   bindToLink,
   closeDescriptor,
+  duplicateDescriptor,
   openTcpSocket,
   setHopLimits,
   setMd5Key,
@@ -77,6 +78,11 @@ export interface TcpSocketFactory {
  */
 const LISTENER_TTL = 255;
 const BACKLOG = 128;
+/**
+ * Where all sockets are read into. Octets are lent for one call, so that one buffer does for all; a buffer of its own for
+ * each read would cost the kernel more time to provide than the octets take to understand.
+ */
+const readBuffer = new Uint8Array(1 << 16);
 
 export function createSocketFactory(): TcpSocketFactory {
   return { connect, listen };
@@ -84,7 +90,7 @@ export function createSocketFactory(): TcpSocketFactory {
 
 function connect(options: ConnectOptions, events: StreamEvents): Stream {
   const { remote, remotePort } = options;
-  let socket: net.Socket;
+  let stream: TcpStream;
   try {
     const fd = prepare(remote.version, made => {
       setHopLimits(made, remote.version, options.ttl, options.minTtl);
@@ -92,16 +98,14 @@ function connect(options: ConnectOptions, events: StreamEvents): Stream {
       if (remote.version === 6 && remote.zone !== undefined) bindToLink(made, remote.zone);
       if (options.local !== undefined) bindTo(made, options.local, 0);
     });
-    socket = new net.Socket({ fd });
+    stream = new TcpStream({ fd });
   } catch (error) {
     return failedStream(errorText(error), events);
   }
-  const stream = new TcpStream(socket);
   stream.attach(events);
-  socket.once('connect', () => stream.connected());
   // The zone is in the socket already; Node would look its name up again.
   const host = formatAddress(remote.version === 6 ? { version: 6, words: remote.words } : remote);
-  socket.connect({ host, port: remotePort });
+  stream.connect(host, remotePort);
   return stream;
 }
 
@@ -109,9 +113,9 @@ function listen(options: { readonly address: IpAddress; readonly port: number },
   const { address, port } = options;
   let fd: number | undefined;
   const server = net.createServer({ pauseOnConnect: true, noDelay: true }, socket => {
-    const stream = new TcpStream(socket);
-    if (stream.noteEndpoints()) events.accepted(stream);
-    else stream.destroy();
+    const stream = takeOver(socket);
+    if (stream?.noteEndpoints() === true) events.accepted(stream);
+    else stream?.destroy();
   });
   const fail = (text: string): void => {
     fd = undefined;
@@ -145,6 +149,19 @@ function listen(options: { readonly address: IpAddress; readonly port: number },
   };
 }
 
+/** The connection of a socket that Node accepted, on one of our own: only those made from a descriptor read into our buffer. */
+function takeOver(accepted: net.Socket): TcpStream | undefined {
+  const fd = descriptorOf(accepted);
+  try {
+    return fd === undefined ? undefined : new TcpStream({ fd: duplicateDescriptor(fd), pauseOnCreate: true });
+  } catch {
+    // Out of descriptors: the peer sees the connection close and comes again.
+    return undefined;
+  } finally {
+    accepted.destroy();
+  }
+}
+
 /** A socket on which `setUp` succeeded; one on which it did not is closed. */
 function prepare(version: 4 | 6, setUp: (fd: number) => void): number {
   const fd = openTcpSocket(version);
@@ -159,10 +176,20 @@ function prepare(version: 4 | 6, setUp: (fd: number) => void): number {
 
 /** Reports a failure the way a socket would: later, and not when it was destroyed in between. */
 function failedStream(text: string, events: StreamEvents): Stream {
-  const stream = new TcpStream(new net.Socket());
+  const stream = new TcpStream({});
   stream.attach(events);
   setImmediate(() => stream.fail(text));
   return stream;
+}
+
+interface DescriptorOptions extends net.SocketConstructorOpts {
+  /** Nothing is read before `resume`. */
+  readonly pauseOnCreate?: boolean;
+}
+
+/** Node takes `onread` here as it does in `connect`, where a descriptor of one's own cannot be given. */
+interface ReadingOptions extends DescriptorOptions {
+  readonly onread: net.OnReadOpts;
 }
 
 /** One connection, over Node's socket. A class because its calls and Node's events share whether it is over. */
@@ -174,7 +201,13 @@ class TcpStream implements Stream {
   /** Kept, because the kernel forgets them when the connection breaks, perhaps with octets still to be read. */
   #endpoints: Endpoints | undefined;
 
-  constructor(socket: net.Socket) {
+  constructor(options: DescriptorOptions) {
+    const callback = (size: number): boolean => {
+      if (!this.#over) this.#events?.data(readBuffer.subarray(0, size));
+      return true;
+    };
+    const reading: ReadingOptions = { ...options, onread: { buffer: readBuffer, callback } };
+    const socket = new net.Socket(reading);
     this.#socket = socket;
     socket.on('error', error => (this.#error = errorText(error)));
     socket.on('close', () => this.fail(this.#error ?? 'closed'));
@@ -194,13 +227,15 @@ class TcpStream implements Stream {
 
   attach(events: StreamEvents): void {
     this.#events = events;
-    this.#socket.on('data', octets => {
-      if (!this.#over) events.data(octets);
-    });
     if (!this.#socket.pending) this.#socket.resume();
   }
 
-  connected(): void {
+  connect(host: string, port: number): void {
+    this.#socket.once('connect', () => this.#connected());
+    this.#socket.connect({ host, port });
+  }
+
+  #connected(): void {
     if (this.#over) return;
     if (this.noteEndpoints()) this.#events?.connected();
     else this.fail('closed by the peer');
