@@ -4,7 +4,8 @@
  */
 
 import type { Asn } from '../bgp/asn.js';
-import type { FamilyIndex } from '../bgp/families.js';
+import type { Family, FamilyIndex } from '../bgp/families.js';
+import type { MaxPrefixes, NetworkTag, PolicySet } from '../bgp/policyTypes.js';
 import type { DownReason, FsmState, SessionConfig } from '../bgp/session/sessionTypes.js';
 import type { IpAddress, IpPrefix, Ipv4 } from '../core/ip.js';
 import type { RibChanges } from '../rib/changes.js';
@@ -23,6 +24,15 @@ export interface PeerRouting {
   readonly allowOwnAs: number;
   /** RFC 4271 section 6.3: an eBGP peer's routes begin with its AS. */
   readonly enforceFirstAs: boolean;
+  /** Names of policies that routes from the peer pass, one after another; absent or empty: all are taken as they are. */
+  readonly importPolicy?: readonly string[];
+  /** Names of policies that routes to the peer pass. */
+  readonly exportPolicy?: readonly string[];
+  /** RFC 8212: without a policy for it, an eBGP peer's routes are not taken, and it is told none. Default false. */
+  readonly requirePolicy?: boolean;
+  /** RFC 8326: routes of an eBGP peer with the community GRACEFUL_SHUTDOWN get LOCAL_PREF 0. Default true. */
+  readonly honorGracefulShutdown?: boolean;
+  readonly maxPrefixes?: { readonly [F in Family]?: MaxPrefixes };
 }
 
 export interface EnginePeer {
@@ -53,6 +63,15 @@ export interface EngineNetwork {
   readonly communities?: readonly number[];
   /** RFC 8092 values. */
   readonly largeCommunities?: readonly (readonly [number, number, number])[];
+  /** What it is, for export policies. Default `static`. */
+  readonly tag?: NetworkTag;
+  /**
+   * Makes it an aggregate: announced only while a more specific network of our own is. `summaryOnly`: those are not
+   * announced themselves, unless they say `keepSpecific`.
+   */
+  readonly aggregate?: { readonly summaryOnly: boolean };
+  /** No aggregate hides this network. */
+  readonly keepSpecific?: boolean;
 }
 
 export type { DecisionOptions };
@@ -79,6 +98,8 @@ export interface EngineConfig {
   readonly peers: readonly EnginePeer[];
   readonly dynamicRanges: readonly EngineDynamicRange[];
   readonly networks: readonly EngineNetwork[];
+  /** What the policy names of peers stand for. Default none. */
+  readonly policies?: PolicySet;
   /**
    * Our addresses for NEXT_HOP, where a session cannot tell: the IPv6 one for IPv6 routes over an IPv4 session and the
    * other way round. Default: what stands on the link of the session's own address.
