@@ -2,6 +2,8 @@
 
 export const AF_UNSPEC = 0;
 export const AF_INET = 2;
+/** Forwarding entries of bridges and VXLAN devices. */
+export const AF_BRIDGE = 7;
 export const AF_INET6 = 10;
 /** Address families that rtnetlink speaks of here. */
 export type AddressFamily = typeof AF_INET | typeof AF_INET6;
@@ -77,10 +79,49 @@ export const RTNH_F_ONLINK = 4;
 /** A cached exception (path MTU, redirect), not a route of the table. */
 export const RTM_F_CLONED = 0x200;
 
+/** Key of RTA_METRICS: the most octets a packet may have. */
+export const RTAX_MTU = 2;
+
+export const IFLA_ADDRESS = 1;
 export const IFLA_IFNAME = 3;
 export const IFLA_MTU = 4;
 export const IFLA_MASTER = 10;
 export const IFLA_OPERSTATE = 16;
+export const IFLA_LINKINFO = 18;
+export const IFLA_IFALIAS = 20;
+export const IFLA_AF_SPEC = 26;
+export const IFLA_INFO_KIND = 1;
+export const IFLA_INFO_DATA = 2;
+/** In IFLA_AF_SPEC: IPv6 addresses the kernel gives a link by itself; 1: none. */
+export const IFLA_INET6_ADDR_GEN_MODE = 8;
+
+/** Parameters of a VXLAN device, in IFLA_INFO_DATA. */
+export const IFLA_VXLAN_ID = 1;
+export const IFLA_VXLAN_LOCAL = 4;
+export const IFLA_VXLAN_LEARNING = 7;
+export const IFLA_VXLAN_PORT = 15;
+export const IFLA_VXLAN_LOCAL6 = 17;
+export const IFLA_VXLAN_DF = 29;
+/** IFLA_VXLAN_DF: the outer IPv4 header always says Don't Fragment. */
+export const VXLAN_DF_SET = 1;
+
+/** Parameters of IPIP and ip6tnl devices, in IFLA_INFO_DATA (linux/if_tunnel.h). */
+export const IFLA_IPTUN_LOCAL = 2;
+export const IFLA_IPTUN_REMOTE = 3;
+export const IFLA_IPTUN_TTL = 4;
+export const IFLA_IPTUN_FLAGS = 8;
+export const IFLA_IPTUN_PROTO = 9;
+export const IFLA_IPTUN_PMTUDISC = 10;
+export const IFLA_IPTUN_ENCAP_TYPE = 15;
+export const IFLA_IPTUN_ENCAP_FLAGS = 16;
+export const IFLA_IPTUN_ENCAP_SPORT = 17;
+export const IFLA_IPTUN_ENCAP_DPORT = 18;
+export const TUNNEL_ENCAP_NONE = 0;
+export const TUNNEL_ENCAP_GUE = 2;
+export const TUNNEL_ENCAP_FLAG_CSUM6 = 2;
+/** IFLA_IPTUN_FLAGS of ip6tnl: no Tunnel Encapsulation Limit option (RFC 2473), which would cost eight octets. */
+export const IP6_TNL_F_IGN_ENCAP_LIMIT = 1;
+
 export const IFF_UP = 0x1;
 export const IFF_RUNNING = 0x40;
 
@@ -90,6 +131,10 @@ export const IFA_FLAGS = 8;
 
 export const NDA_DST = 1;
 export const NDA_LLADDR = 2;
+/** ndm_state. */
+export const NUD_PERMANENT = 0x80;
+/** ndm_flags: an entry of the device itself, not of a bridge it belongs to. */
+export const NTF_SELF = 0x02;
 
 export const FRA_DST = 1;
 export const FRA_SRC = 2;

@@ -96,6 +96,11 @@ export class AttributeCursor {
     return this.has(1) ? this.view.getUint8(this.start) : 0;
   }
 
+  /** In network order, as ports are. */
+  port(): number {
+    return this.has(2) ? this.view.getUint16(this.start, false) : 0;
+  }
+
   u32(): number {
     return this.has(4) ? this.view.getUint32(this.start, HOST_IS_LITTLE_ENDIAN) : 0;
   }
