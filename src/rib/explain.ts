@@ -19,6 +19,8 @@ import type { PeerId, PeerTable } from './peerTable.js';
 export interface Candidate {
   readonly row: number;
   readonly loop: boolean;
+  /** Import policy refuses it. */
+  readonly rejected: boolean;
   readonly reachable: boolean;
   readonly own: boolean;
   readonly localPref: number;
@@ -33,6 +35,9 @@ export interface Candidate {
   readonly address: IpAddress;
   readonly pathId: number;
 }
+
+/** Why a path is not chosen that no rule of BGP speaks against; {@link candidatesOf}'s caller may know which policy. */
+export const REJECTED_REASON = 'rejected by import policy';
 
 /** Removes what is not tied for best. Never empties a list, never looks at its order. */
 type Rule = (candidates: readonly Candidate[]) => readonly Candidate[];
@@ -81,6 +86,7 @@ export function explain(
   const reasons = new Map<number, string>();
   for (const c of candidates) {
     if (c.loop) reasons.set(c.row, 'loop: our AS, cluster or router id is in the path');
+    else if (c.rejected) reasons.set(c.row, REJECTED_REASON);
     else if (!c.reachable) reasons.set(c.row, 'next hop unreachable');
   }
   let left: readonly Candidate[] = candidates.filter(c => !reasons.has(c.row));
@@ -110,6 +116,7 @@ export function candidatesOf(
     const facts = peers.get(peer);
     candidates.push({
       row,
+      rejected: (rib.paths.flags[row]! & PathFlag.rejected) !== 0,
       loop: (rib.paths.flags[row]! & PathFlag.loop) !== 0,
       reachable: nextHops.reachable[attributes.nextHop[attr]!] === 1,
       own: facts.kind === PeerKind.local,

@@ -13,6 +13,8 @@ import { Journal } from './journal.js';
 import type { NextHopId } from './nextHops.js';
 import { PathFlag, type PathTable } from './pathTable.js';
 import { MAX_PEERS, type PeerId } from './peerTable.js';
+import { REJECTED } from './policy/evaluation.js';
+import type { ImportFilter } from './policy/importFilter.js';
 import { PrefixTable, type PrefixId } from './prefixTable.js';
 
 /** Bits of the per-prefix state. */
@@ -26,6 +28,9 @@ const SWEEP_ROWS = 1 << 17;
 const SWEEP_CHANGES = 1 << 13;
 /** Empty prefixes freed in one call. */
 const RECLAIM = 1 << 14;
+
+/** Flags of rows that something is kept beside. */
+const BOOKED = PathFlag.stale | PathFlag.altered;
 
 /** What a sweep does with the rows of a peer. */
 export type Sweep = 'withdraw' | 'withdrawStale' | 'markStale';
@@ -72,10 +77,7 @@ export class LocRib {
     const { paths, attributes } = this;
     const row = this.find(prefix, peer, pathId);
     if (row !== 0) {
-      if (paths.flags[row]! & PathFlag.stale) {
-        paths.flags[row]! &= ~PathFlag.stale;
-        this.stale[peer]!--;
-      }
+      if (paths.flags[row]! & BOOKED) this.unbook(row);
       const old = paths.attr[row]! as AttrId;
       if (old === attr && paths.flags[row] === flags) return;
       attributes.references[attr]!++;
@@ -96,6 +98,47 @@ export class LocRib {
     this.head[prefix] = fresh;
     this.received[peer]!++;
     this.mark(prefix, Marked);
+  }
+
+  /** As {@link announce}, through an import filter. What was received is kept beside what the filter made of it. */
+  announceFiltered(
+    prefix: PrefixId,
+    peer: PeerId,
+    pathId: number,
+    received: AttrId,
+    flags: number,
+    filter: ImportFilter,
+  ): void {
+    if (prefix >= this.head.length) this.growColumns();
+    const attr = filter.apply(prefix, received);
+    if (attr === REJECTED || attr === received) {
+      this.announce(prefix, peer, pathId, received, attr === REJECTED ? flags | PathFlag.rejected : flags);
+      return;
+    }
+    const { paths } = this;
+    const known = this.find(prefix, peer, pathId);
+    const isSame = known !== 0 && paths.attr[known] === attr && paths.flags[known] === (flags | PathFlag.altered);
+    if (isSame && paths.original[known] === received) return;
+    this.announce(prefix, peer, pathId, attr, flags);
+    this.book(known === 0 ? this.head[prefix]! : known, received);
+  }
+
+  /**
+   * Puts the paths of a peer through its import filter again, a slice at a time. Arguments and result as {@link sweep}.
+   * @param filter undefined: all are taken as they were received
+   */
+  refilter(peer: PeerId, filter: ImportFilter | undefined, from: number): number {
+    const { paths } = this;
+    const end = Math.min(paths.limit, from + SWEEP_ROWS);
+    let looked = 0;
+    for (let row = from; row < end; row++) {
+      if (paths.peer[row] !== peer || paths.prefix[row] === 0) continue;
+      const received = paths.receivedAttr(row) as AttrId;
+      const prefix = paths.prefix[row]! as PrefixId;
+      this.reassign(row, received, filter === undefined ? received : filter.apply(prefix, received));
+      if (++looked === SWEEP_CHANGES) return row + 1;
+    }
+    return end >= paths.limit ? 0 : end;
   }
 
   /** Removes the peer's path for this prefix, if it has one. */
@@ -218,10 +261,53 @@ export class LocRib {
       paths.next[before] = paths.next[row]!;
     }
     this.received[peer]!--;
-    if (paths.flags[row]! & PathFlag.stale) this.stale[peer]!--;
+    if (paths.flags[row]! & BOOKED) this.unbook(row);
     this.attributes.release(paths.attr[row]! as AttrId);
     this.mark(prefix, row === this.best[prefix]! ? Marked | BestTouched : Marked);
     paths.free(row);
+  }
+
+  /** Gives a row what its filter makes of it now. */
+  private reassign(row: number, received: AttrId, filtered: AttrId): void {
+    const { paths, attributes } = this;
+    const before = paths.flags[row]!;
+    const old = paths.attr[row]! as AttrId;
+    const attr = filtered === REJECTED ? received : filtered;
+    const kept = before & ~(PathFlag.rejected | PathFlag.altered);
+    const after = kept | (filtered === REJECTED ? PathFlag.rejected : 0) | (attr === received ? 0 : PathFlag.altered);
+    if (attr === old && after === before) return;
+    attributes.retain(attr);
+    // One reference for a moment more: the row may hold the only one.
+    attributes.retain(received);
+    if (before & PathFlag.altered) this.unalter(row);
+    attributes.release(old);
+    paths.attr[row] = attr;
+    paths.flags[row] = after & ~PathFlag.altered;
+    if (after & PathFlag.altered) this.book(row, received);
+    attributes.release(received);
+    const prefix = paths.prefix[row]! as PrefixId;
+    this.mark(prefix, row === this.best[prefix]! ? Marked | BestTouched : Marked);
+  }
+
+  /** Notes what an altered row was received with. */
+  private book(row: number, received: AttrId): void {
+    this.attributes.retain(received);
+    this.paths.setOriginal(row, received);
+    this.paths.flags[row]! |= PathFlag.altered;
+  }
+
+  /** Takes back what is kept beside a row: its place among the stale ones, and what it was received with. */
+  private unbook(row: number): void {
+    const { paths } = this;
+    if (paths.flags[row]! & PathFlag.stale) this.stale[paths.peer[row]!]!--;
+    paths.flags[row]! &= ~PathFlag.stale;
+    if (paths.flags[row]! & PathFlag.altered) this.unalter(row);
+  }
+
+  private unalter(row: number): void {
+    const { paths } = this;
+    paths.flags[row]! &= ~PathFlag.altered;
+    this.attributes.release(paths.original[row]! as AttrId);
   }
 
   private mark(prefix: PrefixId, bits: number): void {

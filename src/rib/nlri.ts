@@ -7,6 +7,7 @@
 import type { AttrId } from './attributeStore.js';
 import type { LocRib } from './locRib.js';
 import type { PeerId } from './peerTable.js';
+import type { ImportFilter } from './policy/importFilter.js';
 import type { PrefixTable } from './prefixTable.js';
 
 /** AttrId that stands for "withdraw" in {@link applyNlri}. */
@@ -16,6 +17,7 @@ export const WITHDRAW = 0 as AttrId;
  * Applies a run of NLRI from one peer to its family's RIB.
  * @param start @param end offsets into `octets` @param attr attributes for all of them, or {@link WITHDRAW}
  * @param flags bits of PathFlag for the new paths @param addPath each NLRI begins with a four-octet path identifier
+ * @param filter the peer's import policy, if it has one that concerns these attributes
  */
 export function applyNlri(
   rib: LocRib,
@@ -26,9 +28,10 @@ export function applyNlri(
   attr: AttrId,
   flags: number,
   addPath: boolean,
+  filter?: ImportFilter,
 ): void {
-  if (rib.family === 0) applyNlri4(rib, octets, start, end, peer, attr, flags, addPath);
-  else applyNlri6(rib, octets, start, end, peer, attr, flags, addPath);
+  if (rib.family === 0) applyNlri4(rib, octets, start, end, peer, attr, flags, addPath, filter);
+  else applyNlri6(rib, octets, start, end, peer, attr, flags, addPath, filter);
 }
 
 /** NLRI whose slots are touched before they are looked up. */
@@ -80,6 +83,7 @@ function applyNlri4(
   attr: AttrId,
   flags: number,
   addPath: boolean,
+  filter: ImportFilter | undefined,
 ): void {
   const { prefixes } = rib;
   let at = start;
@@ -101,7 +105,8 @@ function applyNlri4(
     if (attr === WITHDRAW) {
       const prefix = prefixes.find4(address, length);
       if (prefix !== 0) rib.withdraw(prefix, peer, pathId);
-    } else rib.announce(prefixes.idOf4(address, length), peer, pathId, attr, flags);
+    } else if (filter === undefined) rib.announce(prefixes.idOf4(address, length), peer, pathId, attr, flags);
+    else rib.announceFiltered(prefixes.idOf4(address, length), peer, pathId, attr, flags, filter);
   }
 }
 
@@ -114,6 +119,7 @@ function applyNlri6(
   attr: AttrId,
   flags: number,
   addPath: boolean,
+  filter: ImportFilter | undefined,
 ): void {
   const { prefixes } = rib;
   let at = start;
@@ -135,7 +141,8 @@ function applyNlri6(
     if (attr === WITHDRAW) {
       const prefix = prefixes.find6(w0, w1, w2, w3, length);
       if (prefix !== 0) rib.withdraw(prefix, peer, pathId);
-    } else rib.announce(prefixes.idOf6(w0, w1, w2, w3, length), peer, pathId, attr, flags);
+    } else if (filter === undefined) rib.announce(prefixes.idOf6(w0, w1, w2, w3, length), peer, pathId, attr, flags);
+    else rib.announceFiltered(prefixes.idOf6(w0, w1, w2, w3, length), peer, pathId, attr, flags, filter);
   }
 }
 

@@ -1,7 +1,7 @@
 /**
  * Paths: one row for each (prefix, peer, path identifier), linked by prefix. Together they are every Adj-RIB-In.
  *
- * A row costs 15 octets, and 4 more once any peer sends path identifiers (RFC 7911).
+ * A row costs 15 octets, and 4 more once any peer sends path identifiers (RFC 7911), and once any policy alters a route.
  */
 
 import { capacityFor, growU16, growU32, growU8 } from '../core/columns.js';
@@ -12,10 +12,19 @@ export const PathFlag = {
   loop: 1,
   /** Kept over a restart of the peer (RFC 4724 section 4.2) and not announced again yet. */
   stale: 2,
+  /** Import policy refuses it: kept, so that another policy may take it, and never chosen. */
+  rejected: 4,
+  /** Import policy changed it: `attr` is what came of it, `original` what was received. */
+  altered: 8,
+  /** A network of our own that an aggregate hides: best, but told to nobody. */
+  suppressed: 16,
 } as const;
 
+/** The bits above hold the tag of a network of our own: an index into NETWORK_TAGS. */
+export const TAG_SHIFT = 5;
+
 /** A path with one of these takes no part in the decision. */
-export const INELIGIBLE: number = PathFlag.loop;
+export const INELIGIBLE: number = PathFlag.loop | PathFlag.rejected;
 
 export class PathTable {
   /** PrefixId of the row; 0 when the row is free. */
@@ -28,6 +37,8 @@ export class PathTable {
   flags: Uint8Array;
   /** Path identifiers, empty while nobody sends any. */
   pathId: Uint32Array = new Uint32Array(0);
+  /** AttrId as received, of altered rows, which hold a reference to that too; empty while there are none. */
+  original: Uint32Array = new Uint32Array(0);
   size = 0;
   /** Rows from 1 up to, not including, this have been used at some time. */
   limit = 1;
@@ -70,6 +81,16 @@ export class PathTable {
     this.pathId[row] = pathId;
   }
 
+  /** The attributes the peer sent, before any policy. */
+  receivedAttr(row: number): number {
+    return this.flags[row]! & PathFlag.altered ? this.original[row]! : this.attr[row]!;
+  }
+
+  setOriginal(row: number, attr: number): void {
+    if (this.original.length === 0) this.original = new Uint32Array(this.capacity);
+    this.original[row] = attr;
+  }
+
   pathIdOf(row: number): number {
     return this.pathId.length === 0 ? 0 : this.pathId[row]!;
   }
@@ -82,5 +103,6 @@ export class PathTable {
     this.peer = growU16(this.peer, n);
     this.flags = growU8(this.flags, n);
     if (this.pathId.length > 0) this.pathId = growU32(this.pathId, n);
+    if (this.original.length > 0) this.original = growU32(this.original, n);
   }
 }

@@ -20,6 +20,7 @@ import { RecentNextHops } from './recentNextHops.js';
 import { applyNlri, WITHDRAW } from './nlri.js';
 import { PathFlag, PathTable } from './pathTable.js';
 import { PeerTable, type PeerId } from './peerTable.js';
+import type { ImportFilter } from './policy/importFilter.js';
 import { UpdateBatch } from './updateBatch.js';
 import { UpdateGroup, type MemberSink } from './updateGroup.js';
 
@@ -38,6 +39,8 @@ export interface ReceiveContext {
   readonly allowOwnAs: number;
   /** Link the peer is on, for its link-local next hops. */
   readonly zone: string | undefined;
+  /** Import policies by family; absent: routes are taken as they are. */
+  readonly filters?: PerFamily<ImportFilter | undefined>;
 }
 
 /** Long work that is done in slices: where it goes on. */
@@ -62,6 +65,8 @@ export class Rib {
   private readonly feeds: readonly KernelFeed[];
   private readonly groups = new Map<string, { readonly group: UpdateGroup; readonly number: number }>();
   private readonly tasks: Task[] = [];
+  /** Filters that hold on to attributes since the last decision. */
+  private readonly busyFilters = new Set<ImportFilter>();
   private groupsMade = 0;
   private readonly recentNextHops: RecentNextHops;
 
@@ -105,7 +110,17 @@ export class Rib {
     }
     if (record.nlriEnd > record.nlriStart) {
       const attr = accept ? this.attributes.intern(record, this.nextHops.idOf4(record.nextHop4)) : WITHDRAW;
-      applyNlri(rib4, octets, record.nlriStart, record.nlriEnd, peer, attr, flags, context.addPath[0]);
+      applyNlri(
+        rib4,
+        octets,
+        record.nlriStart,
+        record.nlriEnd,
+        peer,
+        attr,
+        flags,
+        context.addPath[0],
+        this.filter(0, record, context),
+      );
       if (attr !== WITHDRAW) this.attributes.release(attr);
     }
     if (record.mpReachFamily >= 0 && record.mpReachEnd > record.mpReachStart) {
@@ -120,6 +135,7 @@ export class Rib {
         attr,
         flags,
         context.addPath[family],
+        this.filter(family, record, context),
       );
       if (attr !== WITHDRAW) this.attributes.release(attr);
     }
@@ -129,6 +145,23 @@ export class Rib {
   decide(): void {
     this.families[0].decide();
     this.families[1].decide();
+    if (this.busyFilters.size === 0) return;
+    for (const filter of this.busyFilters) filter.clear();
+    this.busyFilters.clear();
+  }
+
+  /**
+   * Puts what is held from a peer through its import policy again, over the following {@link pump}s.
+   * @param filter asked for at each slice, so that the newest counts
+   */
+  refilter(family: 0 | 1, peer: PeerId, filter: () => ImportFilter | undefined): void {
+    const rib = this.families[family];
+    this.task(rib, peer, from => {
+      const current = filter();
+      const next = rib.refilter(peer, current, from);
+      current?.clear();
+      return next;
+    });
   }
 
   /** Changes how best paths are chosen; takes effect over the following {@link pump}s. */
@@ -216,6 +249,14 @@ export class Rib {
     // Ids can wait until everybody has been told.
     if (!more) for (const rib of this.families) if (rib.reclaim()) more = true;
     return more;
+  }
+
+  /** The peer's import filter, when it concerns these attributes. */
+  private filter(family: 0 | 1, record: UpdateRecord, { filters }: ReceiveContext): ImportFilter | undefined {
+    const filter = filters?.[family];
+    if (filter === undefined || (filter.concerns !== 0 && (filter.concerns & record.flags) === 0)) return undefined;
+    this.busyFilters.add(filter);
+    return filter;
   }
 
   decision(family: 0 | 1): DecisionProcess {
