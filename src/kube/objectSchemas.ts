@@ -35,6 +35,7 @@ export const node: z.ZodType<Node> = z
     spec: section({
       podCIDR: z.preprocess(value => (value === '' ? undefined : value), maybe(cidr)),
       podCIDRs: listOf(cidr),
+      unschedulable: orElse<boolean>(z.boolean(), false),
     }),
     status: section({ addresses: listOf(internalIp) }),
   })
@@ -43,6 +44,7 @@ export const node: z.ZodType<Node> = z
     ...metadata,
     podCidrs: spec.podCIDRs.length > 0 ? spec.podCIDRs : [spec.podCIDR].filter(present),
     internalIps: status.addresses.filter(present),
+    unschedulable: spec.unschedulable,
   }));
 
 export const namespace: z.ZodType<Namespace> = z
@@ -66,6 +68,7 @@ const serviceSpec = section({
   clusterIPs: listOf(clusterIp),
   externalIPs: listOf(ipText),
   loadBalancerClass: maybe(z.string()),
+  loadBalancerIP: z.preprocess(value => (value === '' ? undefined : value), maybe(ipText)),
   loadBalancerSourceRanges: listOf(cidr),
   ports: listOf(z.object({ name: orElse<string>(z.string(), ''), protocol, port: portNumber, nodePort: portOrNone })),
   internalTrafficPolicy: trafficPolicy,
@@ -90,6 +93,7 @@ export const service: z.ZodType<Service> = z
     loadBalancerIngress: status.loadBalancer.ingress.flatMap(({ ip, ipMode }) =>
       ip === undefined ? [] : [{ ip, ipMode }],
     ),
+    loadBalancerIp: spec.loadBalancerIP,
     loadBalancerClass: spec.loadBalancerClass,
     loadBalancerSourceRanges: spec.loadBalancerSourceRanges,
     ports: spec.ports,

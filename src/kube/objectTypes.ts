@@ -18,7 +18,7 @@ export interface ObjectMeta {
   /** RFC 3339; undefined in hand-written manifests. */
   readonly createdAt: string | undefined;
   readonly labels: Readonly<Record<string, string>>;
-  /** Only those of kube-router.io/. */
+  /** Only those of kube-router.io/ and peerage.io/. */
   readonly annotations: Readonly<Record<string, string>>;
 }
 
@@ -28,6 +28,8 @@ export interface Node extends ObjectMeta {
   readonly podCidrs: readonly IpPrefix[];
   /** status.addresses of type InternalIP, in their order. */
   readonly internalIps: readonly IpAddress[];
+  /** Cordoned: spec.unschedulable. */
+  readonly unschedulable: boolean;
 }
 
 export interface Namespace extends ObjectMeta {
@@ -60,6 +62,8 @@ export interface Service extends ObjectMeta {
   readonly clusterIps: readonly IpText[];
   readonly externalIps: readonly IpText[];
   readonly loadBalancerIngress: readonly LoadBalancerIngress[];
+  /** spec.loadBalancerIP: an address that was asked for. */
+  readonly loadBalancerIp: IpText | undefined;
   readonly loadBalancerClass: string | undefined;
   readonly loadBalancerSourceRanges: readonly IpPrefix[];
   readonly ports: readonly ServicePort[];

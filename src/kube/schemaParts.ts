@@ -60,9 +60,9 @@ export const portNumber = z.int().min(1).max(65535);
 export const portOrNone = orElse<number>(z.int().min(0).max(65535), 0);
 
 /** Annotations can be large (kubectl keeps a whole copy of the object in one): only keys that mean something to us are kept. */
-const KEPT_ANNOTATIONS = 'kube-router.io/';
+const KEPT_ANNOTATIONS = ['kube-router.io/', 'peerage.io/'] as const;
 const annotations = strings.transform(all =>
-  Object.fromEntries(Object.entries(all).filter(([key]) => key.startsWith(KEPT_ANNOTATIONS))),
+  Object.fromEntries(Object.entries(all).filter(([key]) => KEPT_ANNOTATIONS.some(prefix => key.startsWith(prefix)))),
 );
 
 export const metadata: z.ZodType<ObjectMeta> = z

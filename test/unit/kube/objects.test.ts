@@ -32,10 +32,16 @@ group('Node', () => {
         labels: { a: 'b' },
         annotations: {
           'kube-router.io/node.asn': '65001',
+          'peerage.io/x': 'y',
           'kubectl.kubernetes.io/last-applied-configuration': '{ a whole copy }',
         },
       },
-      spec: { podCIDR: '10.244.1.0/24', podCIDRs: ['10.244.1.0/24', 'fd00:10:244:1::/64'], taints: null },
+      spec: {
+        podCIDR: '10.244.1.0/24',
+        podCIDRs: ['10.244.1.0/24', 'fd00:10:244:1::/64'],
+        taints: null,
+        unschedulable: true,
+      },
       status: {
         addresses: [
           { type: 'InternalIP', address: '10.0.0.11' },
@@ -55,7 +61,8 @@ group('Node', () => {
       uid: 'u',
       createdAt: '2026-11-20T08:11:04Z',
       labels: { a: 'b' },
-      annotations: { 'kube-router.io/node.asn': '65001' },
+      annotations: { 'kube-router.io/node.asn': '65001', 'peerage.io/x': 'y' },
+      unschedulable: true,
     });
   });
 
