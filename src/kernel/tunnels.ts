@@ -42,20 +42,49 @@ export type FoundTunnelDevice = TunnelDevice & { readonly ifindex: number };
 /** Hops of the outer packet. */
 const TTL = 64;
 
-/** A new device (EEXIST when there is one of the name, or one that would get the same packets). */
-export function writeNewTunnel(writer: NetlinkWriter, device: TunnelDevice & { readonly tunnel: Tunnel }): void {
-  begin(writer, rt.RTM_NEWLINK, NLM_F_REQUEST | NLM_F_CREATE | NLM_F_EXCL, device.up);
+/** A device to be made or changed. */
+export type WantedTunnelDevice = TunnelDevice & { readonly tunnel: Tunnel };
+
+/**
+ * A new device, down whatever `up` says, so that it can be prepared (EEXIST when there is one of the name, or one that
+ * would get the same packets).
+ */
+export function writeNewTunnel(writer: NetlinkWriter, device: WantedTunnelDevice): void {
+  begin(writer, rt.RTM_NEWLINK, NLM_F_REQUEST | NLM_F_CREATE | NLM_F_EXCL, false);
   writeFields(writer, device);
-  writeNoAutomaticAddresses(writer);
-  writeTunnel(writer, device.tunnel);
+  writeTunnel(writer, device.tunnel, writeNewVxlan);
   writer.end();
 }
 
-/** Changes the device of this name in place: everything but the kind, and VNI and port of VXLAN. */
-export function writeTunnelChange(writer: NetlinkWriter, device: TunnelDevice & { readonly tunnel: Tunnel }): void {
+/**
+ * Tells the kernel to give the link no IPv6 address by itself: a tunnel is no place to ask for neighbours or routers.
+ * Refused (EAFNOSUPPORT) where the link has no IPv6, and while it is being made.
+ */
+export function writeNoAutomaticAddresses(writer: NetlinkWriter, name: string): void {
+  writer.begin(rt.RTM_NEWLINK, NLM_F_REQUEST);
+  for (let i = 0; i < rt.IFINFOMSG; i += 4) writer.u32(0);
+  writer.attributeText(rt.IFLA_IFNAME, name);
+  const spec = writer.beginNested(rt.IFLA_AF_SPEC, true);
+  const inet6 = writer.beginNested(rt.AF_INET6, true);
+  writer.attributeOctets(rt.IFLA_INET6_ADDR_GEN_MODE, Uint8Array.of(1));
+  writer.endNested(inet6);
+  writer.endNested(spec);
+  writer.end();
+}
+
+/** Sets what every link has: MTU, alias, link-layer address, up or down. */
+export function writeTunnelLink(writer: NetlinkWriter, device: WantedTunnelDevice): void {
   begin(writer, rt.RTM_NEWLINK, NLM_F_REQUEST, device.up);
   writeFields(writer, device);
-  writeTunnel(writer, device.tunnel);
+  writer.end();
+}
+
+/** Changes what the tunnel does, in place, as far as {@link isChangeable}. A message of its own: VXLAN takes no MTU with it. */
+export function writeTunnelParameters(writer: NetlinkWriter, { name, tunnel }: WantedTunnelDevice): void {
+  writer.begin(rt.RTM_NEWLINK, NLM_F_REQUEST);
+  for (let i = 0; i < rt.IFINFOMSG; i += 4) writer.u32(0);
+  writer.attributeText(rt.IFLA_IFNAME, name);
+  writeTunnel(writer, tunnel, writeVxlanChange);
   writer.end();
 }
 
@@ -67,7 +96,7 @@ export function writeLinkDelete(writer: NetlinkWriter, name: string): void {
   writer.end();
 }
 
-/** Whether `writeTunnelChange` can make the one into the other. */
+/** Whether `writeTunnelParameters` can make the one into the other. */
 export function isChangeable(from: Tunnel | undefined, to: Tunnel): boolean {
   if (from?.kind !== to.kind) return false;
   if (from.kind !== 'vxlan' || to.kind !== 'vxlan') return true;
@@ -89,16 +118,13 @@ function writeFields(writer: NetlinkWriter, { name, alias, mtu, tunnel }: Tunnel
   if (tunnel?.kind === 'vxlan') writer.attributeOctets(rt.IFLA_ADDRESS, lladdrOctets(tunnel.lladdr));
 }
 
-/** A tunnel is no place to advertise a link-local address, or to ask for routers. */
-function writeNoAutomaticAddresses(writer: NetlinkWriter): void {
-  const spec = writer.beginNested(rt.IFLA_AF_SPEC, true);
-  const inet6 = writer.beginNested(rt.AF_INET6, true);
-  writer.attributeOctets(rt.IFLA_INET6_ADDR_GEN_MODE, Uint8Array.of(1));
-  writer.endNested(inet6);
-  writer.endNested(spec);
-}
+type Vxlan = Extract<Tunnel, { kind: 'vxlan' }>;
 
-function writeTunnel(writer: NetlinkWriter, tunnel: Tunnel): void {
+function writeTunnel(
+  writer: NetlinkWriter,
+  tunnel: Tunnel,
+  writeVxlan: (writer: NetlinkWriter, tunnel: Vxlan) => void,
+): void {
   const info = writer.beginNested(rt.IFLA_LINKINFO, true);
   writer.attributeText(rt.IFLA_INFO_KIND, tunnel.kind);
   const data = writer.beginNested(rt.IFLA_INFO_DATA, true);
@@ -108,12 +134,17 @@ function writeTunnel(writer: NetlinkWriter, tunnel: Tunnel): void {
   writer.endNested(info);
 }
 
-function writeVxlan(writer: NetlinkWriter, { vni, port, local }: Extract<Tunnel, { kind: 'vxlan' }>): void {
-  writer.attributeU32(rt.IFLA_VXLAN_ID, vni);
-  writeAddress(writer, local.version === 4 ? rt.IFLA_VXLAN_LOCAL : rt.IFLA_VXLAN_LOCAL6, local);
-  writer.attributeOctets(rt.IFLA_VXLAN_PORT, networkU16(port));
+function writeNewVxlan(writer: NetlinkWriter, tunnel: Vxlan): void {
+  writeVxlanChange(writer, tunnel);
+  writer.attributeOctets(rt.IFLA_VXLAN_PORT, networkU16(tunnel.port));
   writer.attributeOctets(rt.IFLA_VXLAN_LEARNING, Uint8Array.of(0));
   writer.attributeOctets(rt.IFLA_VXLAN_DF, Uint8Array.of(rt.VXLAN_DF_SET));
+}
+
+/** The kernel refuses to be told again what cannot change. */
+function writeVxlanChange(writer: NetlinkWriter, { vni, local }: Vxlan): void {
+  writer.attributeU32(rt.IFLA_VXLAN_ID, vni);
+  writeAddress(writer, local.version === 4 ? rt.IFLA_VXLAN_LOCAL : rt.IFLA_VXLAN_LOCAL6, local);
 }
 
 function writeIpTunnel(writer: NetlinkWriter, tunnel: Extract<Tunnel, { kind: 'ipip' | 'ip6tnl' }>): void {
