@@ -15,7 +15,6 @@ import { openKernelRouting, type KernelRouting } from '../fib/kernelRouting.js';
 import { RT_TABLE_MAIN } from '../kernel/rtnetlink.js';
 import { createSocketFactory } from '../kernel/tcpSocket.js';
 import type { RibChanges } from '../rib/changes.js';
-import { collectBuffers } from './bufferCollection.js';
 import { createEngineLog, logFibEvent } from './logging.js';
 
 export interface RouterSettings {
@@ -59,7 +58,6 @@ export async function startRouter({ fib, controlPath, logger, problems }: Router
   const kernel = fib.install ? await openKernel(fib, event => fibEvents.next(event)) : undefined;
   if (kernel !== undefined) changes.subscribe(batch => kernel.fib?.apply(batch));
 
-  collectBuffers();
   const engine = createEngine(
     { sockets: createSocketFactory(), clock: systemClock },
     {

@@ -3,6 +3,7 @@
 import { Option, type Command } from 'commander';
 import type { AgentOptions } from '../app/agent.js';
 import type { SpeakerOptions } from '../app/speaker.js';
+import { keepYoungGenerationSmall } from '../app/youngGeneration.js';
 
 export function addRunCommands(program: Command): void {
   common(
@@ -13,6 +14,7 @@ export function addRunCommands(program: Command): void {
       .addHelpText('after', SPEAKER_EXAMPLES),
   ).action(async (options: SpeakerOptions) => {
     // Loaded on demand: `show` needs neither kernel nor BGP.
+    keepYoungGenerationSmall();
     const { runSpeaker } = await import('../app/speaker.js');
     process.exitCode = await runSpeaker(options);
   });

@@ -4,6 +4,7 @@ import { FAMILY_INDICES, type FamilyIndex } from '../bgp/families.js';
 import type { Negotiated } from '../bgp/negotiated.js';
 import type { SessionEndpoints } from '../bgp/session/sessionTypes.js';
 import { createUpdateFraming, encodeEndOfRib, type FramingOptions } from '../bgp/wire/updateEncoder.js';
+import type { SharedBuffer } from '../core/sharedBuffer.js';
 import type { PeerId } from '../rib/peerTable.js';
 import type { Rib } from '../rib/rib.js';
 import type { EngineConfig, PeerRouting } from './engineTypes.js';
@@ -18,7 +19,7 @@ export interface AdvertisingHost {
 /** The neighbour's session, as far as telling it routes goes. */
 export interface AdvertisingSession {
   /** @returns false when the socket is full */
-  send(octets: Uint8Array, messages: number): boolean;
+  send(octets: Uint8Array, messages: number, buffer?: SharedBuffer): boolean;
   /** Sends a mark of RFC 7313. */
   mark(family: FamilyIndex, subtype: 'begin' | 'end'): void;
 }
@@ -100,7 +101,8 @@ export class Advertising {
     };
     const key = JSON.stringify([options, audience]);
     const sink = {
-      send: (octets: Uint8Array, messages: number): boolean => this.session.send(octets, messages),
+      send: (octets: Uint8Array, messages: number, buffer: SharedBuffer): boolean =>
+        this.session.send(octets, messages, buffer),
       walked: (): void => this.walked(family),
     };
     const number = rib.join(family, key, audience, () => createUpdateFraming(options), this.id, sink);

@@ -74,7 +74,7 @@ export class Neighbor {
     readonly dynamic: string | undefined,
   ) {
     this.advertising = new Advertising(host, id, {
-      send: (octets, messages) => this.session.send(octets, messages),
+      send: (octets, messages, buffer) => this.session.send(octets, messages, buffer),
       mark: (family, subtype) => this.session.sendRefresh(family, subtype),
     });
     this.session = createSession({

@@ -16,6 +16,9 @@ export type AttrId = Brand<number, 'AttrId'>;
 /** RFC 4271 section 9.1.1 leaves the degree of preference to configuration; 100 is what every implementation assumes. */
 export const DEFAULT_LOCAL_PREF = 100;
 
+/** Times four while half of them are taken: 2^19 hold the Internet's attribute sets. */
+const FIRST_SLOTS = 1 << 11;
+
 export class AttributeStore {
   /** Bits of AttrFlag. */
   flags: Uint32Array;
@@ -40,7 +43,7 @@ export class AttributeStore {
   private hashes: Uint32Array;
   private capacity = capacityFor(0);
   /** Pairs: the hash, and the id; 0 as id in an empty slot. */
-  private slots: Uint32Array = new Uint32Array(1024);
+  private slots: Uint32Array = new Uint32Array(2 * FIRST_SLOTS);
   private readonly free: number[] = [];
 
   constructor(private readonly nextHops: NextHops) {
@@ -62,16 +65,14 @@ export class AttributeStore {
 
   /** The id of the record's attributes with this next hop, with one reference added for the caller. */
   intern(record: UpdateRecord, nextHop: NextHopId): AttrId {
-    const block = record.block;
-    const length = record.blockLength;
-    const hash = hashBlock(block, length, nextHop);
+    const hash = hashBlock(record, nextHop);
     const { slots } = this;
     const mask = slots.length - 2;
     let slot = (hash << 1) & mask;
     for (;;) {
       const id = slots[slot + 1]!;
       if (id === 0) break;
-      if (slots[slot] === hash && this.equals(id, block, length, nextHop)) {
+      if (slots[slot] === hash && this.equals(id, record, nextHop)) {
         this.references[id]!++;
         return id as AttrId;
       }
@@ -106,12 +107,16 @@ export class AttributeStore {
     return this.lengths[id]!;
   }
 
-  private equals(id: number, block: Uint8Array, length: number, nextHop: number): boolean {
-    if (this.lengths[id] !== length || this.nextHop[id] !== nextHop) return false;
+  private equals(id: number, record: UpdateRecord, nextHop: number): boolean {
+    const { block, blockWords, blockLength } = record;
+    if (this.lengths[id] !== blockLength || this.nextHop[id] !== nextHop) return false;
     const ref = this.blocks[id]! as BlockRef;
-    const page = this.arena.pageOf(ref);
     const start = this.arena.offsetOf(ref);
-    for (let i = 0; i < length; i++) if (page[start + i] !== block[i]) return false;
+    const words = this.arena.wordPageOf(ref);
+    const whole = blockLength >>> 2;
+    for (let i = 0, at = start >>> 2; i < whole; i++, at++) if (words[at] !== blockWords[i]) return false;
+    const page = this.arena.pageOf(ref);
+    for (let i = whole << 2; i < blockLength; i++) if (page[start + i] !== block[i]) return false;
     return true;
   }
 
@@ -120,9 +125,9 @@ export class AttributeStore {
     if (id >= this.capacity) this.grow();
     const length = record.blockLength;
     const ref = this.arena.allocate(length);
-    const page = this.arena.pageOf(ref);
-    const start = this.arena.offsetOf(ref);
-    for (let i = 0; i < length; i++) page[start + i] = record.block[i]!;
+    const words = this.arena.wordPageOf(ref);
+    // The last word may bring octets along that belong to nobody: blocks have room for whole words.
+    for (let i = 0, at = this.arena.offsetOf(ref) >>> 2; i < length; i += 4) words[at++] = record.blockWords[i >>> 2]!;
     const flags = record.flags;
     this.blocks[id] = ref;
     this.lengths[id] = length;
@@ -162,7 +167,7 @@ export class AttributeStore {
 
   private rehash(): void {
     const before = this.slots;
-    const slots = new Uint32Array(before.length * 2);
+    const slots = new Uint32Array(before.length * 4);
     const mask = slots.length - 2;
     for (let from = 0; from < before.length; from += 2) {
       if (before[from + 1] === 0) continue;
@@ -192,15 +197,14 @@ export class AttributeStore {
   }
 }
 
-function hashBlock(block: Uint8Array, length: number, nextHop: number): number {
-  let h = Math.imul(nextHop + 1, 0x9e3779b1) ^ length;
-  let i = 0;
-  for (; i + 4 <= length; i += 4) {
-    const word = block[i]! | (block[i + 1]! << 8) | (block[i + 2]! << 16) | (block[i + 3]! << 24);
-    h = Math.imul(h ^ word, 0x85ebca6b);
+function hashBlock({ block, blockWords, blockLength }: UpdateRecord, nextHop: number): number {
+  let h = Math.imul(nextHop + 1, 0x9e3779b1) ^ blockLength;
+  const whole = blockLength >>> 2;
+  for (let i = 0; i < whole; i++) {
+    h = Math.imul(h ^ blockWords[i]!, 0x85ebca6b);
     h ^= h >>> 15;
   }
-  for (; i < length; i++) h = Math.imul(h ^ block[i]!, 0xc2b2ae35);
+  for (let i = whole << 2; i < blockLength; i++) h = Math.imul(h ^ block[i]!, 0xc2b2ae35);
   h ^= h >>> 13;
   h = Math.imul(h, 0xc2b2ae35);
   return (h ^ (h >>> 16)) >>> 0;

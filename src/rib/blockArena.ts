@@ -16,6 +16,7 @@ const GRAIN = 16;
 
 export class BlockArena {
   private readonly pages: Uint8Array[] = [];
+  private readonly wordPages: Uint32Array[] = [];
   private readonly free = new Map<number, number[]>();
   private top = PAGE;
 
@@ -30,7 +31,9 @@ export class BlockArena {
     const waiting = this.free.get(rounded)?.pop();
     if (waiting !== undefined) return waiting as BlockRef;
     if (this.top + rounded > PAGE) {
-      this.pages.push(new Uint8Array(PAGE));
+      const page = new Uint8Array(PAGE);
+      this.pages.push(page);
+      this.wordPages.push(new Uint32Array(page.buffer));
       this.top = 0;
     }
     const ref = (this.pages.length - 1) * PAGE + this.top;
@@ -48,6 +51,11 @@ export class BlockArena {
   /** The page a block is in; the block begins at {@link offsetOf}. */
   pageOf(ref: BlockRef): Uint8Array {
     return this.pages[ref >>> PAGE_BITS]!;
+  }
+
+  /** The same page, four octets at a time; blocks begin at a multiple of four. */
+  wordPageOf(ref: BlockRef): Uint32Array {
+    return this.wordPages[ref >>> PAGE_BITS]!;
   }
 
   offsetOf(ref: BlockRef): number {

@@ -6,6 +6,7 @@
 import { PeerKind } from '../bgp/peerKind.js';
 import type { OutgoingRoute, UpdateFraming } from '../bgp/updateFraming.js';
 import { growU32 } from '../core/columns.js';
+import { BufferPool, type SharedBuffer } from '../core/sharedBuffer.js';
 import type { AttributeStore, AttrId } from './attributeStore.js';
 import { SELF_NEXT_HOP, type NextHopId, type NextHops } from './nextHops.js';
 import { nlriSize, writeNlri } from './nlri.js';
@@ -36,7 +37,10 @@ const SENT_PATH_ID = 1;
 export class UpdateBatch {
   size = 0;
   readonly segments: Segment[] = [];
-  out: Uint8Array = new Uint8Array(1 << 16);
+  /** What the segments are segments of. Members whose socket keeps octets of it count as its readers. */
+  buffer: SharedBuffer;
+  /** The batch is buffer.octets[start .. length). */
+  start = 0;
   length = 0;
 
   private readonly itemPrefix = new Uint32Array(2 * BATCH);
@@ -55,20 +59,24 @@ export class UpdateBatch {
   /** Withdrawals have few buckets, one for each source. */
   private readonly withdrawBuckets: number[] = [];
   private readonly route: OutgoingRoute = emptyRoute();
+  private readonly pool = new BufferPool();
 
   constructor(
     private readonly prefixes: PrefixTable,
     readonly attributes: AttributeStore,
     readonly nextHops: NextHops,
     readonly peers: PeerTable,
-  ) {}
+  ) {
+    this.buffer = this.pool.take();
+  }
 
+  /** Begins a new batch, behind the last one if that is still being read. */
   clear(): void {
     this.size = 0;
     this.bucketCount = 0;
     this.withdrawBuckets.length = 0;
     this.segments.length = 0;
-    this.length = 0;
+    this.start = this.length = this.buffer.readers === 0 ? 0 : this.length;
   }
 
   announce(prefix: number, attr: AttrId, source: PeerId): void {
@@ -155,14 +163,14 @@ export class UpdateBatch {
       this.reserve(framing.maxMessage);
       const start = this.length;
       const limit = framing.announceLimit(start);
-      let at = framing.beginAnnounce(this.out, start);
+      let at = framing.beginAnnounce(this.buffer.octets, start);
       while (item !== 0) {
         const prefix = this.itemPrefix[item - 1]!;
         if (at + framing.pathIdOctets + nlriSize(this.prefixes.lengths[prefix]!) > limit) break;
         at = this.nlri(framing, prefix, at);
         item = this.itemNext[item - 1]!;
       }
-      this.close(start, framing.finishAnnounce(this.out, start, at), except, 0 as PeerId);
+      this.close(start, framing.finishAnnounce(this.buffer.octets, start, at), except, 0 as PeerId);
     }
   }
 
@@ -172,24 +180,25 @@ export class UpdateBatch {
       this.reserve(framing.maxMessage);
       const start = this.length;
       const limit = framing.withdrawLimit(start);
-      let at = framing.beginWithdraw(this.out, start);
+      let at = framing.beginWithdraw(this.buffer.octets, start);
       while (item !== 0) {
         const prefix = this.itemPrefix[item - 1]!;
         if (at + framing.pathIdOctets + nlriSize(this.prefixes.lengths[prefix]!) > limit) break;
         at = this.nlri(framing, prefix, at);
         item = this.itemNext[item - 1]!;
       }
-      this.close(start, framing.finishWithdraw(this.out, start, at), except, only);
+      this.close(start, framing.finishWithdraw(this.buffer.octets, start, at), except, only);
     }
   }
 
   private nlri(framing: UpdateFraming, prefix: number, at: number): number {
+    const { octets } = this.buffer;
     if (framing.pathIdOctets === 4) {
-      this.out[at] = this.out[at + 1] = this.out[at + 2] = 0;
-      this.out[at + 3] = SENT_PATH_ID;
+      octets[at] = octets[at + 1] = octets[at + 2] = 0;
+      octets[at + 3] = SENT_PATH_ID;
       at += 4;
     }
-    return writeNlri(this.prefixes, prefix, this.out, at);
+    return writeNlri(this.prefixes, prefix, octets, at);
   }
 
   private close(start: number, end: number, except: PeerId, only: PeerId): void {
@@ -201,11 +210,20 @@ export class UpdateBatch {
     } else this.segments.push({ start, end, messages: 1, except, only });
   }
 
+  /** Makes room for one more message; the batch moves to a buffer of its own when this one is full. */
   private reserve(octets: number): void {
-    if (this.length + octets <= this.out.length) return;
-    const grown = new Uint8Array(this.out.length * 2);
-    grown.set(this.out);
-    this.out = grown;
+    if (this.length + octets <= this.buffer.octets.length) return;
+    const { start } = this;
+    const size = this.length - start;
+    const moved = this.pool.take(2 * (size + octets));
+    moved.octets.set(this.buffer.octets.subarray(start, this.length));
+    for (const segment of this.segments) {
+      segment.start -= start;
+      segment.end -= start;
+    }
+    this.buffer = moved;
+    this.start = 0;
+    this.length = size;
   }
 
   private open(kind: number, attr: AttrId, peer: PeerId): number {

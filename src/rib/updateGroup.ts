@@ -9,6 +9,7 @@
 
 import type { UpdateFraming } from '../bgp/updateFraming.js';
 import { growU16, growU32 } from '../core/columns.js';
+import type { SharedBuffer } from '../core/sharedBuffer.js';
 import type { AttributeStore, AttrId } from './attributeStore.js';
 import { mayExport, type ExportAudience } from './exportRules.js';
 import type { JournalReader } from './journal.js';
@@ -19,8 +20,11 @@ import { BATCH, type UpdateBatch } from './updateBatch.js';
 
 /** Where a member's octets go. */
 export interface MemberSink {
-  /** @returns false when the socket is full; the owner calls {@link UpdateGroup.drained} later */
-  send(octets: Uint8Array, messages: number): boolean;
+  /**
+   * @param buffer what the octets are part of: whoever keeps them beyond the call counts as its reader
+   * @returns false when the socket is full; the owner calls {@link UpdateGroup.drained} later
+   */
+  send(octets: Uint8Array, messages: number, buffer: SharedBuffer): boolean;
   /** Everything there was when the walk began has been sent: time for End-of-RIB, or for the end of a refresh. */
   walked(): void;
 }
@@ -152,10 +156,8 @@ export class UpdateGroup {
     reader.cursor = end;
     if (batch.size === 0) return;
     batch.encode(this.framing, this.isMember, this.forget);
-    // One copy, shared by all sockets; the batch's buffer is used again.
-    const octets = batch.out.slice(0, batch.length);
     for (const member of this.members.values()) {
-      if (member.reader === undefined && !this.deliver(member, octets)) {
+      if (member.reader === undefined && !this.deliver(member)) {
         member.writable = false;
         member.reader = this.openAt(reader.cursor);
       }
@@ -215,7 +217,8 @@ export class UpdateGroup {
     else this.replaySlice(member);
     if (batch.size > 0) {
       batch.encode(this.framing, () => false, this.forget);
-      if (!member.sink.send(batch.out.slice(0, batch.length), messagesIn(batch))) member.writable = false;
+      const octets = batch.buffer.octets.subarray(batch.start, batch.length);
+      if (!member.sink.send(octets, messagesIn(batch), batch.buffer)) member.writable = false;
     }
     if (walking && member.walk === 0) member.sink.walked();
     if (member.walk > 0 || member.reader!.cursor < this.reader.cursor) return false;
@@ -257,7 +260,8 @@ export class UpdateGroup {
   }
 
   /** @returns false when the member's socket is full */
-  private deliver(member: Member, octets: Uint8Array): boolean {
+  private deliver(member: Member): boolean {
+    const { buffer } = this.batch;
     let writable = true;
     let start = -1;
     let end = -1;
@@ -267,14 +271,14 @@ export class UpdateGroup {
         segment.only === 0 ? segment.except === 0 || segment.except !== member.peer : segment.only === member.peer;
       if (!mine) continue;
       if (segment.start !== end) {
-        if (messages > 0) writable = member.sink.send(octets.subarray(start, end), messages);
+        if (messages > 0) writable = member.sink.send(buffer.octets.subarray(start, end), messages, buffer);
         start = segment.start;
         messages = 0;
       }
       end = segment.end;
       messages += segment.messages;
     }
-    if (messages > 0) writable = member.sink.send(octets.subarray(start, end), messages);
+    if (messages > 0) writable = member.sink.send(buffer.octets.subarray(start, end), messages, buffer);
     return writable;
   }
 

@@ -1,6 +1,7 @@
 /** One TCP connection to a peer: messages in, messages out, and an end that lets a NOTIFICATION arrive. */
 
 import type { Clock, TimerHandle } from '../../core/clock.js';
+import type { SharedBuffer } from '../../core/sharedBuffer.js';
 import type { NotificationError } from '../notification.js';
 import type { Initiator } from './collision.js';
 import { MessageReader, type MessageHandler } from './messageReader.js';
@@ -35,8 +36,8 @@ export interface Connection {
   /** See {@link MessageReader.maxMessage}. */
   setMaxMessage(octets: number): void;
   setHops(hops: SocketHops): void;
-  /** @returns false when about 1 MiB is waiting; `drained` follows below 256 KiB */
-  send(octets: Uint8Array): boolean;
+  /** See {@link SendQueue.push}. @returns false when about 1 MiB is waiting; `drained` follows below 256 KiB */
+  send(octets: Uint8Array, buffer?: SharedBuffer): boolean;
   sendFirst(octets: Uint8Array): void;
   /** Sends a last message instead of what is queued, then closes; frees the socket within two seconds in any case. */
   finish(last: Uint8Array): void;
@@ -110,6 +111,7 @@ function connectionOn(
     over = true;
     reader.stop();
     slice.cancel();
+    queue.discard();
   };
   const release = (): void => {
     if (linger !== undefined) clock.clearTimeout(linger);
@@ -130,13 +132,12 @@ function connectionOn(
     },
     setMaxMessage: octets => (reader.maxMessage = octets),
     setHops: hops => socket.setHops(hops),
-    send: octets => queue.push(octets),
+    send: (octets, buffer) => queue.push(octets, buffer),
     sendFirst: octets => queue.pushFirst(octets),
     finish: last => {
       if (over) return;
       stop();
       linger = clock.setTimeout(release, LINGER);
-      queue.discard();
       queue.push(last);
       queue.whenEmpty(() => {
         if (linger !== undefined) socket.end();

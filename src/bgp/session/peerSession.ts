@@ -1,5 +1,6 @@
 /** A session with one peer: up to two connections, of which one stays. RFC 4271 sections 6.8 and 8, RFC 4724, RFC 9003. */
 
+import type { SharedBuffer } from '../../core/sharedBuffer.js';
 import { familyOf, type FamilyIndex } from '../families.js';
 import type { Negotiated } from '../negotiated.js';
 import { NotificationError } from '../notification.js';
@@ -90,8 +91,8 @@ class PeerSession implements ManagedSession, TrackOwner {
     this.#primary.dispatch(cease ? { kind: 'automaticStop', cease: error } : { kind: 'updateError', error });
   }
 
-  send(octets: Uint8Array, messages: number): boolean {
-    return this.#primary.isEstablished && this.#primary.send(octets, MessageType.update, messages);
+  send(octets: Uint8Array, messages: number, buffer?: SharedBuffer): boolean {
+    return this.#primary.isEstablished && this.#primary.send(octets, MessageType.update, messages, buffer);
   }
 
   sendRefresh(family: FamilyIndex, subtype: 'request' | 'begin' | 'end'): void {

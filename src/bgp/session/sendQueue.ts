@@ -1,5 +1,7 @@
 /** Messages on their way to a socket: no copies, a bound on what waits, and keepalives that do not queue behind a table. */
 
+import type { SharedBuffer } from '../../core/sharedBuffer.js';
+
 /** Octets waiting beyond which the owner is asked to pause, and below which it may go on. */
 const HIGH_WATER = 1024 * 1024;
 const LOW_WATER = 256 * 1024;
@@ -9,11 +11,16 @@ const WRITE_SIZE = 256 * 1024;
 /** Sends the chunks and calls `flushed` once the kernel has taken them. */
 export type Write = (chunks: readonly Uint8Array[], flushed: () => void) => void;
 
+interface Entry {
+  readonly octets: Uint8Array;
+  readonly buffer: SharedBuffer | undefined;
+}
+
 export class SendQueue {
   readonly #write: Write;
   readonly #drained: () => void;
   readonly #progress: () => void;
-  #queue: Uint8Array[] = [];
+  #queue: Entry[] = [];
   #waiting = 0;
   #writing = false;
   #full = false;
@@ -31,22 +38,28 @@ export class SendQueue {
     return this.#waiting;
   }
 
-  /** Queues whole messages, which may not change until they are sent. @returns false when enough is waiting */
-  push(octets: Uint8Array): boolean {
-    this.#queue.push(octets);
+  /**
+   * Queues whole messages, which may not change until they are sent.
+   * @param buffer what they are part of, if others may write it again: it has one reader more until they are sent
+   * @returns false when enough is waiting
+   */
+  push(octets: Uint8Array, buffer?: SharedBuffer): boolean {
+    if (buffer !== undefined) buffer.readers++;
+    this.#queue.push({ octets, buffer });
     this.#begin(octets);
     return !this.#full;
   }
 
   /** The same, before everything that has not been given to the socket: for a KEEPALIVE, whose place is free. */
   pushFirst(octets: Uint8Array): void {
-    this.#queue.unshift(octets);
+    this.#queue.unshift({ octets, buffer: undefined });
     this.#begin(octets);
   }
 
   /** Drops what was not given to the socket; the stream stays in whole messages. */
   discard(): void {
-    this.#waiting -= this.#queue.reduce((sum, octets) => sum + octets.length, 0);
+    this.#waiting -= sizeOf(this.#queue);
+    release(this.#queue);
     this.#queue = [];
   }
 
@@ -64,22 +77,25 @@ export class SendQueue {
 
   #flush(): void {
     if (this.#writing || this.#queue.length === 0) return;
-    const chunks = this.#nextChunks();
-    const size = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
+    const entries = this.#nextEntries();
     this.#writing = true;
-    this.#write(chunks, () => this.#flushed(size));
+    this.#write(
+      entries.map(entry => entry.octets),
+      () => this.#flushed(entries),
+    );
   }
 
-  #nextChunks(): Uint8Array[] {
+  #nextEntries(): Entry[] {
     let size = 0;
     let count = 0;
-    while (count < this.#queue.length && size < WRITE_SIZE) size += this.#queue[count++]!.length;
+    while (count < this.#queue.length && size < WRITE_SIZE) size += this.#queue[count++]!.octets.length;
     return this.#queue.splice(0, count);
   }
 
-  #flushed(size: number): void {
+  #flushed(entries: readonly Entry[]): void {
     this.#writing = false;
-    this.#waiting -= size;
+    this.#waiting -= sizeOf(entries);
+    release(entries);
     this.#progress();
     this.#flush();
     if (this.#full && this.#waiting < LOW_WATER) {
@@ -92,4 +108,12 @@ export class SendQueue {
       callback();
     }
   }
+}
+
+function sizeOf(entries: readonly Entry[]): number {
+  return entries.reduce((sum, { octets }) => sum + octets.length, 0);
+}
+
+function release(entries: readonly Entry[]): void {
+  for (const { buffer } of entries) if (buffer !== undefined) buffer.readers--;
 }

@@ -1,6 +1,7 @@
 /** The seam around a BGP session: what configures it, what it tells its owner, and the sockets it is given. */
 
 import type { IpAddress, Ipv4 } from '../../core/ip.js';
+import type { SharedBuffer } from '../../core/sharedBuffer.js';
 import type { Asn } from '../asn.js';
 import type { FamilyIndex, PerFamily } from '../families.js';
 import type { Negotiated } from '../negotiated.js';
@@ -130,9 +131,10 @@ export interface Session {
   /**
    * Queues whole messages, all UPDATEs, on the socket.
    * @param messages how many there are in `octets`, for the counters
+   * @param buffer what the octets are part of, if others may write it again: it has one reader more until they are sent
    * @returns false when the socket's buffer is full: wait for `drained` before sending much more
    */
-  send(octets: Uint8Array, messages: number): boolean;
+  send(octets: Uint8Array, messages: number, buffer?: SharedBuffer): boolean;
   sendRefresh(family: FamilyIndex, subtype: 'request' | 'begin' | 'end'): void;
   /** The owner found an error in an UPDATE: send this NOTIFICATION and go down. */
   fail(code: number, subcode: number, text: string, data?: Uint8Array): void;

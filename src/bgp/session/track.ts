@@ -3,6 +3,7 @@
 import { assertNever } from '../../core/assertNever.js';
 import type { TimerHandle } from '../../core/clock.js';
 import { formatAddress } from '../../core/ip.js';
+import type { SharedBuffer } from '../../core/sharedBuffer.js';
 import type { OpenMessage } from '../messages.js';
 import type { Negotiated } from '../negotiated.js';
 import type { NotificationError } from '../notification.js';
@@ -151,11 +152,11 @@ export class Track {
   }
 
   /** Sends whole messages of one type. @returns false when the queue is full */
-  send(octets: Uint8Array, type: number, messages: number): boolean {
+  send(octets: Uint8Array, type: number, messages: number, buffer?: SharedBuffer): boolean {
     const connection = this.#connection;
     if (connection === undefined) return false;
     this.#count(octets, type, messages);
-    return connection.send(octets);
+    return connection.send(octets, buffer);
   }
 
   #run(action: Action): void {

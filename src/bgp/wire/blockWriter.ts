@@ -54,7 +54,8 @@ export function attributeEnd(octets: Uint8Array, at: number): number {
 /** Sees to it that the record's block has room for `size` octets, keeping what it holds. */
 export function ensureBlock(record: UpdateRecord, size: number): void {
   if (record.block.length >= size) return;
-  const larger = new Uint8Array(size);
+  const larger = new Uint8Array((size + 3) & -4);
   larger.set(record.block);
   record.block = larger;
+  record.blockWords = new Uint32Array(larger.buffer);
 }

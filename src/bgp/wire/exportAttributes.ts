@@ -16,6 +16,8 @@ export interface ExportTransform {
   /** RFC 4456: prepended to CLUSTER_LIST of routes that are reflected. */
   readonly clusterId: number;
   readonly fourOctetAs: boolean;
+  /** An export policy has settled MED: it is told as it stands, also outside of the AS. */
+  readonly medSettled?: boolean;
 }
 
 const WELL_KNOWN = Flag.transitive;
@@ -27,16 +29,22 @@ const DEFAULT_LOCAL_PREF = 100;
 /** ASNs in one segment: its length field is one octet. */
 const MAX_SEGMENT = 255;
 
-/** Kinds of insertion, as bits: attributes that are missing in the block and must stand in the result. */
+/** Kinds of insertion, as bits in order of type code: attributes that are missing in the block and must stand in the result. */
 const Need = { nextHop: 1, localPref: 2, originatorId: 4, clusterList: 8, as4Path: 16, as4Aggregator: 32 } as const;
-const NEED_ORDER = [
-  [Need.nextHop, AttributeCode.nextHop],
-  [Need.localPref, AttributeCode.localPref],
-  [Need.originatorId, AttributeCode.originatorId],
-  [Need.clusterList, AttributeCode.clusterList],
-  [Need.as4Path, AttributeCode.as4Path],
-  [Need.as4Aggregator, AttributeCode.as4Aggregator],
-] as const;
+const NEEDED_CODES: readonly number[] = [
+  AttributeCode.nextHop,
+  AttributeCode.localPref,
+  AttributeCode.originatorId,
+  AttributeCode.clusterList,
+  AttributeCode.as4Path,
+  AttributeCode.as4Aggregator,
+];
+/** Above every type code. */
+const NO_CODE = 256;
+/** By needs: the first type code that is missing. */
+const NEXT_MISSING = Uint16Array.from({ length: 1 << NEEDED_CODES.length }, (_, needs) =>
+  needs === 0 ? NO_CODE : NEEDED_CODES[31 - Math.clz32(needs & -needs)]!,
+);
 
 /** Writes transformed attributes into its own buffer, which grows; one per update group. */
 export class AttributeExport {
@@ -67,11 +75,11 @@ export class AttributeExport {
       const length = extended ? (block[at + 2]! << 8) | block[at + 3]! : block[at + 2]!;
       const value = at + (extended ? 4 : 3);
       const next = value + length;
-      if (this.needs !== 0) this.insertBefore(code);
+      if (NEXT_MISSING[this.needs]! < code) this.insertBefore(code);
       this.pass(route, code, flags, value, next, at);
       at = next;
     }
-    if (this.needs !== 0) this.insertBefore(256);
+    this.insertBefore(NO_CODE);
   }
 
   private initialNeeds(route: OutgoingRoute, nextHop4: number): number {
@@ -93,7 +101,7 @@ export class AttributeExport {
         return;
       case AttributeCode.med:
         // RFC 4271 section 5.1.4: what a neighbouring AS said goes no further; what we say ourselves does.
-        if (!outside || route.sourceKind === PeerKind.local) this.copy(block, at, next);
+        if (!outside || route.sourceKind === PeerKind.local || this.how.medSettled === true) this.copy(block, at, next);
         return;
       case AttributeCode.localPref:
       case AttributeCode.originatorId:
@@ -123,17 +131,15 @@ export class AttributeExport {
   }
 
   private insertBefore(code: number): void {
-    for (const [need, at] of NEED_ORDER) {
-      if (at >= code) return;
-      if (!(this.needs & need)) continue;
+    for (let missing = NEXT_MISSING[this.needs]!; missing < code; missing = NEXT_MISSING[this.needs]!) {
+      const need = this.needs & -this.needs;
       this.needs &= ~need;
-      if (need === Need.nextHop) this.word(WELL_KNOWN, at, this.nextHop4);
-      else if (need === Need.localPref) this.word(WELL_KNOWN, at, DEFAULT_LOCAL_PREF);
-      else if (need === Need.originatorId) this.word(OPTIONAL, at, this.sourceRouterId);
-      else if (need === Need.clusterList) this.word(OPTIONAL, at, this.how.clusterId);
-      else if (need === Need.as4Path) this.attribute(OPTIONAL_TRANSITIVE, at, this.as4Path);
-      else this.attribute(OPTIONAL_TRANSITIVE, at, this.as4Aggregator);
-      if (this.needs === 0) return;
+      if (need === Need.nextHop) this.word(WELL_KNOWN, missing, this.nextHop4);
+      else if (need === Need.localPref) this.word(WELL_KNOWN, missing, DEFAULT_LOCAL_PREF);
+      else if (need === Need.originatorId) this.word(OPTIONAL, missing, this.sourceRouterId);
+      else if (need === Need.clusterList) this.word(OPTIONAL, missing, this.how.clusterId);
+      else if (need === Need.as4Path) this.attribute(OPTIONAL_TRANSITIVE, missing, this.as4Path);
+      else this.attribute(OPTIONAL_TRANSITIVE, missing, this.as4Aggregator);
     }
   }
 

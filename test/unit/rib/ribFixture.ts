@@ -10,6 +10,7 @@ import { Frame, nextFrame } from '../../../src/bgp/wire/frame.js';
 import { createUpdateFraming, type FramingOptions } from '../../../src/bgp/wire/updateEncoder.js';
 import { scanUpdate } from '../../../src/bgp/wire/updateScanner.js';
 import { Ipv4, ipv4 } from '../../../src/core/ip.js';
+import type { SharedBuffer } from '../../../src/core/sharedBuffer.js';
 import type { DecisionOptions } from '../../../src/rib/decision.js';
 import type { PeerId } from '../../../src/rib/peerTable.js';
 import { Rib } from '../../../src/rib/rib.js';
@@ -153,9 +154,13 @@ function framing(kind: 'ebgp' | 'ibgp'): FramingOptions {
   };
 }
 
-/** A member of an update group: reads what it is sent as a peer would, into a table of MEDs by prefix number. */
+/**
+ * A member of an update group: reads what it is sent as a peer would, into a table of MEDs by prefix number. It reads
+ * late, when somebody looks at its table, as a slow socket does.
+ */
 export class Member implements MemberSink {
-  readonly table = new Map<number, number>();
+  private readonly read = new Map<number, number>();
+  private unread: { readonly octets: Uint8Array; readonly messages: number; readonly buffer: SharedBuffer }[] = [];
   messages = 0;
   walks = 0;
   /** When false the next send answers that the socket is full. */
@@ -165,7 +170,23 @@ export class Member implements MemberSink {
 
   constructor(readonly peer: PeerId) {}
 
-  send(octets: Uint8Array, messages: number): boolean {
+  get table(): ReadonlyMap<number, number> {
+    for (const { octets, messages, buffer } of this.unread) {
+      this.readMessages(octets, messages);
+      buffer.readers--;
+    }
+    this.unread = [];
+    return this.read;
+  }
+
+  send(octets: Uint8Array, messages: number, buffer: SharedBuffer): boolean {
+    buffer.readers++;
+    this.unread.push({ octets, messages, buffer });
+    this.messages += messages;
+    return this.open;
+  }
+
+  private readMessages(octets: Uint8Array, messages: number): void {
     let seen = 0;
     for (let at = 0; at < octets.length; at = this.frame.bodyEnd) {
       expect(nextFrame(octets, at, octets.length, 4096, this.frame)).toBe('message');
@@ -173,8 +194,6 @@ export class Member implements MemberSink {
       seen++;
     }
     expect(seen).toBe(messages);
-    this.messages += messages;
-    return this.open;
   }
 
   walked(): void {
@@ -193,8 +212,8 @@ export class Member implements MemberSink {
     );
     expect(error).toBeUndefined();
     expect(record.problems).toEqual([]);
-    for (const n of numbers(octets, record.withdrawnStart, record.withdrawnEnd)) this.table.delete(n);
-    for (const n of numbers(octets, record.nlriStart, record.nlriEnd)) this.table.set(n, record.med);
+    for (const n of numbers(octets, record.withdrawnStart, record.withdrawnEnd)) this.read.delete(n);
+    for (const n of numbers(octets, record.nlriStart, record.nlriEnd)) this.read.set(n, record.med);
   }
 }
 

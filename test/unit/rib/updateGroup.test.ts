@@ -137,6 +137,28 @@ describe('UpdateGroup', () => {
     expect(slow.table).toEqual(new Map([[1, 9]]));
   });
 
+  test('octets that nobody has read yet are not written over, however many follow', () => {
+    const fixture = new RibFixture();
+    const source = fixture.peer('p0');
+    const early = new Member(fixture.peer('p1'));
+    const late = new Member(fixture.peer('p2'));
+    fixture.join(early);
+    fixture.join(late);
+    fixture.settle();
+    const count = 30_000; // A message each: several buffers full of them.
+    for (let n = 0; n < count; n++) {
+      fixture.update(source, [], { prefixes: [n], med: n });
+      if (n % 1000 === 0) {
+        fixture.settle();
+        expect(early.table.size).toBe(n + 1);
+      }
+    }
+    fixture.settle();
+    const all = new Map(Array.from({ length: count }, (_, n) => [n, n]));
+    expect(early.table).toEqual(all);
+    expect(late.table).toEqual(all);
+  });
+
   test.each([
     ['eBGP to eBGP', PeerKind.ebgp, false, 'ebgp', false, true],
     ['eBGP to iBGP', PeerKind.ebgp, false, 'ibgp', false, true],

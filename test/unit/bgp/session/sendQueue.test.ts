@@ -1,5 +1,6 @@
 import { beforeEach, expect, test } from '@jest/globals';
 import { SendQueue } from '../../../../src/bgp/session/sendQueue.js';
+import { SharedBuffer } from '../../../../src/core/sharedBuffer.js';
 
 const KIB = 1024;
 let writes: { readonly chunks: readonly Uint8Array[]; readonly flushed: () => void }[];
@@ -29,6 +30,22 @@ test('one write is under way at a time, and what waits goes together', () => {
   expect(writes.map(w => w.chunks)).toEqual([[b, c]]);
   expect(writes[0]!.chunks[0]).toBe(b); // The same buffer: no copy.
   expect(queue.waiting).toBe(20);
+});
+
+test('a shared buffer has a reader until its octets are with the kernel, or dropped', () => {
+  const buffer = new SharedBuffer(new Uint8Array(30));
+  for (const at of [0, 10, 20]) queue.push(buffer.octets.subarray(at, at + 10), buffer);
+  expect(buffer.readers).toBe(3);
+  flushOne();
+  expect(buffer.readers).toBe(2);
+  flushOne();
+  expect(buffer.readers).toBe(0);
+  queue.push(buffer.octets, buffer);
+  queue.push(buffer.octets, buffer);
+  queue.discard();
+  expect(buffer.readers).toBe(1); // The first is under way.
+  flushOne();
+  expect(buffer.readers).toBe(0);
 });
 
 test('a keepalive overtakes what waits and not what is under way', () => {
