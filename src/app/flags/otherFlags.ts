@@ -1,0 +1,224 @@
+/** kube-router's other flags (v2.11): service proxy, firewall, load balancer, and what concerns the process. */
+
+import { onePerFamily, portRange, positive, prefixPart } from './checks.js';
+import { flag, type Flag, type FlagSpec, type FlagValue } from './flag.js';
+import { bool, duration, listOf, named, text, uint, type GoValue } from './goValues.js';
+
+const PROXY_LATER = 'has no effect yet: the service proxy is not built';
+const FIREWALL_LATER = 'has no effect yet: network policies are not built';
+
+function later<T extends FlagValue>(
+  group: 'Service proxy' | 'Firewall',
+  name: string,
+  kind: GoValue<T>,
+  spec: Omit<FlagSpec<T>, 'group' | 'status'>,
+): Flag {
+  return flag(name, kind, {
+    note: group === 'Firewall' ? FIREWALL_LATER : PROXY_LATER,
+    ...spec,
+    group,
+    status: 'later',
+  });
+}
+
+/** Asked for and not there is worse than a start refused: services or policies would silently do nothing. */
+function notBuilt(what: string): (wanted: boolean) => string | undefined {
+  return wanted => (wanted ? `asks for ${what}, which is not built yet: leave the flag out or say =false` : undefined);
+}
+
+const ranges = listOf('ranges', prefixPart);
+
+export const PROXY_FLAGS: readonly Flag[] = [
+  later('Service proxy', 'run-service-proxy', bool, {
+    default: 'true',
+    ownDefault: 'false',
+    meaning: 'accepted as false; keep kube-proxy for services',
+    note: 'is what holds anyway: the service proxy is not built yet',
+    check: notBuilt('the service proxy'),
+    target: 'kubernetes.run.serviceProxy',
+  }),
+  later('Service proxy', 'ipvs-sync-period', duration, {
+    default: '5m',
+    meaning: 'time between full synchronisations',
+    check: positive,
+  }),
+  later('Service proxy', 'ipvs-graceful-termination', bool, {
+    default: 'false',
+    meaning: 'let connections to pods that end run out',
+  }),
+  later('Service proxy', 'ipvs-graceful-period', duration, { default: '30s', meaning: 'how long they may' }),
+  later('Service proxy', 'ipvs-permit-all', bool, {
+    default: 'true',
+    meaning: 'accept at service addresses only what services offer',
+  }),
+  later('Service proxy', 'excluded-cidrs', ranges, {
+    default: 'none',
+    meaning: 'IPVS services in these ranges are never deleted',
+  }),
+  later('Service proxy', 'hairpin-mode', bool, {
+    default: 'false',
+    meaning: 'let pods reach themselves through every service',
+  }),
+  later('Service proxy', 'masquerade-all', bool, {
+    default: 'false',
+    meaning: "the node's address as source of all service traffic",
+  }),
+  later('Service proxy', 'nodeport-bindon-all-ip', bool, {
+    default: 'false',
+    meaning: 'node ports on every address of the node',
+  }),
+  later('Service proxy', 'runtime-endpoint', named('socket', text), {
+    default: 'none',
+    meaning: 'socket of the container runtime, for direct server return',
+  }),
+  later('Service proxy', 'service-tcp-timeout', duration, {
+    default: '0s',
+    meaning: 'IPVS timeout of TCP connections',
+  }),
+  later('Service proxy', 'service-tcpfin-timeout', duration, { default: '0s', meaning: 'IPVS timeout after FIN' }),
+  later('Service proxy', 'service-udp-timeout', duration, { default: '0s', meaning: 'IPVS timeout of UDP' }),
+  later('Service proxy', 'service-node-port-range', named('range', text), {
+    default: '30000-32767',
+    meaning: 'ports of NodePort services',
+    check: portRange,
+  }),
+  flag('service-cluster-ip-range', ranges, {
+    group: 'Announcements',
+    default: '10.96.0.0/12',
+    ownDefault: 'none',
+    meaning: 'ranges of cluster IPs, one of each IP version',
+    target: 'kubernetes.services.clusterIpRanges',
+    check: onePerFamily,
+  }),
+  flag('service-external-ip-range', ranges, {
+    group: 'Announcements',
+    default: 'none',
+    meaning: 'external IPs of services must be in these ranges',
+    target: 'kubernetes.services.externalIpRanges',
+  }),
+  flag('loadbalancer-ip-range', ranges, {
+    group: 'Announcements',
+    default: 'none',
+    meaning: 'load-balancer IPs must be in these ranges, and are given out of them',
+    target: 'kubernetes.services.loadBalancerIpRanges',
+  }),
+  flag('strict-external-ip-validation', bool, {
+    group: 'Announcements',
+    default: 'true',
+    meaning: 'announce no external or load-balancer IP outside its ranges',
+    target: 'kubernetes.services.strictValidation',
+  }),
+];
+
+export const FIREWALL_FLAGS: readonly Flag[] = [
+  later('Firewall', 'run-firewall', bool, {
+    default: 'true',
+    ownDefault: 'false',
+    meaning: 'accepted as false',
+    note: 'is what holds anyway: network policies are not built yet',
+    check: notBuilt('network policies'),
+    target: 'kubernetes.run.firewall',
+  }),
+  later('Firewall', 'iptables-sync-period', duration, {
+    default: '5m',
+    meaning: 'time between full synchronisations',
+    check: positive,
+  }),
+  later('Firewall', 'netpol-default-deny', bool, {
+    default: 'false',
+    meaning: 'refuse traffic of pods whose policies are not known yet',
+  }),
+  later('Firewall', 'use-nftables-for-netpol', bool, { default: 'false', meaning: 'nftables in place of iptables' }),
+];
+
+export const LOAD_BALANCER_FLAGS: readonly Flag[] = [
+  flag('run-loadbalancer', bool, {
+    group: 'Load balancer',
+    default: 'false',
+    meaning: 'give services of type LoadBalancer addresses of loadbalancer-ip-range',
+    target: 'kubernetes.run.loadBalancer',
+  }),
+  flag('loadbalancer-default-class', bool, {
+    group: 'Load balancer',
+    default: 'true',
+    meaning: 'also to services without a loadBalancerClass',
+    target: 'kubernetes.loadBalancer.defaultClass',
+  }),
+  flag('loadbalancer-sync-period', duration, {
+    group: 'Load balancer',
+    default: '1m',
+    meaning: 'accepted: services are looked at when they change',
+    status: 'different',
+    note: 'has no effect: services are looked at when they change',
+    check: positive,
+  }),
+];
+
+const port = uint(16);
+
+export const GENERAL_FLAGS: readonly Flag[] = [
+  flag('kubeconfig', named('file', text), {
+    group: 'Cluster',
+    default: "the pod's service account",
+    meaning: 'how to reach the API server, and as whom',
+    target: 'kubernetes.kubeconfig',
+    to: file => (file === '' ? undefined : file),
+  }),
+  flag('master', named('url', text), {
+    group: 'Cluster',
+    default: 'that of kubeconfig',
+    meaning: 'address of the API server',
+    target: 'kubernetes.apiServer',
+    check: url =>
+      url === '' || /^https?:\/\/\S+$/.test(url) ? undefined : 'is not a URL, such as https://10.0.0.5:6443',
+    to: url => (url === '' ? undefined : url),
+  }),
+  flag('health-port', port, {
+    group: 'Health and metrics',
+    default: '20244',
+    meaning: 'port of /healthz; 0: none',
+    target: 'kubernetes.health.port',
+  }),
+  flag('health-addr', named('address', text), {
+    group: 'Health and metrics',
+    default: 'all',
+    meaning: 'address of it',
+    target: 'kubernetes.health.address',
+  }),
+  flag('metrics-port', port, {
+    group: 'Health and metrics',
+    default: '0',
+    meaning: 'port of metrics for Prometheus; 0: none',
+    target: 'kubernetes.metrics.port',
+  }),
+  flag('metrics-addr', named('address', text), {
+    group: 'Health and metrics',
+    default: 'all',
+    meaning: 'address of them',
+    target: 'kubernetes.metrics.address',
+  }),
+  flag('metrics-path', named('path', text), {
+    group: 'Health and metrics',
+    default: '/metrics',
+    meaning: 'their path',
+    target: 'kubernetes.metrics.path',
+  }),
+  flag('enable-pprof', bool, {
+    group: 'Health and metrics',
+    default: 'false',
+    meaning: 'accepted: kill -USR1 opens an inspector on loopback',
+    status: 'different',
+    note: 'has no effect: kill -USR1 PID opens the inspector of Node.js on loopback',
+  }),
+  flag('v', named('level', uint(8)), {
+    group: 'Health and metrics',
+    short: 'v',
+    default: '0',
+    meaning: '1 and 2 are --log-level debug, more is trace',
+    target: 'log.level',
+    to: level => (level === 0 ? 'info' : level < 3 ? 'debug' : 'trace'),
+  }),
+];
+
+/** kube-router's flags that are no settings: the command line itself acts on them. */
+export const PROCESS_FLAGS = ['cleanup-config', 'version', 'help'] as const;
