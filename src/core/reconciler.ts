@@ -160,7 +160,8 @@ class Loop<K, V> implements Reconciler<K, V> {
     this.timerAt = Infinity;
     this.running = true;
     try {
-      if (this.mustRead) await this.read();
+      // What was refused may be so because something else is there than believed.
+      if (this.mustRead || this.refusals.size > 0) await this.read();
       while (!this.stopped && (await this.commit()));
       this.breakdowns = 0;
     } catch (error) {

@@ -123,6 +123,7 @@ export const TUNNEL_ENCAP_FLAG_CSUM6 = 2;
 export const IP6_TNL_F_IGN_ENCAP_LIMIT = 1;
 
 export const IFF_UP = 0x1;
+export const IFF_LOOPBACK = 0x8;
 export const IFF_RUNNING = 0x40;
 
 export const IFA_ADDRESS = 1;
