@@ -56,6 +56,13 @@ export function logEngineEvent(logger: Logger, event: EngineEvent): void {
     case 'endOfRib':
       logger.debug({ peer: event.peer, family: FAMILIES[event.family] }, 'end of RIB received');
       return;
+    case 'prefixLimit': {
+      const { peer, count, limit, isExceeded } = event;
+      const fields = { peer, family: FAMILIES[event.family], count, limit: limit.limit };
+      if (!isExceeded) logger.warn(fields, 'the peer has told nearly as many prefixes as it may');
+      else logger.warn({ ...fields, action: limit.action }, 'the peer has told more prefixes than it may');
+      return;
+    }
     case 'staleSwept':
       logger.info({ peer: event.peer, paths: event.paths }, 'paths that were not announced again are removed');
       return;

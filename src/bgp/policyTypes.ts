@@ -144,6 +144,9 @@ export interface PolicySet {
   readonly policies: Readonly<Record<string, Policy>>;
 }
 
+/** Community GRACEFUL_SHUTDOWN (RFC 8326), as an unsigned word. */
+export const WELL_KNOWN_GRACEFUL_SHUTDOWN = 0xffff_0000;
+
 export const NO_POLICIES: PolicySet = { prefixLists: {}, asPaths: {}, communitySets: {}, policies: {} };
 
 /** How many prefixes a peer may tell, and what follows when it tells more. */

@@ -3,16 +3,24 @@
 import { FAMILY_INDICES, type FamilyIndex } from '../bgp/families.js';
 import type { Negotiated } from '../bgp/negotiated.js';
 import type { SessionEndpoints } from '../bgp/session/sessionTypes.js';
+import type { UpdateFraming } from '../bgp/updateFraming.js';
 import { createUpdateFraming, encodeEndOfRib, type FramingOptions } from '../bgp/wire/updateEncoder.js';
+import { formatAddress } from '../core/ip.js';
 import type { SharedBuffer } from '../core/sharedBuffer.js';
+import type { ExportAudience } from '../rib/exportRules.js';
 import type { PeerId } from '../rib/peerTable.js';
+import { createExportFilter, speaksOfNextHops, type ExportFilter } from '../rib/policy/exportFilter.js';
 import type { Rib } from '../rib/rib.js';
+import type { FormerGroup } from '../rib/updateGroup.js';
 import type { EngineConfig, PeerRouting } from './engineTypes.js';
 import { isLinkLocal, ownAddresses } from './ownAddresses.js';
+import type { Policies } from './policies.js';
 
 export interface AdvertisingHost {
   readonly rib: Rib;
+  readonly policies: Policies;
   config(): EngineConfig;
+  draining(): boolean;
   wake(): void;
 }
 
@@ -34,6 +42,14 @@ interface Membership {
   endOfRefresh: boolean;
 }
 
+/** Everything that decides which update group a neighbour belongs to. */
+interface Wanted {
+  readonly key: string;
+  readonly options: FramingOptions;
+  readonly audience: ExportAudience;
+  readonly filter: () => ExportFilter | undefined;
+}
+
 export class Advertising {
   private readonly memberships: [Membership | undefined, Membership | undefined] = [undefined, undefined];
   private enhancedRefresh = false;
@@ -50,6 +66,20 @@ export class Advertising {
     for (const family of FAMILY_INDICES) {
       if (negotiated.families[family] && this.memberships[family] === undefined)
         this.joinFamily(family, negotiated, endpoints, routing);
+    }
+  }
+
+  /** Goes over to the group that fits now, where it is another; what only the old one told is taken back. */
+  regroup(negotiated: Negotiated, endpoints: SessionEndpoints, routing: PeerRouting): void {
+    for (const family of FAMILY_INDICES) {
+      const membership = this.memberships[family];
+      if (membership === undefined) continue;
+      const wanted = this.wanted(family, negotiated, endpoints, routing);
+      if (wanted.key === membership.key) continue;
+      const former = this.host.rib.group(family, membership.key)?.formerOf(this.id);
+      this.host.rib.leave(family, membership.key, this.id);
+      const { endOfRib, endOfRefresh } = membership;
+      this.enter(family, wanted, { endOfRib, endOfRefresh }, former);
     }
   }
 
@@ -92,21 +122,63 @@ export class Advertising {
     endpoints: SessionEndpoints,
     routing: PeerRouting,
   ): void {
-    const { rib } = this.host;
-    const options = this.framing(family, negotiated, endpoints, routing);
-    const audience = {
-      kind: negotiated.kind,
-      clients: routing.routeReflectorClient,
-      ownOnly: routing.announce === 'own',
-    };
-    const key = JSON.stringify([options, audience]);
+    const marks = { endOfRib: true, endOfRefresh: false };
+    this.enter(family, this.wanted(family, negotiated, endpoints, routing), marks, undefined);
+  }
+
+  private enter(
+    family: FamilyIndex,
+    { key, options, audience, filter }: Wanted,
+    marks: Pick<Membership, 'endOfRib' | 'endOfRefresh'>,
+    former: FormerGroup | undefined,
+  ): void {
     const sink = {
       send: (octets: Uint8Array, messages: number, buffer: SharedBuffer): boolean =>
         this.session.send(octets, messages, buffer),
       walked: (): void => this.walked(family),
     };
-    const number = rib.join(family, key, audience, () => createUpdateFraming(options), this.id, sink);
-    this.memberships[family] = { key, number, options, endOfRib: true, endOfRefresh: false };
+    const framing = (): UpdateFraming => createUpdateFraming(options);
+    const number = this.host.rib.join(family, key, audience, framing, this.id, sink, { filter, former });
+    this.memberships[family] = { key, number, options, ...marks };
+  }
+
+  /** The update group for a session: peers with equal keys are told the same. */
+  private wanted(
+    family: FamilyIndex,
+    negotiated: Negotiated,
+    endpoints: SessionEndpoints,
+    routing: PeerRouting,
+  ): Wanted {
+    const { policies } = this.host;
+    const { kind, localAsn, remoteAsn } = negotiated;
+    const choice = { names: routing.exportPolicy ?? [], isRequired: kind === 'ebgp' && routing.requirePolicy === true };
+    const peerAddress = endpoints.remote;
+    const chain = policies.chain(choice, {
+      direction: 'export',
+      family,
+      ownAsn: localAsn,
+      peerAsn: remoteAsn,
+      peerAddress,
+    });
+    const draining = this.host.draining();
+    const isFiltered = chain.length > 0 || draining;
+    const rulesNextHops = speaksOfNextHops(chain);
+    const options: FramingOptions = {
+      ...this.framing(family, negotiated, endpoints, routing),
+      ...(isFiltered ? { medSettled: true } : {}),
+      ...(rulesNextHops ? { nextHopSelf: 'never' } : {}),
+    };
+    const audience = { kind, clients: routing.routeReflectorClient, ownOnly: routing.announce === 'own' };
+    const rules = { chain, kind, nextHopSelf: routing.nextHopSelf, draining };
+    const about = isFiltered
+      ? [policies.keyOf(choice), draining, rulesNextHops ? [routing.nextHopSelf, formatAddress(peerAddress)] : []]
+      : [];
+    return {
+      key: JSON.stringify([options, audience, ...about]),
+      options,
+      audience,
+      filter: () => (isFiltered ? createExportFilter(rules, policies.columns(family)) : undefined),
+    };
   }
 
   private walked(family: FamilyIndex): void {

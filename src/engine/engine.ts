@@ -16,6 +16,7 @@ import { Access } from './access.js';
 import type { ApplyReport, Engine, EngineConfig, EngineEvent, EngineOptions, NextHopState } from './engineTypes.js';
 import type { NeighborHost } from './neighbor.js';
 import { Neighbors } from './neighbors.js';
+import { Policies } from './policies.js';
 import { OwnNetworks } from './networks.js';
 import { NextHopWatch } from './nextHopWatch.js';
 import { createEngineView } from './engineView.js';
@@ -46,6 +47,7 @@ class RunningEngine implements NeighborHost {
   readonly sockets: SocketFactory;
   readonly clock: Clock;
   readonly neighbors: Neighbors;
+  readonly policies: Policies;
   private readonly networks: OwnNetworks;
   private readonly access: Access;
   private readonly watch: NextHopWatch;
@@ -54,6 +56,7 @@ class RunningEngine implements NeighborHost {
   private readonly problems = new Map<string, string>();
   private awake = false;
   private stopped = false;
+  private isDraining = false;
   private isSelected = false;
   private isConverged = false;
   private startedAt = 0;
@@ -76,6 +79,7 @@ class RunningEngine implements NeighborHost {
       },
       ...(options.listeners.changes === undefined ? {} : { kernel: batch => options.listeners.changes?.(batch) }),
     });
+    this.policies = new Policies(this.rib);
     this.neighbors = new Neighbors(this);
     this.networks = new OwnNetworks(this.rib, this.record);
     this.access = new Access({
@@ -99,6 +103,7 @@ class RunningEngine implements NeighborHost {
       ...view,
       apply: config => this.apply(config),
       setNextHops: states => this.setNextHops(states),
+      drain: on => this.drain(on),
       stop: (kind, message) => this.stop(kind, message),
     };
   }
@@ -110,6 +115,10 @@ class RunningEngine implements NeighborHost {
 
   selected(): boolean {
     return this.isSelected;
+  }
+
+  draining(): boolean {
+    return this.isDraining;
   }
 
   claims(): RestartClaims {
@@ -147,6 +156,7 @@ class RunningEngine implements NeighborHost {
       routerId: config.routerId,
     });
     if (JSON.stringify(before?.decision) !== JSON.stringify(config.decision)) this.rib.setDecision(config.decision);
+    this.policies.use(config.policies);
     const networks = this.networks.set(config.networks);
     const report = this.neighbors.set(config, before);
     this.access.set(config);
@@ -157,6 +167,13 @@ class RunningEngine implements NeighborHost {
 
   private setNextHops(states: readonly NextHopState[]): void {
     for (const { address, reachable, metric } of states) this.rib.setNextHop(address, reachable, metric);
+    this.wake();
+  }
+
+  private drain(on: boolean): void {
+    if (on === this.isDraining) return;
+    this.isDraining = on;
+    for (const neighbor of this.neighbors.all()) neighbor.regroup();
     this.wake();
   }
 

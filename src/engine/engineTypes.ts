@@ -140,6 +140,14 @@ export type EngineEvent =
       readonly problems: readonly string[];
       readonly verdict: 'discarded attributes' | 'treated as withdraw';
     }
+  | {
+      readonly kind: 'prefixLimit';
+      readonly peer: string;
+      readonly family: FamilyIndex;
+      readonly count: number;
+      readonly limit: MaxPrefixes;
+      readonly isExceeded: boolean;
+    }
   | { readonly kind: 'dynamicPeerRefused'; readonly address: string; readonly group: string; readonly limit: number }
   | { readonly kind: 'connectionRefused'; readonly address: string; readonly text: string }
   | { readonly kind: 'listening'; readonly address: string }
@@ -174,6 +182,11 @@ export interface Engine extends EngineView {
   /** Brings the engine to this configuration; only peers whose session parameters changed are reset. */
   apply(config: EngineConfig): ApplyReport;
   setNextHops(states: readonly NextHopState[]): void;
+  /**
+   * Says to all peers that this router is about to go (RFC 8326), or takes it back: routes get the community
+   * GRACEFUL_SHUTDOWN, towards iBGP peers also LOCAL_PREF 0. Traffic goes other ways while the routes still work.
+   */
+  drain(on: boolean): void;
   /**
    * Ends all sessions: with Cease/Administrative Shutdown, or (`gracefulRestart`) without a word, so that peers keep
    * our routes. Resolves when the last octets are on their way.

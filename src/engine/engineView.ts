@@ -6,7 +6,7 @@ import type { Clock } from '../core/clock.js';
 import { formatAddress, formatIpv4, type IpAddress } from '../core/ip.js';
 import { VERSION } from '../core/version.js';
 import type { AttrId } from '../rib/attributeStore.js';
-import { candidatesOf, explain } from '../rib/explain.js';
+import { candidatesOf, explain, REJECTED_REASON } from '../rib/explain.js';
 import type { LocRib } from '../rib/locRib.js';
 import { SELF_NEXT_HOP, type NextHopId } from '../rib/nextHops.js';
 import { PathFlag } from '../rib/pathTable.js';
@@ -54,16 +54,19 @@ export function createEngineView(source: ViewSource): EngineView {
     disablePeer: (name, message) =>
       withPeer(name, neighbor => {
         neighbor.disabled = true;
+        neighbor.forgetLimit();
         neighbor.session.stop({ kind: 'shutdown', ...(message === undefined ? {} : { message }) });
       }),
     enablePeer: name =>
       withPeer(name, neighbor => {
         neighbor.disabled = false;
+        neighbor.forgetLimit();
         neighbor.session.start();
       }),
     resetPeer: (name, message) =>
       withPeer(name, neighbor => {
         if (neighbor.disabled) return;
+        neighbor.forgetLimit();
         neighbor.session.stop({ kind: 'reset', ...(message === undefined ? {} : { message }) });
         neighbor.session.start();
       }),
@@ -106,7 +109,7 @@ function hasPathFrom(rib: LocRib, prefix: number, peer: PeerId): boolean {
   return false;
 }
 
-/** The paths of one prefix, the best first. */
+/** The paths of one prefix, the best first; those of one peer as they were received, before any policy. */
 function pathsOf(source: ViewSource, family: FamilyIndex, prefix: number, from: PeerId | undefined): RouteView[] {
   const { rib } = source;
   const locRib = rib.families[family];
@@ -120,7 +123,7 @@ function pathsOf(source: ViewSource, family: FamilyIndex, prefix: number, from: 
     .filter(({ row }) => from === undefined || locRib.paths.peer[row] === from)
     .sort((a, b) => Number(b.row === best) - Number(a.row === best))
     .map(({ row }) => {
-      const attr = locRib.paths.attr[row]! as AttrId;
+      const attr = (from === undefined ? locRib.paths.attr[row]! : locRib.paths.receivedAttr(row)) as AttrId;
       const pathId = locRib.paths.pathIdOf(row);
       return {
         prefix: prefixText(locRib.prefixes, prefix),
@@ -130,7 +133,7 @@ function pathsOf(source: ViewSource, family: FamilyIndex, prefix: number, from: 
         best: row === best,
         multipath: shared.subarray(0, count).includes(row),
         stale: (locRib.paths.flags[row]! & PathFlag.stale) !== 0,
-        reason: reasons.get(row) ?? null,
+        reason: reasonOf(source, family, row, reasons.get(row)),
         ...viewAttributes(
           rib.attributes.blockArray(attr),
           rib.attributes.blockStart(attr),
@@ -139,6 +142,16 @@ function pathsOf(source: ViewSource, family: FamilyIndex, prefix: number, from: 
         pathId: pathId === 0 ? null : pathId,
       };
     });
+}
+
+/** Why a path is not best; of one that policy rejects, which policy and term. */
+function reasonOf(source: ViewSource, family: FamilyIndex, row: number, reason: string | undefined): string | null {
+  if (reason !== REJECTED_REASON) return reason ?? null;
+  const { paths } = source.rib.families[family];
+  const peer = source.rib.peers.get(paths.peer[row]! as PeerId).name;
+  const importing = source.neighbors.get(peer)?.importing;
+  const by = importing?.rejectedBy(family, paths.prefix[row]!, paths.receivedAttr(row) as AttrId);
+  return by === undefined ? reason : `${reason} ${by}`;
 }
 
 /** What a peer has been told, with the attributes as they went out (AS numbers in full width). */

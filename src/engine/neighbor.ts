@@ -4,7 +4,7 @@
  * It interprets what the session says; decisions about routes are the RIB's, decisions about the protocol the session's.
  */
 
-import { FAMILY_INDICES, type FamilyIndex } from '../bgp/families.js';
+import { FAMILIES, FAMILY_INDICES, type FamilyIndex } from '../bgp/families.js';
 import type { Negotiated } from '../bgp/negotiated.js';
 import { PeerKind } from '../bgp/peerKind.js';
 import type { ScanContext } from '../bgp/scanContext.js';
@@ -19,6 +19,7 @@ import type {
 } from '../bgp/session/sessionTypes.js';
 import type { SocketFactory } from '../bgp/session/socketTypes.js';
 import type { UpdateRecord } from '../bgp/updateRecord.js';
+import { CeaseCode, ErrorCode } from '../bgp/wire/iana.js';
 import { scanUpdate } from '../bgp/wire/updateScanner.js';
 import type { Clock, TimerHandle } from '../core/clock.js';
 import { formatAddress } from '../core/ip.js';
@@ -27,6 +28,9 @@ import type { ReceiveContext, Rib } from '../rib/rib.js';
 import { Advertising } from './advertising.js';
 import { capabilityNames } from './capabilityNames.js';
 import type { EngineConfig, EngineEvent, PeerRouting } from './engineTypes.js';
+import { Importing } from './importing.js';
+import type { Policies } from './policies.js';
+import { checkPrefixes, prefixLimitData, type PrefixFinding } from './prefixLimits.js';
 
 /** What all neighbours share. */
 export interface NeighborHost {
@@ -34,7 +38,10 @@ export interface NeighborHost {
   readonly record: UpdateRecord;
   readonly sockets: SocketFactory;
   readonly clock: Clock;
+  readonly policies: Policies;
   config(): EngineConfig;
+  /** Peers are being told that this router is about to go (RFC 8326). */
+  draining(): boolean;
   /** False while a restarting speaker holds back what it tells peers with graceful restart. */
   selected(): boolean;
   claims(): RestartClaims;
@@ -54,6 +61,7 @@ export class Neighbor {
   readonly endOfRibReceived: [boolean, boolean] = [false, false];
   disabled = false;
   readonly advertising: Advertising;
+  readonly importing: Importing;
   /** When stale paths go at the latest, in clock milliseconds; undefined when there are none. */
   staleUntil: number | undefined;
 
@@ -62,6 +70,9 @@ export class Neighbor {
   private receive: ReceiveContext | undefined;
   private staleTimer: TimerHandle | undefined;
   private refreshTimer: TimerHandle | undefined;
+  private readonly prefixLevels: [number, number] = [0, 0];
+  /** Begins again after too many prefixes. */
+  private resumeTimer: TimerHandle | undefined;
   private lastErrorAt: Date | undefined;
   private upSince = 0;
 
@@ -73,6 +84,7 @@ export class Neighbor {
     public routing: PeerRouting,
     readonly dynamic: string | undefined,
   ) {
+    this.importing = new Importing(host.rib, host.policies, id, config.remote);
     this.advertising = new Advertising(host, id, {
       send: (octets, messages, buffer) => this.session.send(octets, messages, buffer),
       mark: (family, subtype) => this.session.sendRefresh(family, subtype),
@@ -118,10 +130,24 @@ export class Neighbor {
       routing.allowOwnAs !== this.routing.allowOwnAs || routing.enforceFirstAs !== this.routing.enforceFirstAs;
     this.routing = routing;
     if (this.negotiated === undefined) return;
-    this.advertising.leave();
     this.adopt(this.negotiated);
-    this.joinGroups();
+    this.regroup();
     if (askAgain) this.requestRoutes();
+    this.checkLimits();
+    this.host.wake();
+  }
+
+  /** Goes over to other update groups where what it is told, or how, has changed. */
+  regroup(): void {
+    if (this.negotiated === undefined || this.endpoints === undefined) return;
+    this.advertising.regroup(this.negotiated, this.endpoints, this.routing);
+    this.joinGroups();
+  }
+
+  /** Stops waiting after too many prefixes; called before the session is started or stopped by hand. */
+  forgetLimit(): void {
+    this.resumeTimer?.cancel();
+    this.resumeTimer = undefined;
   }
 
   /** Asks the peer for all its routes (RFC 2918). @returns false when it cannot be asked */
@@ -134,6 +160,7 @@ export class Neighbor {
 
   /** Forgets kept paths; called when the neighbour is removed while down. */
   dropStale(): void {
+    this.forgetLimit();
     this.clearTimer();
     this.withdrawAll();
   }
@@ -183,6 +210,7 @@ export class Neighbor {
       addPath: negotiated.addPathReceive,
       allowOwnAs: this.routing.allowOwnAs,
       zone: remote?.version === 6 ? remote.zone : undefined,
+      filters: this.importing.adopt(negotiated, this.routing),
     };
     this.scan = {
       ebgp,
@@ -263,7 +291,33 @@ export class Neighbor {
 
   private readDone(): void {
     this.host.rib.decide();
+    if (this.routing.maxPrefixes !== undefined) this.checkLimits();
     this.host.wake();
+  }
+
+  private checkLimits(): void {
+    const { families } = this.host.rib;
+    const received = (family: FamilyIndex): number => families[family].received[this.id]!;
+    for (const finding of checkPrefixes(received, this.routing, this.prefixLevels)) {
+      this.host.event({ kind: 'prefixLimit', peer: this.name, ...finding });
+      if (finding.isExceeded && finding.limit.action !== 'warn') {
+        this.endForLimit(finding);
+        return;
+      }
+    }
+  }
+
+  /** RFC 4486: ends the session, and begins again after a while or when an operator says so. */
+  private endForLimit({ family, count, limit }: PrefixFinding): void {
+    const text = `${count} ${FAMILIES[family]} prefixes, and ${limit.limit} are allowed`;
+    this.session.fail(ErrorCode.cease, CeaseCode.maximumPrefixes, text, prefixLimitData(family, limit.limit));
+    this.session.stop({ kind: 'silent' });
+    this.forgetLimit();
+    if (limit.action === 'idle') this.disabled = true;
+    else
+      this.resumeTimer = this.host.clock.setTimeout(() => {
+        if (!this.disabled) this.session.start();
+      }, limit.restartAfter * 1000);
   }
 
   private refreshed(family: FamilyIndex, subtype: 'request' | 'begin' | 'end'): void {
@@ -281,6 +335,7 @@ export class Neighbor {
 
   private down(reason: DownReason): void {
     const negotiated = this.negotiated;
+    this.prefixLevels.fill(0);
     this.advertising.leave();
     this.negotiated = undefined;
     this.endpoints = undefined;

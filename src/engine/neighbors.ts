@@ -47,9 +47,9 @@ export class Neighbors {
       } else if (!same(neighbor.routing, peer.routing) || before?.clusterId !== config.clusterId) {
         neighbor.reroute(peer.routing);
         changes.updated.push(peer.name);
-      }
+      } else if (before?.policies !== config.policies) neighbor.reroute(peer.routing);
     }
-    this.setRanges(config, changes);
+    this.setRanges(config, before, changes);
     return changes;
   }
 
@@ -105,7 +105,11 @@ export class Neighbors {
       }));
   }
 
-  private setRanges(config: EngineConfig, changes: { updated: string[]; removed: string[] }): void {
+  private setRanges(
+    config: EngineConfig,
+    before: EngineConfig | undefined,
+    changes: { updated: string[]; removed: string[] },
+  ): void {
     const ranges = new Map(config.dynamicRanges.map(range => [range.group, range]));
     for (const neighbor of [...this.byName.values()]) {
       if (neighbor.dynamic === undefined) continue;
@@ -117,7 +121,7 @@ export class Neighbors {
       } else if (!same(neighbor.routing, range.routing)) {
         neighbor.reroute(range.routing);
         changes.updated.push(neighbor.name);
-      }
+      } else if (before?.policies !== config.policies) neighbor.reroute(range.routing);
     }
   }
 

@@ -1,11 +1,13 @@
 /** Networks of our own as attributes and NLRI for the RIB. */
 
 import type { PathAttribute } from '../bgp/attributes.js';
+import { NETWORK_TAGS } from '../bgp/policyTypes.js';
 import { AttrFlag, type UpdateRecord } from '../bgp/updateRecord.js';
 import { encodeAttributes } from '../bgp/wire/attributeCodec.js';
-import { formatPrefix, type IpAddress, type IpPrefix } from '../core/ip.js';
+import { formatPrefix, prefixContains, type IpAddress, type IpPrefix } from '../core/ip.js';
 import type { AttrId } from '../rib/attributeStore.js';
 import { SELF_NEXT_HOP, type NextHopId } from '../rib/nextHops.js';
+import { PathFlag, TAG_SHIFT } from '../rib/pathTable.js';
 import { LOCAL_PEER } from '../rib/peerTable.js';
 import type { PrefixId } from '../rib/prefixTable.js';
 import type { Rib } from '../rib/rib.js';
@@ -21,7 +23,7 @@ const ACTED_UPON: ReadonlyMap<number, number> = new Map([
 
 /** What is originated now, so that a new configuration changes only what differs. */
 export class OwnNetworks {
-  private readonly current = new Map<string, { readonly network: EngineNetwork; readonly text: string }>();
+  private readonly current = new Map<string, Originated>();
 
   constructor(
     private readonly rib: Rib,
@@ -30,7 +32,7 @@ export class OwnNetworks {
 
   /** Originates these networks and no others. */
   set(networks: readonly EngineNetwork[]): { readonly added: number; readonly removed: number } {
-    const wanted = new Map(networks.map(network => [formatPrefix(network.prefix), network]));
+    const wanted = originated(networks);
     let added = 0;
     let removed = 0;
     for (const [key, { network }] of [...this.current]) {
@@ -39,23 +41,23 @@ export class OwnNetworks {
       this.current.delete(key);
       removed++;
     }
-    for (const [key, network] of wanted) {
-      const text = JSON.stringify(network);
-      if (this.current.get(key)?.text === text) continue;
-      this.announce(network);
-      this.current.set(key, { network, text });
+    for (const [key, one] of wanted) {
+      if (this.current.get(key)?.text === one.text) continue;
+      this.announce(one);
+      this.current.set(key, one);
       added++;
     }
     this.rib.decide();
     return { added, removed };
   }
 
-  private announce(network: EngineNetwork): void {
+  private announce({ network, isSuppressed }: Originated): void {
     const { rib } = this;
     fill(this.record, network);
     const attr: AttrId = rib.attributes.intern(this.record, this.nextHop(network.nextHop));
     const { locRib, prefix } = this.place(network.prefix);
-    locRib.announce(prefix, LOCAL_PEER, 0, attr, 0);
+    const tag = NETWORK_TAGS.indexOf(network.tag ?? (network.aggregate === undefined ? 'static' : 'aggregate'));
+    locRib.announce(prefix, LOCAL_PEER, 0, attr, (tag << TAG_SHIFT) | (isSuppressed ? PathFlag.suppressed : 0));
     rib.attributes.release(attr);
   }
 
@@ -78,6 +80,33 @@ export class OwnNetworks {
         : locRib.prefixes.idOf6(...address.words, length);
     return { locRib, prefix };
   }
+}
+
+interface Originated {
+  readonly network: EngineNetwork;
+  /** An aggregate is announced in its place. */
+  readonly isSuppressed: boolean;
+  /** Equal when nothing differs. */
+  readonly text: string;
+}
+
+/** Networks by prefix, without aggregates that have nothing inside; a later one of the same prefix goes before. */
+function originated(networks: readonly EngineNetwork[]): Map<string, Originated> {
+  const specific = networks.filter(({ aggregate }) => aggregate === undefined);
+  const live = networks.filter(
+    aggregate => aggregate.aggregate !== undefined && specific.some(network => isInside(network, aggregate)),
+  );
+  const hiding = live.filter(({ aggregate }) => aggregate?.summaryOnly === true);
+  return new Map(
+    [...specific, ...live].map(network => {
+      const isSuppressed = network.keepSpecific !== true && hiding.some(aggregate => isInside(network, aggregate));
+      return [formatPrefix(network.prefix), { network, isSuppressed, text: JSON.stringify([network, isSuppressed]) }];
+    }),
+  );
+}
+
+function isInside({ prefix }: EngineNetwork, { prefix: outer }: EngineNetwork): boolean {
+  return prefix.length > outer.length && prefixContains(outer, prefix.address);
 }
 
 /** Puts the attributes of a network of our own into a record, as if it had been scanned. */

@@ -20,9 +20,10 @@ import { RecentNextHops } from './recentNextHops.js';
 import { applyNlri, WITHDRAW } from './nlri.js';
 import { PathFlag, PathTable } from './pathTable.js';
 import { PeerTable, type PeerId } from './peerTable.js';
+import type { ExportFilter } from './policy/exportFilter.js';
 import type { ImportFilter } from './policy/importFilter.js';
 import { UpdateBatch } from './updateBatch.js';
-import { UpdateGroup, type MemberSink } from './updateGroup.js';
+import { UpdateGroup, type FormerGroup, type MemberSink } from './updateGroup.js';
 
 export interface RibOptions {
   readonly routerId: number;
@@ -41,6 +42,14 @@ export interface ReceiveContext {
   readonly zone: string | undefined;
   /** Import policies by family; absent: routes are taken as they are. */
   readonly filters?: PerFamily<ImportFilter | undefined>;
+}
+
+/** What joining an update group may bring along. */
+export interface JoinOptions {
+  /** Export policy, made when the group is new; the group's key must tell it from others. */
+  readonly filter?: (() => ExportFilter | undefined) | undefined;
+  /** What the peer has been told by another group that it has just left. */
+  readonly former?: FormerGroup | undefined;
 }
 
 /** Long work that is done in slices: where it goes on. */
@@ -207,6 +216,7 @@ export class Rib {
     framing: () => UpdateFraming,
     peer: PeerId,
     sink: MemberSink,
+    options: JoinOptions = {},
   ): number {
     const name = `${family} ${key}`;
     let entry = this.groups.get(name);
@@ -218,10 +228,11 @@ export class Rib {
         audience,
         framing(),
         this.batches[family],
+        options.filter?.(),
       );
       this.groups.set(name, (entry = { group, number: ++this.groupsMade }));
     }
-    entry.group.join(peer, sink);
+    entry.group.join(peer, sink, options.former);
     return entry.number;
   }
 

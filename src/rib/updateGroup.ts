@@ -14,7 +14,10 @@ import type { AttributeStore, AttrId } from './attributeStore.js';
 import { mayExport, type ExportAudience } from './exportRules.js';
 import type { JournalReader } from './journal.js';
 import type { LocRib } from './locRib.js';
-import { MAX_PEERS, type PeerId, type PeerTable } from './peerTable.js';
+import { PathFlag, TAG_SHIFT } from './pathTable.js';
+import { LOCAL_PEER, MAX_PEERS, type PeerId, type PeerTable } from './peerTable.js';
+import { REJECTED } from './policy/evaluation.js';
+import type { ExportFilter } from './policy/exportFilter.js';
 import type { PrefixId } from './prefixTable.js';
 import { BATCH, type UpdateBatch } from './updateBatch.js';
 
@@ -29,12 +32,22 @@ export interface MemberSink {
   walked(): void;
 }
 
+/** What a peer was told as a member of another group, so that what this one does not tell can be taken back. */
+export interface FormerGroup {
+  /** A bit for each prefix, by PrefixId. */
+  readonly told: Uint32Array;
+  /** Place in the journal up to which that is so. */
+  readonly cursor: number;
+}
+
 interface Member {
   readonly peer: PeerId;
   readonly sink: MemberSink;
   writable: boolean;
   /** Next prefix of the first walk; 0 when the walk is over. */
   walk: number;
+  /** Until the first walk is over. */
+  former: FormerGroup | undefined;
   /** Own place in the journal; undefined while in step with the group. */
   reader: JournalReader | undefined;
 }
@@ -64,6 +77,8 @@ export class UpdateGroup {
     readonly audience: ExportAudience,
     private readonly framing: UpdateFraming,
     private readonly batch: UpdateBatch,
+    /** Export policy; undefined: whatever may be told is told as it is. */
+    readonly filter?: ExportFilter,
   ) {
     this.outAttr = new Uint32Array(rib.prefixes.capacity);
     this.outPeer = new Uint16Array(rib.prefixes.capacity);
@@ -75,8 +90,21 @@ export class UpdateGroup {
   }
 
   /** Begins telling a peer: first everything, then changes. */
-  join(peer: PeerId, sink: MemberSink): void {
-    this.members.set(peer, { peer, sink, writable: true, walk: 1, reader: this.openAt(this.reader.cursor) });
+  join(peer: PeerId, sink: MemberSink, former?: FormerGroup): void {
+    const cursor = Math.min(this.reader.cursor, former?.cursor ?? Infinity);
+    this.members.set(peer, { peer, sink, writable: true, walk: 1, former, reader: this.openAt(cursor) });
+  }
+
+  /** What a member has been told so far, for the group it goes to; to be asked just before it leaves. */
+  formerOf(peer: PeerId): FormerGroup {
+    const { limit } = this.rib.prefixes;
+    const told = new Uint32Array((limit + 31) >>> 5);
+    for (let prefix = 1; prefix < limit; prefix++)
+      if (this.tells(prefix, peer)) told[prefix >>> 5]! |= 1 << (prefix & 31);
+    const before = this.members.get(peer)?.former;
+    for (let i = 0; before !== undefined && i < before.told.length; i++) told[i]! |= before.told[i]!;
+    const reader = this.members.get(peer)?.reader ?? this.reader;
+    return { told, cursor: Math.min(reader.cursor, this.reader.cursor) };
   }
 
   /** Stops telling a peer. An empty group should be {@link close}d. */
@@ -154,6 +182,7 @@ export class UpdateGroup {
       if (journal.isLast(i)) this.update(journal.entries[i]! as PrefixId);
     }
     reader.cursor = end;
+    this.filter?.clear();
     if (batch.size === 0) return;
     batch.encode(this.framing, this.isMember, this.forget);
     for (const member of this.members.values()) {
@@ -190,10 +219,11 @@ export class UpdateGroup {
       const { paths } = this.rib;
       attr = paths.attr[row]! as AttrId;
       peer = paths.peer[row]! as PeerId;
-      if (!this.exports(attr, peer)) {
-        attr = 0 as AttrId;
-        peer = 0 as PeerId;
-      }
+      if (!this.exports(attr, peer) || (peer === LOCAL_PEER && paths.flags[row]! & PathFlag.suppressed))
+        attr = REJECTED;
+      else if (this.filter !== undefined)
+        attr = this.filter.apply(prefix, attr, peer, peer === LOCAL_PEER ? paths.flags[row]! >>> TAG_SHIFT : 0);
+      if (attr === REJECTED) peer = 0 as PeerId;
     }
     if (attr !== this.outAttr[prefix] || peer !== this.outPeer[prefix]) this.setOut(prefix, attr, peer);
   }
@@ -232,15 +262,20 @@ export class UpdateGroup {
     const end = Math.min(limit, member.walk + BATCH);
     this.lastAttr = 0;
     for (; !this.fillDone && this.filled < end; this.filled++) this.evaluate(this.filled as PrefixId);
+    this.filter?.clear();
+    const { former } = member;
     for (let prefix = member.walk; prefix < end; prefix++) {
       const attr = this.outAttr[prefix]!;
       const source = this.outPeer[prefix]! as PeerId;
       if (attr !== 0 && (source === 0 || source !== member.peer)) this.batch.announce(prefix, attr as AttrId, source);
+      else if (former !== undefined && former.told[prefix >>> 5]! & (1 << (prefix & 31)))
+        this.batch.withdraw(prefix, 0 as PeerId, false);
     }
     member.walk = end;
     if (end < limit) return;
     this.fillDone = true;
     member.walk = 0;
+    member.former = undefined;
   }
 
   private replaySlice(member: Member): void {
