@@ -1,0 +1,114 @@
+/**
+ * nftables through nft(8): scripts in its language go in, its JSON comes out (libnftables-json(5)). One script is one
+ * transaction: all of it is done, or nothing. Impure: runs a process in the network namespace of the caller.
+ */
+
+import { execFile } from 'node:child_process';
+import { z } from 'zod';
+
+const Chain = z.object({
+  family: z.string(),
+  table: z.string(),
+  name: z.string(),
+  type: z.string().optional(),
+  hook: z.string().optional(),
+  prio: z.number().optional(),
+  policy: z.string().optional(),
+});
+/** Without hook it is no base chain. */
+export type FoundChain = z.infer<typeof Chain>;
+
+const Rule = z.object({
+  chain: z.string(),
+  comment: z.string().optional(),
+  expr: z.array(z.unknown()),
+});
+const NftSet = z.object({
+  name: z.string(),
+  type: z.unknown(),
+  flags: z.array(z.string()).default([]),
+  elem: z.array(z.unknown()).default([]),
+});
+const Listing = z.object({
+  nftables: z.array(
+    z.object({ chain: Chain.optional(), rule: Rule.optional(), set: NftSet.optional(), map: z.unknown().optional() }),
+  ),
+});
+
+/** Everything in one table. */
+export interface FoundTable {
+  readonly chains: readonly FoundChain[];
+  readonly rules: readonly Readonly<z.infer<typeof Rule>>[];
+  readonly sets: readonly Readonly<z.infer<typeof NftSet>>[];
+}
+
+export interface Nft {
+  /** Carries out a script as one transaction. @returns rejects with NftError when nothing of it was done */
+  run(script: string): Promise<void>;
+  /** @returns undefined when there is no such table */
+  readTable(family: string, name: string): Promise<FoundTable | undefined>;
+  /** Names, hooks and policies of all chains of all tables; not what is in them. */
+  chains(): Promise<readonly FoundChain[]>;
+}
+
+/** nft(8) is missing, refused, or said what cannot be understood. */
+export class NftError extends Error {
+  override readonly name = 'NftError';
+}
+
+/** @param command what to run, such as `['ip', 'netns', 'exec', 'NAME', 'nft']` */
+export function openNft(command: readonly string[] = ['nft']): Nft {
+  return {
+    run: async script => {
+      await nft(command, ['-f', '-'], script);
+    },
+    readTable: async (family, name) => {
+      try {
+        const { nftables } = parseListing(await nft(command, ['-j', 'list', 'table', family, name]));
+        const pick = <T>(values: readonly (T | undefined)[]): readonly T[] => values.filter(v => v !== undefined);
+        return {
+          chains: pick(nftables.map(({ chain }) => chain)),
+          rules: pick(nftables.map(({ rule }) => rule)),
+          sets: pick(nftables.map(({ set }) => set)),
+        };
+      } catch (error) {
+        if (error instanceof NftError && error.message.includes('No such file or directory')) return undefined;
+        throw error;
+      }
+    },
+    chains: async () => {
+      const { nftables } = parseListing(await nft(command, ['-j', 'list', 'chains']));
+      return nftables.flatMap(({ chain }) => chain ?? []);
+    },
+  };
+}
+
+/** A table of 5,000 nodes in two families is about half a megabyte. */
+const LARGEST_ANSWER = 64 << 20;
+/** Milliseconds. */
+const TIME_LIMIT = 30_000;
+
+function nft([program = 'nft', ...first]: readonly string[], args: readonly string[], input = ''): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const options = { env: { ...process.env, LC_ALL: 'C' }, maxBuffer: LARGEST_ANSWER, timeout: TIME_LIMIT };
+    const child = execFile(program, [...first, ...args], options, (error, out, complaint) => {
+      if (error === null) resolve(out);
+      else reject(new NftError(reasonOf(error, complaint)));
+    });
+    // A program that cannot be run, or that ends early, closes the pipe: its own error says why.
+    child.stdin?.on('error', () => undefined);
+    child.stdin?.end(input);
+  });
+}
+
+function reasonOf(error: Error & { readonly code?: unknown }, complaint: string): string {
+  if (error.code === 'ENOENT') return 'nft(8) is not installed on this machine';
+  const [first = '', second = ''] = complaint.split('\n');
+  return complaint === '' ? error.message : `nft: ${first.slice(0, 300)} (${second.trim().slice(0, 100)})`;
+}
+
+function parseListing(text: string): z.infer<typeof Listing> {
+  const parsed = Listing.safeParse(JSON.parse(text));
+  if (!parsed.success) throw new NftError(`nft lists what cannot be understood: ${z.prettifyError(parsed.error)}`);
+  return parsed.data;
+}
