@@ -10,7 +10,7 @@ const units = {
   kube: ['core'],
   'kube/client': ['core', 'kube'],
   fib: ['core', 'bgp', 'rib', 'kernel'],
-  routing: ['core', 'bgp', 'kube'],
+  routing: ['core', 'bgp', 'bgp/wire', 'kube'],
   proxy: ['core', 'kube', 'kernel'],
   policy: ['core', 'kube', 'kernel'],
   api: ['core', 'bgp', 'rib', 'fib', 'engine', 'kube', 'routing'],

@@ -14,9 +14,10 @@ import type { SourceEvent } from '../kube/client/folder.js';
 import { mergeBatches, type ObjectBatch } from '../kube/objectBatch.js';
 import type { ProblemReport } from '../kube/problems.js';
 import type { OwnNode, RoutingDelta } from '../routing/intent.js';
-import { createRouting, type RoutingOutcome } from '../routing/nodes.js';
+import { createRouting, type RoutingOutcome } from '../routing/routing.js';
+import { DEFAULT_ROUTING } from '../routing/routingOptions.js';
 import { gather, newInbox, sink, stage } from './graphParts.js';
-import type { AgentConfig } from './kubeConfig.js';
+import { routingOptions, type AgentConfig } from './kubeConfig.js';
 import type { EngineInput, EngineOutcome } from './kubeEngine.js';
 
 type Input =
@@ -52,7 +53,7 @@ export function agentGraph(options: GraphOptions): Observable<never> {
   return defer(() => {
     const { sinks } = options;
     const inbox = newInbox<Input>();
-    const routing = createRouting({ nodeName: options.nodeName, mesh: true });
+    const routing = createRouting(options.nodeName, DEFAULT_ROUTING);
     const given = inbox.stream.pipe(ofKind('settings'), share());
     const told = inbox.stream.pipe(ofKind('objects'), share());
 
@@ -62,9 +63,7 @@ export function agentGraph(options: GraphOptions): Observable<never> {
       stage('routing', batch => routing.apply(batch)),
       share(),
     );
-    const reconfigured = given.pipe(
-      stage('routing', ({ settings }) => routing.configure({ mesh: settings.kubernetes.mesh })),
-    );
+    const reconfigured = given.pipe(stage('routing', ({ settings }) => routing.configure(routingOptions(settings))));
     const routed = merge(reconfigured, derived).pipe(share());
     const composed = merge(routed.pipe(map(toEngineInput)), given).pipe(
       stage('engineConfig', options.compose),

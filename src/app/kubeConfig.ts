@@ -2,7 +2,9 @@
 
 import { z } from 'zod';
 import { formatAddress, formatIpv4, type IpAddress } from '../core/ip.js';
-import type { OwnNode } from '../routing/intent.js';
+import { Asn } from '../bgp/asn.js';
+import { servedCluster, type OwnNode } from '../routing/intent.js';
+import { DEFAULT_ROUTING, type RoutingOptions } from '../routing/routingOptions.js';
 import { PeerGroup, Router, speakerShape, type SpeakerConfig } from './config/schema.js';
 
 /** First of the two-octet private AS numbers (RFC 6996), kube-router's default too. */
@@ -39,18 +41,28 @@ export const AgentConfig = z.strictObject({
 });
 export type AgentConfig = z.infer<typeof AgentConfig>;
 
-/** Name of the peer whose values all mesh sessions are made from. It never reaches the engine. */
+/** What the configuration says of routing inside the cluster and to the routers around it. */
+export function routingOptions({ router, kubernetes }: AgentConfig): RoutingOptions {
+  const { mesh, meshAsn = router.asn, bgpPort } = kubernetes;
+  return { ...DEFAULT_ROUTING, mesh, clusterAsn: Asn(meshAsn), bgpPort };
+}
+
+/** Names of the peers whose values all sessions with nodes, and with external routers, are made from. They never reach the engine. */
 export const MESH_TEMPLATE = 'node/template';
+export const ROUTER_TEMPLATE = 'router/template';
 
 /**
  * Completes the agent's configuration with what the node knows: its name, router id, addresses to listen on and for NEXT_HOP. What
- * the file says goes before. The last peer is the template of the mesh's sessions.
+ * the file says goes before. The last two peers are the templates of sessions with nodes and with routers.
  */
 export function onNode(config: AgentConfig, own: OwnNode): SpeakerConfig {
   const { kubernetes, ...speaker } = config;
-  const { id, listen, addresses, ...router } = speaker.router;
+  const { id, listen, addresses, ...router } = { ...speaker.router, asn: own.asn ?? speaker.router.asn };
   const { ipv4 = textOf(own.v4), ipv6 = textOf(own.v6) } = addresses;
-  const endpoints = [own.v4, own.v6].flatMap(address => (address ? [endpointOf(address, kubernetes.bgpPort)] : []));
+  const endpoints = (own.listen ?? [own.v4, own.v6]).flatMap(address =>
+    address ? [endpointOf(address, kubernetes.bgpPort)] : [],
+  );
+  const clusterId = servedCluster(own);
   const listens = listen.length > 0 ? listen : endpoints;
   const routerId = id ?? routerIdOf(own);
   return {
@@ -58,26 +70,27 @@ export function onNode(config: AgentConfig, own: OwnNode): SpeakerConfig {
     router: {
       // Peers show the node by the name it has in the cluster; a name in the capability is short.
       hostname: own.name.slice(0, 64),
+      ...(clusterId === undefined ? {} : { clusterId: formatIpv4(clusterId) }),
       ...router,
       listen: listens,
       addresses: { ...(ipv4 === undefined ? {} : { ipv4 }), ...(ipv6 === undefined ? {} : { ipv6 }) },
       ...(routerId === undefined ? {} : { id: routerId }),
     },
     // A node is no transit: other nodes tell the ToR of their pods themselves.
+    peerGroups: Object.fromEntries(
+      Object.entries(speaker.peerGroups).map(([name, group]) => [name, { announce: 'own' as const, ...group }]),
+    ),
     peers: [
-      ...speaker.peers.map(peer => ({ announce: groupsAnnounce(speaker, peer.group), ...peer })),
-      meshTemplate(config),
+      ...speaker.peers.map(peer => (peer.group === undefined ? { announce: 'own' as const, ...peer } : peer)),
+      meshTemplate(config, own),
+      routerTemplate(router.asn),
     ],
   };
 }
 
-function groupsAnnounce({ peerGroups }: SpeakerConfig, group: string | undefined): 'own' | 'all' {
-  return (group === undefined ? undefined : peerGroups[group]?.announce) ?? 'own';
-}
-
-function meshTemplate({ router, kubernetes }: AgentConfig): SpeakerConfig['peers'][number] {
-  const asn = kubernetes.meshAsn ?? router.asn;
-  // The address is of a range for documentation (RFC 5737): it is no peer's.
+function meshTemplate({ router, kubernetes }: AgentConfig, own: OwnNode): SpeakerConfig['peers'][number] {
+  const asn = own.asn ?? kubernetes.meshAsn ?? router.asn;
+  // The addresses of both templates are of a range for documentation (RFC 5737): they are no peer's.
   return {
     port: kubernetes.bgpPort,
     ...kubernetes.meshPeer,
@@ -86,6 +99,11 @@ function meshTemplate({ router, kubernetes }: AgentConfig): SpeakerConfig['peers
     asn,
     localAsn: asn,
   };
+}
+
+/** A node is no transit: routers are told its own networks only, and of those what the policies let through. */
+function routerTemplate(asn: number): SpeakerConfig['peers'][number] {
+  return { name: ROUTER_TEMPLATE, address: '192.0.2.254', asn, announce: 'own' };
 }
 
 /** The mesh's template stands behind the file's last peer: a mistake in it is one in kubernetes.meshPeer. */

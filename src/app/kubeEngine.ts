@@ -1,14 +1,24 @@
 /** From the agent's configuration and routing's intent to the engine's configuration, piece by piece as they change. */
 
+import { assertNever } from '../core/assertNever.js';
 import { formatPrefix, sameAddress, type IpAddress } from '../core/ip.js';
 import type { Result } from '../core/result.js';
+import { NO_POLICIES, type PolicySet } from '../bgp/policyTypes.js';
 import type { EngineConfig, EngineNetwork, EnginePeer } from '../engine/engineTypes.js';
 import type { ProblemReport } from '../kube/problems.js';
-import type { MeshPeer, OwnNode, PodNetwork, RoutingDelta } from '../routing/intent.js';
-import { isEmptyDelta } from '../routing/intent.js';
+import {
+  isEmptyDelta,
+  type KeyedDelta,
+  type NetworkIntent,
+  type OwnNode,
+  type PeerIntent,
+  type RoutingDelta,
+} from '../routing/intent.js';
+import type { RoutingOptions } from '../routing/routingOptions.js';
 import type { ConfigError } from './config/configError.js';
 import type { SpeakerConfig } from './config/schema.js';
-import { MESH_TEMPLATE, meshPath, onNode, type AgentConfig } from './kubeConfig.js';
+import { MESH_TEMPLATE, meshPath, onNode, ROUTER_TEMPLATE, routingOptions, type AgentConfig } from './kubeConfig.js';
+import { enginePeer, withClusterPolicies, type Templates } from './kubePeers.js';
 
 /** What may change the engine's configuration. */
 export type EngineInput =
@@ -21,19 +31,25 @@ export interface EngineOutcome {
   readonly problems: ProblemReport;
 }
 
-/** The configuration file's part: everything but mesh and pod networks. */
+/** The configuration file's part: everything but what the cluster adds. */
 interface Base {
   readonly engine: EngineConfig;
-  readonly template: EnginePeer;
+  readonly templates: Templates;
 }
 
 interface State {
   settings: AgentConfig | undefined;
   own: OwnNode | undefined;
   base: Base | undefined;
-  readonly mesh: Map<string, MeshPeer>;
+  readonly intents: Map<string, PeerIntent>;
   readonly peers: Map<string, EnginePeer>;
-  readonly networks: Map<string, PodNetwork>;
+  /** All of them, the file's first; undefined: to be put together again. */
+  allPeers: readonly EnginePeer[] | undefined;
+  readonly networks: Map<string, NetworkIntent>;
+  readonly services: Map<string, NetworkIntent>;
+  clusterPolicies: PolicySet;
+  /** The file's and the cluster's. The engine compares it by identity. */
+  policies: PolicySet;
 }
 
 /** @param complete checks and completes a speaker's configuration (config/engineConfig.ts) */
@@ -44,9 +60,13 @@ export function createEngineComposer(
     settings: undefined,
     own: undefined,
     base: undefined,
-    mesh: new Map(),
+    intents: new Map(),
     peers: new Map(),
+    allPeers: undefined,
     networks: new Map(),
+    services: new Map(),
+    clusterPolicies: NO_POLICIES,
+    policies: NO_POLICIES,
   };
   return input => {
     if (input.kind === 'routing') {
@@ -57,23 +77,29 @@ export function createEngineComposer(
     }
     const isBaseDue = input.kind === 'settings' || input.delta.ownChanged;
     const errors = isBaseDue ? renewBase(state, complete) : undefined;
-    if (state.base === undefined) return { config: undefined, problems: problemsOf(state, errors) };
-    return { config: assemble(state, state.base), problems: problemsOf(state, errors) };
+    // Service addresses change often, sessions seldom.
+    const problems = state.allPeers === undefined ? problemsOf(state, errors) : new Map();
+    return { config: state.base === undefined ? undefined : assemble(state, state.base), problems };
   };
 }
 
-function takeDelta(state: State, { own, peers, networks }: RoutingDelta): void {
+function takeDelta(state: State, { own, peers, networks, services, policies }: RoutingDelta): void {
   state.own = own;
-  for (const name of peers.removed) {
-    state.mesh.delete(name);
-    state.peers.delete(name);
-  }
-  for (const [name, peer] of peers.set) {
-    state.mesh.set(name, peer);
-    if (state.base !== undefined) state.peers.set(name, enginePeer(peer, state.base.template));
-  }
-  for (const prefix of networks.removed) state.networks.delete(prefix);
-  for (const [prefix, network] of networks.set) state.networks.set(prefix, network);
+  takeKeyed(state.intents, peers);
+  for (const name of peers.removed) state.peers.delete(name);
+  if (peers.removed.size + peers.set.size > 0) state.allPeers = undefined;
+  for (const [name, peer] of peers.set)
+    if (state.base !== undefined) state.peers.set(name, enginePeer(peer, state.base.templates));
+  takeKeyed(state.networks, networks);
+  takeKeyed(state.services, services);
+  if (policies === undefined) return;
+  state.clusterPolicies = policies;
+  if (state.base !== undefined) state.policies = bothPolicies(state.base.engine.policies, policies);
+}
+
+function takeKeyed<T>(into: Map<string, T>, { set, removed }: KeyedDelta<T>): void {
+  for (const key of removed) into.delete(key);
+  for (const [key, value] of set) into.set(key, value);
 }
 
 /** Works the configuration out anew; one that is in error leaves the last good one in force. */
@@ -81,32 +107,77 @@ function renewBase(
   state: State,
   complete: (config: SpeakerConfig) => Result<EngineConfig, readonly ConfigError[]>,
 ): readonly ConfigError[] {
-  if (state.settings === undefined || state.own === undefined || !isReachable(state.settings, state.own)) return [];
+  state.allPeers = undefined;
+  if (state.settings === undefined || state.own === undefined) return [];
+  const options = routingOptions(state.settings);
+  if (!canSpeak(state.settings, options, state.own)) return [];
   const completed = complete(onNode(state.settings, state.own));
   if (!completed.ok) return completed.error;
-  const template = completed.value.peers.find(peer => peer.name === MESH_TEMPLATE);
-  if (template === undefined) throw new Error('the template of the mesh is missing from the completed configuration');
-  const peers = completed.value.peers.filter(peer => peer !== template);
-  state.base = { engine: { ...completed.value, peers }, template };
-  for (const [name, peer] of state.mesh) state.peers.set(name, enginePeer(peer, template));
+  const { peers, dynamicRanges, ...rest } = completed.value;
+  const [node, router] = [MESH_TEMPLATE, ROUTER_TEMPLATE].map(name => peers.find(peer => peer.name === name));
+  if (node === undefined || router === undefined)
+    throw new Error('the templates of sessions are missing from the completed configuration');
+  const ofFile = peers.filter(peer => peer !== node && peer !== router).map(withClusterPolicies);
+  state.base = {
+    engine: { ...rest, peers: ofFile, dynamicRanges: dynamicRanges.map(withClusterPolicies) },
+    templates: { node, router, options, own: state.own },
+  };
+  state.policies = bothPolicies(state.base.engine.policies, state.clusterPolicies);
+  for (const [name, peer] of state.intents) state.peers.set(name, enginePeer(peer, state.base.templates));
   return [];
 }
 
-/** A node without any address (its object says so) has nothing to speak BGP from, unless the file gives it something. */
-function isReachable({ router }: AgentConfig, own: OwnNode): boolean {
-  return own.v4 !== undefined || own.v6 !== undefined || (router.id !== undefined && router.listen.length > 0);
+/**
+ * A node without any address (its object says so) has nothing to speak BGP from, unless the file gives it something; and one
+ * that has no AS yet is nobody.
+ */
+function canSpeak({ router }: AgentConfig, { fullMesh, role }: RoutingOptions, own: OwnNode): boolean {
+  const hasAddress =
+    own.v4 !== undefined || own.v6 !== undefined || (router.id !== undefined && router.listen.length > 0);
+  return hasAddress && (fullMesh || role === 'edge' || own.asn !== undefined);
 }
 
-function enginePeer(peer: MeshPeer, template: EnginePeer): EnginePeer {
-  return { ...template, name: peer.name, session: { ...template.session, remote: peer.address, local: peer.local } };
+/** Names of the cluster's own begin with `cluster/`. */
+function bothPolicies(ofFile: PolicySet = NO_POLICIES, ofCluster: PolicySet): PolicySet {
+  return {
+    prefixLists: { ...ofFile.prefixLists, ...ofCluster.prefixLists },
+    asPaths: { ...ofFile.asPaths, ...ofCluster.asPaths },
+    communitySets: { ...ofFile.communitySets, ...ofCluster.communitySets },
+    policies: { ...ofFile.policies, ...ofCluster.policies },
+  };
 }
 
 function assemble(state: State, { engine }: Base): EngineConfig {
-  const mesh = [...state.peers.values()].filter(peer => rivalOf(engine, peer.name, peer.session.remote) === undefined);
-  const prefixes = new Set(engine.networks.map(network => formatPrefix(network.prefix)));
-  const pods = [...state.networks].filter(([prefix]) => !prefixes.has(prefix));
-  const networks = pods.map(([, { prefix }]): EngineNetwork => ({ prefix }));
-  return { ...engine, peers: [...engine.peers, ...mesh], networks: [...engine.networks, ...networks] };
+  state.allPeers ??= [...engine.peers, ...oncePerAddress(clusterPeers(state, engine))];
+  return {
+    ...engine,
+    peers: state.allPeers,
+    networks: [...engine.networks, ...clusterNetworks(state, engine.networks)],
+    policies: state.policies,
+  };
+}
+
+function clusterPeers({ peers }: State, engine: EngineConfig): readonly EnginePeer[] {
+  return [...peers.values()].filter(peer => rivalOf(engine, peer.name, peer.session.remote) === undefined);
+}
+
+/** What the file names itself goes before what the cluster has, and that before services. */
+function clusterNetworks({ networks, services }: State, ofFile: readonly EngineNetwork[]): readonly EngineNetwork[] {
+  const prefixes = new Set(ofFile.map(network => formatPrefix(network.prefix)));
+  const own = [...networks].filter(([prefix]) => !prefixes.has(prefix)).map(([, network]) => network);
+  const ofServices = [...services].filter(([prefix]) => !prefixes.has(prefix) && !networks.has(prefix));
+  return [...own, ...ofServices.map(([, network]) => network)];
+}
+
+/** A router with a node's address is that node: the session with the node stays. */
+function oncePerAddress(peers: readonly EnginePeer[]): readonly EnginePeer[] {
+  const routers = peers.filter(({ name }) => name.startsWith('router/'));
+  const doubles = new Set(
+    routers.filter(router =>
+      peers.some(peer => !routers.includes(peer) && sameAddress(peer.session.remote, router.session.remote)),
+    ),
+  );
+  return doubles.size === 0 ? peers : peers.filter(peer => !doubles.has(peer));
 }
 
 /** What the configuration file names itself goes before what Kubernetes says of it: its peer with this name or address. */
@@ -115,11 +186,11 @@ function rivalOf({ peers }: EngineConfig, name: string, address: IpAddress): Eng
 }
 
 function problemsOf(state: State, errors: readonly ConfigError[] | undefined): ProblemReport {
-  const doubles = [...state.mesh.values()].flatMap(({ name, address }) => {
-    const rival = state.base && rivalOf(state.base.engine, name, address);
+  const doubles = [...state.intents.values()].flatMap(peer => {
+    const rival = state.base && rivalOf(state.base.engine, peer.name, peer.address);
     if (rival === undefined) return [];
-    const text = `has the name or address of peer ${rival.name} in the configuration file, which goes before: no session of the mesh`;
-    return [{ subject: name.replace('node/', 'Node '), text }];
+    const lost = `has the name or address of peer ${rival.name} in the configuration file, which goes before`;
+    return [{ subject: subjectOf(peer), text: `${lost}: ${lossOf(peer)}` }];
   });
   const report = new Map([['mesh', doubles]]);
   if (errors === undefined) return report;
@@ -128,4 +199,19 @@ function problemsOf(state: State, errors: readonly ConfigError[] | undefined): P
     text: `${state.settings === undefined ? path : meshPath(path, state.settings)}: ${reason}`,
   }));
   return report.set('configuration', complaints);
+}
+
+function subjectOf({ name }: PeerIntent): string {
+  return name.replace('node/', 'Node ').replace('router/', 'router ');
+}
+
+function lossOf({ kind }: PeerIntent): string {
+  switch (kind) {
+    case 'node':
+      return 'no session of the mesh';
+    case 'router':
+      return 'what flags and annotations say of it means nothing';
+    default:
+      return assertNever(kind);
+  }
 }

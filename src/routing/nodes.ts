@@ -1,22 +1,25 @@
-/** Nodes to routing intent, incrementally: what one node's change means for this node's sessions and networks. */
+/** Nodes to sessions and pod networks, incrementally: what one node's change means for this node. */
 
 import { isDeepStrictEqual } from 'node:util';
 import { formatAddress, formatPrefix } from '../core/ip.js';
 import type { ObjectBatch } from '../kube/objectBatch.js';
 import { changesOf } from '../kube/objectBatch.js';
+import type { Node } from '../kube/objectTypes.js';
 import type { Problem } from '../kube/problems.js';
 import { addressesOf, createClaims, type Claims } from './claims.js';
-import type { KeyedDelta, MeshPeer, OwnNode, PodNetwork, RoutingDelta, RoutingIntent } from './intent.js';
-import { meshPeer, type MeshOptions } from './mesh.js';
-import { podNetworks } from './networks.js';
-import { nodeFacts, type NodeFacts } from './nodeFacts.js';
+import { edgeFacts, isEdgePeer } from './edge.js';
+import { keyedDelta, type KeyedDelta, type MeshPeer, type NetworkIntent, type OwnNode } from './intent.js';
+import { meshPeer } from './mesh.js';
+import { ownNetworks } from './networks.js';
+import { ASN_ANNOTATION, nodeFacts, type NodeFacts } from './nodeFacts.js';
+import { NO_SETTINGS, nodeSettings, type NodeSettings } from './nodeSettings.js';
+import type { RoutingOptions } from './routingOptions.js';
 
-export interface RoutingOptions extends MeshOptions {
-  readonly nodeName: string;
-}
-
-export interface RoutingOutcome {
-  readonly delta: RoutingDelta;
+export interface NodeOutcome {
+  readonly own: OwnNode | undefined;
+  readonly ownChanged: boolean;
+  readonly peers: KeyedDelta<MeshPeer>;
+  readonly networks: KeyedDelta<NetworkIntent>;
   /** By owner, as in kube/problems: of every node that was looked at again. */
   readonly problems: ReadonlyMap<string, readonly Problem[]>;
   /** Nodes that were looked at again, for tests and metrics. */
@@ -24,111 +27,168 @@ export interface RoutingOutcome {
 }
 
 /** Owns the state of the derivation; one reducer, one owner. */
-export interface Routing {
-  apply(batch: ObjectBatch): RoutingOutcome;
+export interface NodeRouting {
+  apply(batch: ObjectBatch): NodeOutcome;
   /** Other options mean another look at every node; the same ones at none. */
-  configure(options: MeshOptions): RoutingOutcome;
-  intent(): RoutingIntent;
+  configure(options: RoutingOptions): NodeOutcome;
+  own(): OwnNode | undefined;
+  settings(): NodeSettings;
+  peers(): ReadonlyMap<string, MeshPeer>;
+  networks(): ReadonlyMap<string, NetworkIntent>;
 }
 
 interface State {
+  readonly nodeName: string;
   readonly facts: Map<string, NodeFacts>;
   readonly claims: Claims;
   /** The last that was known: sessions outlive the node's object, its networks do not. */
   own: NodeFacts | undefined;
-  options: MeshOptions;
+  cordoned: boolean;
+  settings: NodeSettings;
+  settingsProblems: readonly Problem[];
+  servers: number;
+  options: RoutingOptions;
   readonly peers: Map<string, MeshPeer>;
-  networks: ReadonlyMap<string, PodNetwork>;
+  networks: ReadonlyMap<string, NetworkIntent>;
 }
 
-export function createRouting({ nodeName, mesh }: RoutingOptions): Routing {
+export function createNodeRouting(nodeName: string, options: RoutingOptions): NodeRouting {
   const state: State = {
+    nodeName,
     facts: new Map(),
     claims: createClaims(),
     own: undefined,
-    options: { mesh },
+    cordoned: false,
+    settings: NO_SETTINGS,
+    settingsProblems: [],
+    servers: 0,
+    options,
     peers: new Map(),
     networks: new Map(),
   };
+  const isEdge = (): boolean => state.options.role === 'edge';
+  if (isEdge()) state.own = edgeFacts(nodeName, options);
   return {
     apply: batch => {
       const before = ownNode(state);
-      return settle(state, takeIn(state, batch, nodeName), nodeName, before);
+      return settle(state, takeIn(state, batch), before);
     },
-    configure: options => {
-      const isOther = !isDeepStrictEqual(options, state.options);
-      state.options = options;
-      return settle(state, new Set(isOther ? state.facts.keys() : []), nodeName, ownNode(state));
+    configure: next => {
+      const before = ownNode(state);
+      const isOther = !isDeepStrictEqual(next, state.options);
+      state.options = next;
+      if (isEdge()) state.own = edgeFacts(nodeName, next);
+      return settle(state, new Set(isOther ? [...state.facts.keys(), nodeName] : []), before);
     },
-    intent: () => ({
-      own: ownNode(state),
-      peers: new Map([...state.peers.values()].map(peer => [peer.name, peer])),
-      networks: state.networks,
-    }),
+    own: () => ownNode(state),
+    settings: () => state.settings,
+    peers: () => new Map([...state.peers.values()].map(peer => [peer.name, peer])),
+    networks: () => state.networks,
   };
 }
 
-function ownNode(state: State): OwnNode | undefined {
-  if (state.own === undefined) return undefined;
-  const { name, v4, v6 } = state.own;
-  return { name, present: state.facts.has(name), v4, v6 };
+function ownNode({ own, facts, options, settings, cordoned }: State): OwnNode | undefined {
+  if (own === undefined) return undefined;
+  const { name, v4, v6, asn, reflector } = own;
+  return {
+    name,
+    present: options.role === 'edge' || facts.has(name),
+    v4,
+    v6,
+    ...(options.fullMesh || asn === undefined ? {} : { asn }),
+    ...(reflector === undefined ? {} : { reflector }),
+    ...(settings.listen.length === 0 ? {} : { listen: settings.listen }),
+    ...(cordoned ? { cordoned } : {}),
+  };
 }
 
 /** Decides again about some nodes. */
-function settle(
-  state: State,
-  dirty: ReadonlySet<string>,
-  ownName: string,
-  ownBefore: OwnNode | undefined,
-): RoutingOutcome {
+function settle(state: State, dirty: ReadonlySet<string>, ownBefore: OwnNode | undefined): NodeOutcome {
   const own = ownNode(state);
-  const peers = settlePeers(state, dirty, ownName);
-  const networks = settleNetworks(state, dirty.has(ownName), ownName);
-  const problems = [...dirty].map(name => [`node ${name}`, problemsOf(state, name, ownName)] as const);
+  const peers = settlePeers(state, dirty);
+  const before = state.networks;
+  if (dirty.has(state.nodeName)) state.networks = ownNetworks(announcer(state), state.claims, state.options);
+  const problems = [...dirty].map(name => [`node ${name}`, problemsOf(state, name)] as const);
   return {
-    delta: { own, ownChanged: !isDeepStrictEqual(ownBefore, own), peers, networks },
+    own,
+    ownChanged: !isDeepStrictEqual(ownBefore, own),
+    peers,
+    networks: keyedDelta(before, state.networks, isDeepStrictEqual),
     problems: new Map(problems),
     recomputed: [...dirty],
   };
 }
 
+/** Whose networks are announced; nobody's while the own object is missing. */
+function announcer({ options, own, facts, nodeName }: State): NodeFacts | undefined {
+  return options.role === 'edge' ? own : facts.get(nodeName);
+}
+
 /** Brings facts and claims up to date. @returns names of the nodes whose outcome may be another now */
-function takeIn(state: State, batch: ObjectBatch, ownName: string): ReadonlySet<string> {
+function takeIn(state: State, batch: ObjectBatch): ReadonlySet<string> {
   const dirty = new Set<string>();
   for (const { change, object } of changesOf(batch, 'Node')) {
+    const isOwn = object.name === state.nodeName && state.options.role === 'node';
+    const isOther = isOwn && takeSettings(state, change === 'deleted' ? undefined : object);
     const before = state.facts.get(object.name);
-    const after = change === 'deleted' ? undefined : nodeFacts(object);
+    const after = change === 'deleted' ? undefined : nodeFacts(object, before);
     // Most changes of a Node are heartbeats and conditions.
-    if (isDeepStrictEqual(before, after)) continue;
+    if (isDeepStrictEqual(before, after) && !isOther) continue;
     dirty.add(object.name);
-    if (before !== undefined) {
-      for (const rival of state.claims.rivalsOf(before)) dirty.add(rival);
-      state.claims.remove(before);
-      state.facts.delete(object.name);
-    }
-    if (after !== undefined) {
-      state.facts.set(object.name, after);
-      state.claims.add(after);
-      for (const rival of state.claims.rivalsOf(after)) dirty.add(rival);
-    }
-    if (object.name === ownName && after !== undefined) {
-      if (!sameAddresses(state.own, after)) for (const name of state.facts.keys()) dirty.add(name);
+    exchange(state, before, after, dirty);
+    if (isOwn && after !== undefined) {
+      if (!meetsAlike(state.own, after)) for (const name of state.facts.keys()) dirty.add(name);
       state.own = after;
     }
   }
   return dirty;
 }
 
-function sameAddresses(a: NodeFacts | undefined, b: NodeFacts): boolean {
-  return a !== undefined && isDeepStrictEqual([a.v4, a.v6], [b.v4, b.v6]);
+/** Puts one node's facts in place of its former ones; adds to `dirty` whom that concerns besides. */
+function exchange(state: State, before: NodeFacts | undefined, after: NodeFacts | undefined, dirty: Set<string>): void {
+  if (before !== undefined) {
+    for (const rival of state.claims.rivalsOf(before)) dirty.add(rival);
+    state.claims.remove(before);
+    state.facts.delete(before.name);
+  }
+  if (after !== undefined) {
+    state.facts.set(after.name, after);
+    state.claims.add(after);
+    for (const rival of state.claims.rivalsOf(after)) dirty.add(rival);
+  }
+  const hadServers = state.servers > 0;
+  const isServer = (facts: NodeFacts | undefined): number => (facts?.reflector?.role === 'server' ? 1 : 0);
+  state.servers += isServer(after) - isServer(before);
+  // An edge turns from all nodes to the reflectors, and back.
+  if (state.options.role === 'edge' && hadServers !== state.servers > 0)
+    for (const name of state.facts.keys()) dirty.add(name);
 }
 
-function settlePeers(state: State, dirty: ReadonlySet<string>, ownName: string): KeyedDelta<MeshPeer> {
+/** @returns whether the own node's annotations or its cordon say anything else now */
+function takeSettings(state: State, node: Node | undefined): boolean {
+  const { settings, problems } =
+    node === undefined ? { settings: state.settings, problems: [] } : nodeSettings(node, state.settings);
+  const cordoned = node?.unschedulable ?? state.cordoned;
+  const isOther = !isDeepStrictEqual(
+    [settings, problems, cordoned],
+    [state.settings, state.settingsProblems, state.cordoned],
+  );
+  Object.assign(state, { settings, settingsProblems: problems, cordoned });
+  return isOther;
+}
+
+/** Whether others would decide the same about both. */
+function meetsAlike(a: NodeFacts | undefined, b: NodeFacts): boolean {
+  const meeting = ({ v4, v6, asn, reflector }: NodeFacts): unknown => [v4, v6, asn, reflector];
+  return a !== undefined && isDeepStrictEqual(meeting(a), meeting(b));
+}
+
+function settlePeers(state: State, dirty: ReadonlySet<string>): KeyedDelta<MeshPeer> {
   const set = new Map<string, MeshPeer>();
   const removed = new Set<string>();
   for (const name of dirty) {
     const before = state.peers.get(name);
-    const after = verdictOf(state, name, ownName)?.peer;
+    const after = verdictOf(state, name)?.peer;
     if (isDeepStrictEqual(before, after)) continue;
     if (after !== undefined) {
       state.peers.set(name, after);
@@ -141,26 +201,28 @@ function settlePeers(state: State, dirty: ReadonlySet<string>, ownName: string):
   return { set, removed };
 }
 
-function verdictOf(state: State, name: string, ownName: string): ReturnType<typeof meshPeer> | undefined {
-  const other = state.facts.get(name);
-  if (state.own === undefined || other === undefined || name === ownName) return undefined;
-  return meshPeer(state.own, other, state.claims, state.options);
+function verdictOf(
+  { own, facts, nodeName, options, claims, servers }: State,
+  name: string,
+): ReturnType<typeof meshPeer> | undefined {
+  const other = facts.get(name);
+  if (own === undefined || other === undefined || name === nodeName) return undefined;
+  if (options.role === 'edge' && !isEdgePeer(other, servers > 0)) return undefined;
+  return meshPeer(own, other, claims, options);
 }
 
-function settleNetworks(state: State, isDirty: boolean, ownName: string): KeyedDelta<PodNetwork> {
-  const before = state.networks;
-  const own = state.facts.get(ownName);
-  if (isDirty) state.networks = own === undefined ? new Map() : podNetworks(own, state.claims);
-  const after = state.networks;
-  const changed = [...after].filter(([key, network]) => !isDeepStrictEqual(before.get(key), network));
-  return { set: new Map(changed), removed: new Set([...before.keys()].filter(key => !after.has(key))) };
-}
-
-function problemsOf(state: State, name: string, ownName: string): readonly Problem[] {
+function problemsOf(state: State, name: string): readonly Problem[] {
   const facts = state.facts.get(name);
   if (facts === undefined) return [];
-  const session = verdictOf(state, name, ownName)?.problems ?? [];
-  return [...facts.problems, ...claimProblems(facts, state.claims), ...session];
+  const session = verdictOf(state, name)?.problems ?? [];
+  const own = name === state.nodeName ? [...state.settingsProblems, ...asnProblems(facts, state.options)] : [];
+  return [...facts.problems, ...own, ...claimProblems(facts, state.claims), ...session];
+}
+
+function asnProblems({ name, asn }: NodeFacts, { fullMesh, role }: RoutingOptions): readonly Problem[] {
+  if (fullMesh || role === 'edge' || asn !== undefined) return [];
+  const text = `has no annotation ${ASN_ANNOTATION}, which says its AS where there is no full mesh: BGP waits for it`;
+  return [{ subject: `Node ${name}`, text }];
 }
 
 function claimProblems(facts: NodeFacts, claims: Claims): readonly Problem[] {

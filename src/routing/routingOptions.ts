@@ -145,8 +145,6 @@ export interface EdgeOptions {
   readonly addresses: readonly IpAddress[];
   /** Networks behind this host. */
   readonly subnets: readonly IpPrefix[];
-  /** Nodes to peer with by this label (`key` or `key=value`); undefined: route reflectors where there are any, else all. */
-  readonly peerSelector?: string;
 }
 
 /** First of the two-octet private AS numbers (RFC 6996), as in kube-router. */

@@ -6,7 +6,8 @@ import type { Node } from '../../../src/kube/objectTypes.js';
 import { keyOf, parseObject, type ObjectKey } from '../../../src/kube/objects.js';
 import type { Problem } from '../../../src/kube/problems.js';
 import { isEmptyDelta, type RoutingIntent } from '../../../src/routing/intent.js';
-import { createRouting, type Routing, type RoutingOutcome } from '../../../src/routing/nodes.js';
+import { createRouting, type Routing, type RoutingOutcome } from '../../../src/routing/routing.js';
+import { DEFAULT_ROUTING } from '../../../src/routing/routingOptions.js';
 
 interface Spec {
   readonly ips?: readonly string[];
@@ -36,10 +37,10 @@ const changed = (object: Node): ObjectChange => ({ change: 'changed', object });
 const deleted = (object: Node): ObjectChange => ({ change: 'deleted', object });
 
 /** An intent as short text. */
-function shown(intent: RoutingIntent): Readonly<Record<string, readonly string[]>> {
+function shown(intent: Pick<RoutingIntent, 'peers' | 'networks'>): Readonly<Record<string, readonly string[]>> {
   return {
     peers: [...intent.peers.values()]
-      .map(({ name, address, local }) => `${name} ${formatAddress(address)} from ${formatAddress(local)}`)
+      .map(({ name, address, local }) => `${name} ${formatAddress(address)} from ${local && formatAddress(local)}`)
       .sort(),
     networks: [...intent.networks.keys()].sort(),
   };
@@ -49,7 +50,7 @@ function texts(outcome: RoutingOutcome): readonly string[] {
 }
 /** The cluster as `n1` sees it. */
 function seenByN1(nodes: Readonly<Record<string, Spec>>): { routing: Routing; outcome: RoutingOutcome } {
-  const routing = createRouting({ nodeName: 'n1', mesh: true });
+  const routing = createRouting('n1', DEFAULT_ROUTING);
   const outcome = routing.apply(batch(...Object.entries(nodes).map(([name, spec]) => added(node(name, spec)))));
   return { routing, outcome };
 }
@@ -176,12 +177,12 @@ group('a cluster as one node sees it', () => {
   });
 
   test('no mesh, no sessions', () => {
-    const routing = createRouting({ nodeName: 'n1', mesh: false });
+    const routing = createRouting('n1', { ...DEFAULT_ROUTING, mesh: false });
     routing.apply(batch(added(node('n1', dual(1))), added(node('n2', dual(2)))));
     expect(shown(routing.intent())).toMatchObject({ peers: [], networks: ['10.244.1.0/24', expect.anything()] });
-    expect([...routing.configure({ mesh: true }).delta.peers.set.keys()]).toEqual(['node/n2']);
-    expect(routing.configure({ mesh: true }).recomputed).toEqual([]);
-    expect(routing.configure({ mesh: false }).delta.peers.removed).toEqual(new Set(['node/n2']));
+    expect([...routing.configure(DEFAULT_ROUTING).delta.peers.set.keys()]).toEqual(['node/n2']);
+    expect(routing.configure(DEFAULT_ROUTING).recomputed).toEqual([]);
+    expect(routing.configure({ ...DEFAULT_ROUTING, mesh: false }).delta.peers.removed).toEqual(new Set(['node/n2']));
   });
 });
 
@@ -247,7 +248,7 @@ const name = fc.constantFrom('n1', 'n2', 'n3', 'n4');
 test('any history of nodes ends where the last nodes alone would, and deltas add up to it', () => {
   fc.assert(
     fc.property(fc.array(fc.tuple(name, fc.option(someSpec, { nil: undefined })), { maxLength: 15 }), history => {
-      const routing = createRouting({ nodeName: 'n1', mesh: true });
+      const routing = createRouting('n1', DEFAULT_ROUTING);
       const world = new Map<string, Node>([['n1', node('n1', dual(1))]]);
       routing.apply(batch(...[...world.values()].map(added)));
       const peers = new Map(routing.intent().peers);
@@ -268,10 +269,10 @@ test('any history of nodes ends where the last nodes alone would, and deltas add
         for (const key of delta.networks.removed) networks.delete(key);
         for (const [owner, list] of report) problems.set(owner, list);
       }
-      const fresh = createRouting({ nodeName: 'n1', mesh: true });
+      const fresh = createRouting('n1', DEFAULT_ROUTING);
       const { problems: expected } = fresh.apply(batch(...[...world.values()].map(added)));
       expect(shown(routing.intent())).toEqual(shown(fresh.intent()));
-      expect(shown({ own: undefined, peers, networks })).toEqual(shown(fresh.intent()));
+      expect(shown({ peers, networks })).toEqual(shown(fresh.intent()));
       const flat = (report: ReadonlyMap<string, readonly Problem[]>): string[] =>
         [...report.values()].flatMap(list => list.map(({ subject, text }) => `${subject} ${text}`)).sort();
       expect(flat(problems)).toEqual(flat(expected));
