@@ -5,7 +5,7 @@ import { formatAddress, type IpAddress } from '../core/ip.js';
 import type { RouteHop } from '../kernel/routes.js';
 import type { NextHopSet } from '../rib/changes.js';
 import type { NextHopAnswer, NextHopResolver } from './nextHopResolver.js';
-import { NO_ROUTE, type NextHopTable } from './nextHopTable.js';
+import { NO_ROUTE, type NextHopTable, type RouteTerms } from './nextHopTable.js';
 
 interface DesiredSet {
   nextHops: readonly IpAddress[];
@@ -130,8 +130,10 @@ export class DesiredSets {
   /** @returns whether it comes down to something else now */
   private refresh(set: DesiredSet): boolean {
     const answers = set.nextHops.map(nextHop => this.resolver.resolve(nextHop));
-    const setFor = (family: FamilyIndex): number =>
-      this.kernelSets.intern(distinct(answers.filter(answer => fits(family, answer)).flatMap(({ hops }) => hops)));
+    const setFor = (family: FamilyIndex): number => {
+      const fitting = answers.filter(answer => fits(family, answer));
+      return this.kernelSets.intern(distinct(fitting.flatMap(({ hops }) => hops)), termsOf(family, fitting));
+    };
     return this.assign(set, [setFor(0), setFor(1)]);
   }
 
@@ -147,6 +149,18 @@ export class DesiredSets {
 /** IPv4 routes may lead through IPv6 gateways (RFC 8950), not the other way round. */
 function fits(family: FamilyIndex, answer: NextHopAnswer): boolean {
   return family === 0 || answer.hops.every(({ gateway }) => gateway?.version !== 4);
+}
+
+/** A route has one source and one MTU for all its hops: the smallest that any of them can take. */
+function termsOf(family: FamilyIndex, answers: readonly NextHopAnswer[]): RouteTerms | undefined {
+  const terms = answers.flatMap(answer => answer.terms ?? []);
+  const [first] = terms;
+  if (first === undefined) return undefined;
+  const mtus = terms.flatMap(({ mtu }) => mtu ?? []);
+  return {
+    source: family === 0 ? first.source.v4 : first.source.v6,
+    mtu: mtus.length === 0 ? null : Math.min(...mtus),
+  };
 }
 
 /** Two next hops behind the same gateway are one way out. */

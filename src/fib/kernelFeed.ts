@@ -9,11 +9,13 @@ import type { Clock, TimerHandle } from '../core/clock.js';
 import { decodeInterfaceAddress, writeAddressDump, type InterfaceAddress } from '../kernel/addresses.js';
 import { decodeLink, isUsable, writeLinkDump, type Link } from '../kernel/links.js';
 import type { Change, KernelEvent, KernelMonitor } from '../kernel/monitor.js';
+import type { Neighbour, VxlanForwarding } from '../kernel/neighbours.js';
 import { dumpAll, NetlinkError, type NetlinkChannel } from '../kernel/netlink/channel.js';
 import { NetlinkWriter } from '../kernel/netlink/writer.js';
 import { RouteScan } from '../kernel/routeScan.js';
 import { writeRouteDump, type Route } from '../kernel/routes.js';
 import { AF_INET, AF_INET6, type AddressFamily } from '../kernel/rtnetlink.js';
+import type { Rule } from '../kernel/rules.js';
 
 export interface FeedReader {
   /** All links and addresses there are. */
@@ -26,6 +28,12 @@ export interface FeedReader {
   readRoute(route: RouteScan): void;
   endRead(family: FamilyIndex): void;
   routeChanged(change: Change, route: Route): void;
+  /** These three only where the monitor has the topic. */
+  neighbourChanged?(change: Change, neighbour: Neighbour): void;
+  forwardingChanged?(change: Change, forwarding: VxlanForwarding): void;
+  ruleChanged?(change: Change, rule: Rule): void;
+  /** Some of these changes were not told. */
+  overrun?(): void;
   /** The end of a batch of changes: time to draw conclusions. */
   settled?(): void;
 }
@@ -132,11 +140,18 @@ class Feed implements KernelFeed {
           for (const reader of this.readers) reader.routeChanged(event.change, event.route);
         break;
       case 'overrun':
+        for (const reader of this.readers) reader.overrun?.();
         this.interfacesWanted = true;
         for (const family of FAMILY_INDICES) this.readSoon(family);
         break;
       case 'neighbour':
+        for (const reader of this.readers) reader.neighbourChanged?.(event.change, event.neighbour);
+        break;
+      case 'forwarding':
+        for (const reader of this.readers) reader.forwardingChanged?.(event.change, event.forwarding);
+        break;
       case 'rule':
+        for (const reader of this.readers) reader.ruleChanged?.(event.change, event.rule);
         break;
       default:
         assertNever(event);

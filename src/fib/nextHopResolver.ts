@@ -4,6 +4,7 @@
  */
 
 import type { FamilyIndex } from '../bgp/families.js';
+import { assertNever } from '../core/assertNever.js';
 import { formatAddress, type IpAddress } from '../core/ip.js';
 import type { InterfaceAddress } from '../kernel/addresses.js';
 import { isUsable, type Link } from '../kernel/links.js';
@@ -13,6 +14,8 @@ import { routeOf, type Route, type RouteHop } from '../kernel/routes.js';
 import { AF_INET, RT_TABLE_MAIN } from '../kernel/rtnetlink.js';
 import { addressKey, ForeignRoutes } from './foreignRoutes.js';
 import type { FeedReader, KernelFeed } from './kernelFeed.js';
+import type { NodeWay } from './overlay/overlay.js';
+import type { TunnelTerms } from './overlay/overlayTypes.js';
 import { isOurs, type Ownership } from './ownership.js';
 
 /** How a next hop is reached. Also a `NextHopState` as the engine wants it. */
@@ -25,8 +28,17 @@ export interface NextHopAnswer {
   readonly hops: readonly RouteHop[];
   /** Name of the first hop's link. */
   readonly device: string | null;
-  /** Why it is unreachable, for people. */
+  /** What routes through a tunnel say besides. */
+  readonly terms: TunnelTerms | null;
+  /** Why it is unreachable, or no route of ours leads there, for people. */
   readonly reason: string | null;
+}
+
+/** Who knows the nodes of the cluster, and how packets get to them. */
+export interface NodeWays {
+  /** Undefined: the address is no node's. */
+  wayTo(address: IpAddress): NodeWay | undefined;
+  onWaysChanged(listener: () => void): () => void;
 }
 
 export interface NextHopResolver {
@@ -44,10 +56,11 @@ interface Watched {
   answer: NextHopAnswer;
 }
 
-/** Reads from the feed, which must be started afterwards. */
-export function createNextHopResolver(feed: KernelFeed, owner: Ownership): NextHopResolver {
-  const resolver = new Resolver(owner);
+/** Reads from the feed, which must be started afterwards. @param nodes absent: a next hop is a next hop */
+export function createNextHopResolver(feed: KernelFeed, owner: Ownership, nodes?: NodeWays): NextHopResolver {
+  const resolver = new Resolver(owner, nodes);
   feed.subscribe(resolver);
+  nodes?.onWaysChanged(() => resolver.waysChanged());
   return resolver;
 }
 
@@ -62,7 +75,10 @@ class Resolver implements NextHopResolver, FeedReader {
   private readonly listeners = new Set<(changed: readonly NextHopAnswer[]) => void>();
   private stale = false;
 
-  constructor(private readonly owner: Ownership) {}
+  constructor(
+    private readonly owner: Ownership,
+    private readonly nodes: NodeWays | undefined,
+  ) {}
 
   watch(address: IpAddress): NextHopAnswer {
     const key = formatAddress(address);
@@ -94,6 +110,36 @@ class Resolver implements NextHopResolver, FeedReader {
   }
 
   resolve(address: IpAddress): NextHopAnswer {
+    const answer = this.onLinks(address);
+    const way = answer.reachable ? this.nodes?.wayTo(address) : undefined;
+    switch (way?.kind) {
+      case undefined:
+      case 'direct':
+        return answer;
+      case 'fabric':
+        // Usable, so that it can be told to others; but packets find their way without us.
+        return {
+          ...answer,
+          hops: [],
+          device: null,
+          reason: 'left to the network: a node in another subnet, no overlay',
+        };
+      case 'blocked':
+        return unreachable(address, way.reason);
+      case 'tunnel':
+        return { ...answer, hops: [way.hop], device: this.deviceName(way.hop.ifindex) ?? null, terms: way.terms };
+      default:
+        return assertNever(way);
+    }
+  }
+
+  waysChanged(): void {
+    this.stale = true;
+    this.settled();
+  }
+
+  /** Through a link it is on, or somebody else's route. */
+  private onLinks(address: IpAddress): NextHopAnswer {
     if (address.version === 6 && address.zone !== undefined) return this.onZone(address, address.zone);
     if (this.own.has(addressKey(address))) return unreachable(address, 'it is an address of this machine');
     if (isLinkLocal(address)) return unreachable(address, 'a link-local address without a zone says no link');
@@ -194,12 +240,12 @@ class Resolver implements NextHopResolver, FeedReader {
 
   private reachable(address: IpAddress, metric: number, hops: readonly RouteHop[]): NextHopAnswer {
     const device = this.deviceName(hops[0]?.ifindex ?? 0) ?? null;
-    return { address, reachable: true, metric, hops, device, reason: null };
+    return { address, reachable: true, metric, hops, device, terms: null, reason: null };
   }
 }
 
 function unreachable(address: IpAddress, reason: string): NextHopAnswer {
-  return { address, reachable: false, metric: 0, hops: [], device: null, reason };
+  return { address, reachable: false, metric: 0, hops: [], device: null, terms: null, reason };
 }
 
 function isLinkLocal(address: IpAddress): boolean {
@@ -207,7 +253,7 @@ function isLinkLocal(address: IpAddress): boolean {
 }
 
 function sameAnswer(a: NextHopAnswer, b: NextHopAnswer): boolean {
-  const text = ({ reachable, metric, hops, device, reason }: NextHopAnswer): string =>
-    JSON.stringify([reachable, metric, hops, device, reason]);
+  const text = ({ reachable, metric, hops, device, terms, reason }: NextHopAnswer): string =>
+    JSON.stringify([reachable, metric, hops, device, terms, reason]);
   return text(a) === text(b);
 }

@@ -2,9 +2,10 @@
 
 import { growU32 } from '../core/columns.js';
 import { NetlinkWriter } from '../kernel/netlink/writer.js';
+import type { IpAddress } from '../core/ip.js';
 import type { RouteScan } from '../kernel/routeScan.js';
-import { addressOf, singleHopFlags, writeHops, type RouteHop } from '../kernel/routes.js';
-import { AF_INET, AF_INET6, RTNH_F_ONLINK, RTN_UNICAST, type AddressFamily } from '../kernel/rtnetlink.js';
+import { addressOf, singleHopFlags, writeAddress, writeHops, writeMtu, type RouteHop } from '../kernel/routes.js';
+import { AF_INET, AF_INET6, RTA_PREFSRC, RTNH_F_ONLINK, RTN_UNICAST, type AddressFamily } from '../kernel/rtnetlink.js';
 
 /** No route. */
 export const NO_ROUTE = 0;
@@ -14,12 +15,23 @@ const FIRST_SET = 2;
 
 /** Words a hop: family, onlink and weight; interface; four of the gateway. */
 const HOP_WORDS = 6;
+/** First word of what a set says besides its hops, with the family of the source; then the MTU and four words of the source. */
+const TERMS = 0xffff_ff00;
+
+/** What a route says besides where it leads. */
+export interface RouteTerms {
+  /** Source of packets of this machine's own; of the route's family. */
+  readonly source: IpAddress | undefined;
+  /** Most octets of a packet; null: as many as the link takes. */
+  readonly mtu: number | null;
+}
 
 interface KernelSet {
   readonly hash: number;
   /** Hops in canonical order, {@link HOP_WORDS} each. */
   readonly key: Uint32Array;
   readonly hops: readonly RouteHop[];
+  readonly terms: RouteTerms | undefined;
   /** RTNH_F_* for rtm_flags. */
   readonly flags: number;
   /** What stands behind the destination in a route message, by family. */
@@ -37,9 +49,9 @@ export class NextHopTable {
   private readonly writer = new NetlinkWriter(256);
 
   /** @returns the id of these hops, in whatever order they are given; {@link NO_ROUTE} for none. Held by nobody yet. */
-  intern(hops: readonly RouteHop[]): number {
+  intern(hops: readonly RouteHop[], terms?: RouteTerms): number {
     if (hops.length === 0) return NO_ROUTE;
-    this.reserve(hops.length);
+    this.reserve(hops.length + 1);
     hops.forEach((hop, i) => {
       const gateway = hop.gateway;
       const family = gateway === null ? 0 : gateway.version === 4 ? AF_INET : AF_INET6;
@@ -49,14 +61,14 @@ export class NextHopTable {
           gateway === null ? 0 : gateway.version === 6 ? gateway.words[w]! : w === 0 ? gateway.value : 0;
       }
     });
-    return this.lookUp(hops.length);
+    return this.lookUp(hops.length, terms === undefined ? 0 : this.putTerms(hops.length, terms));
   }
 
   /** The set of a route read from the kernel; {@link ODD_ROUTE} when we would never write one like it. */
   internScan(scan: RouteScan): number {
     const count = scan.hopCount;
-    if (scan.special || scan.hasSource || scan.type !== RTN_UNICAST || count === 0) return ODD_ROUTE;
-    this.reserve(count);
+    if (scan.special || scan.type !== RTN_UNICAST || count === 0) return ODD_ROUTE;
+    this.reserve(count + 1);
     for (let i = 0; i < count; i++) {
       const onlink = (scan.hopFlags[i]! & RTNH_F_ONLINK) !== 0;
       this.putHead(i, scan.hopFamily[i]!, onlink, count === 1 ? 1 : scan.hopWeight[i]!, scan.hopIfindex[i]!);
@@ -65,7 +77,9 @@ export class NextHopTable {
         this.scratch[i * HOP_WORDS + 2 + w] = w < words ? scan.hopGateway[i * 4 + w]! : 0;
       }
     }
-    return this.lookUp(count);
+    if (!scan.hasSource && scan.mtu === 0) return this.lookUp(count, 0);
+    const source = scan.hasSource ? addressOf(scan.family, scan.source, 0) : undefined;
+    return this.lookUp(count, this.putTerms(count, { source, mtu: scan.mtu === 0 ? null : scan.mtu }));
   }
 
   hops(id: number): readonly RouteHop[] {
@@ -83,6 +97,8 @@ export class NextHopTable {
     const known = family === AF_INET ? set.blocks.v4 : set.blocks.v6;
     if (known !== undefined) return known;
     this.writer.reset();
+    if (set.terms?.source !== undefined) writeAddress(this.writer, RTA_PREFSRC, set.terms.source);
+    if (set.terms !== undefined && set.terms.mtu !== null) writeMtu(this.writer, set.terms.mtu);
     writeHops(this.writer, family, set.hops);
     const block = new Uint32Array(this.writer.finished().slice().buffer);
     if (family === AF_INET) set.blocks.v4 = block;
@@ -129,9 +145,21 @@ export class NextHopTable {
     this.scratch[hop * HOP_WORDS + 1] = ifindex;
   }
 
-  private lookUp(hops: number): number {
+  /** Behind the hops, as one more record. @returns how many records that is */
+  private putTerms(hops: number, { source, mtu }: RouteTerms): 0 | 1 {
+    if (source === undefined && mtu === null) return 0;
+    const at = hops * HOP_WORDS;
+    const family = source === undefined ? 0 : source.version === 4 ? AF_INET : AF_INET6;
+    this.scratch[at] = TERMS | family;
+    this.scratch[at + 1] = mtu ?? 0;
+    const words = source === undefined ? [] : source.version === 4 ? [source.value] : source.words;
+    for (let w = 0; w < 4; w++) this.scratch[at + 2 + w] = words[w] ?? 0;
+    return 1;
+  }
+
+  private lookUp(hops: number, terms: 0 | 1): number {
     if (hops > 1) sortHops(this.scratch, hops);
-    const words = hops * HOP_WORDS;
+    const words = (hops + terms) * HOP_WORDS;
     let hash = 0x811c_9dc5;
     for (let i = 0; i < words; i++) hash = Math.imul(hash ^ this.scratch[i]!, 0x0100_0193) ^ (hash >>> 15);
     const candidates = this.byHash.get(hash);
@@ -149,8 +177,8 @@ export class NextHopTable {
 
   private add(hash: number, key: Uint32Array, candidates: number[] | undefined): number {
     const id = this.free.pop() ?? this.sets.length;
-    const hops = hopsOf(key);
-    this.sets[id] = { hash, key, hops, flags: singleHopFlags(hops), blocks: {} };
+    const { hops, terms } = readKey(key);
+    this.sets[id] = { hash, key, hops, terms, flags: singleHopFlags(hops), blocks: {} };
     if (id >= this.references.length) this.references = growU32(this.references, this.references.length * 2);
     this.references[id] = 0;
     // Unless somebody takes hold of it, the next `collect` forgets it.
@@ -161,11 +189,17 @@ export class NextHopTable {
   }
 }
 
-function hopsOf(key: Uint32Array): readonly RouteHop[] {
+function readKey(key: Uint32Array): { readonly hops: readonly RouteHop[]; readonly terms: RouteTerms | undefined } {
   const hops: RouteHop[] = [];
+  let terms: RouteTerms | undefined;
   for (let at = 0; at < key.length; at += HOP_WORDS) {
     const head = key[at]!;
     const family = head & 0xff;
+    if (head >= TERMS) {
+      const source = family === 0 ? undefined : addressOf(family, key, at + 2);
+      terms = { source, mtu: key[at + 1] === 0 ? null : key[at + 1]! };
+      continue;
+    }
     hops.push({
       gateway: family === 0 ? null : addressOf(family, key, at + 2),
       ifindex: key[at + 1]!,
@@ -173,7 +207,7 @@ function hopsOf(key: Uint32Array): readonly RouteHop[] {
       weight: head >>> 16,
     });
   }
-  return hops;
+  return { hops, terms };
 }
 
 /** Insertion sort of records of {@link HOP_WORDS} words: sets are small and mostly sorted already. */

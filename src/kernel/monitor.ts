@@ -3,7 +3,7 @@
 import { assertNever } from '../core/assertNever.js';
 import { decodeInterfaceAddress, type InterfaceAddress } from './addresses.js';
 import { decodeLink, type Link } from './links.js';
-import { decodeNeighbour, type Neighbour } from './neighbours.js';
+import { decodeNeighbour, decodeVxlanForwarding, type Neighbour, type VxlanForwarding } from './neighbours.js';
 import { NETLINK_ROUTE } from './netlink/numbers.js';
 import { MessageCursor } from './netlink/reader.js';
 import { openNetlink, type NetlinkSocket } from './netlink/socket.js';
@@ -20,11 +20,13 @@ export type KernelEvent =
   | { readonly kind: 'address'; readonly change: Change; readonly address: InterfaceAddress }
   | { readonly kind: 'route'; readonly change: Change; readonly route: Route }
   | { readonly kind: 'neighbour'; readonly change: Change; readonly neighbour: Neighbour }
+  | { readonly kind: 'forwarding'; readonly change: Change; readonly forwarding: VxlanForwarding }
   | { readonly kind: 'rule'; readonly change: Change; readonly rule: Rule }
   /** More happened than the socket could hold: whoever keeps a copy of the kernel's state must read it again. */
   | { readonly kind: 'overrun' };
 
-export type Topic = Exclude<KernelEvent['kind'], 'overrun'>;
+/** Forwarding entries of VXLAN devices come with neighbours. */
+export type Topic = Exclude<KernelEvent['kind'], 'overrun' | 'forwarding'>;
 
 export interface KernelMonitor {
   /** @returns a function that ends the subscription */
@@ -116,7 +118,9 @@ export function decodeEvent(message: MessageCursor, scan: RouteScan): KernelEven
     case rt.RTM_NEWNEIGH:
     case rt.RTM_DELNEIGH: {
       const neighbour = decodeNeighbour(message);
-      return neighbour && { kind: 'neighbour', change, neighbour };
+      if (neighbour !== undefined) return { kind: 'neighbour', change, neighbour };
+      const forwarding = decodeVxlanForwarding(message);
+      return forwarding && { kind: 'forwarding', change, forwarding };
     }
     case rt.RTM_NEWRULE:
     case rt.RTM_DELRULE: {

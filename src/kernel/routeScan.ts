@@ -24,7 +24,9 @@ export class RouteScan {
   /** RTA_PREFSRC. */
   hasSource = false;
   readonly source = new Uint32Array(4);
-  /** It has what no route of ours has: TOS, source prefix, metrics such as an MTU, encapsulation, a nexthop object. */
+  /** RTAX_MTU; 0: none. */
+  mtu = 0;
+  /** It has what no route of ours has: TOS, source prefix, metrics other than an MTU, encapsulation, a nexthop object. */
   special = false;
   /** A cache entry rather than a route. */
   cloned = false;
@@ -67,6 +69,7 @@ export class RouteScan {
     this.destination.fill(0);
     this.metric = 0;
     this.hasSource = false;
+    this.mtu = 0;
     this.hopCount = 0;
     this.clearHop(0);
     this.hopFlags[0] = flags;
@@ -99,9 +102,7 @@ export class RouteScan {
       case rt.RTA_MULTIPATH:
         return this.readMultipath(view, attribute.start, attribute.end);
       case rt.RTA_METRICS:
-        // IPv6 sends an empty list on every route.
-        if (attribute.size > 0) this.special = true;
-        return true;
+        return this.readMetrics(view, attribute.start, attribute.end);
       case rt.RTA_ENCAP:
       case rt.RTA_NH_ID:
         this.special = true;
@@ -109,6 +110,16 @@ export class RouteScan {
       default:
         return true;
     }
+  }
+
+  /** IPv6 sends an empty list on every route. */
+  private readMetrics(view: DataView, start: number, end: number): boolean {
+    const metrics = this.nested.over(view, start, end);
+    while (metrics.next()) {
+      if (metrics.type === rt.RTAX_MTU) this.mtu = metrics.u32();
+      else this.special = true;
+    }
+    return !metrics.malformed;
   }
 
   private readGateway(attribute: AttributeCursor, hop: number): void {

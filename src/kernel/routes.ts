@@ -31,6 +31,8 @@ export interface Route {
   readonly hops: readonly RouteHop[];
   /** Source address for packets of this machine's own. */
   readonly source?: IpAddress;
+  /** Most octets of a packet; absent: as many as the link takes. */
+  readonly mtu?: number;
 }
 
 /**
@@ -115,9 +117,17 @@ export function writeRoute(writer: NetlinkWriter, command: RouteCommand, route: 
   if (route.metric !== 0) writer.attributeU32(rt.RTA_PRIORITY, route.metric);
   if (command !== 'delete') {
     if (route.source !== undefined) writeAddress(writer, rt.RTA_PREFSRC, route.source);
+    if (route.mtu !== undefined) writeMtu(writer, route.mtu);
     if (route.hops.length > 0) writeHops(writer, family, route.hops);
   }
   writer.end();
+}
+
+/** The only metric that routes of ours may have. */
+export function writeMtu(writer: NetlinkWriter, mtu: number): void {
+  const metrics = writer.beginNested(rt.RTA_METRICS, false);
+  writer.attributeU32(rt.RTAX_MTU, mtu);
+  writer.endNested(metrics);
 }
 
 /**
@@ -153,6 +163,7 @@ export function routeOf(scan: RouteScan): Route {
     scope: scan.scope,
     hops,
     ...(scan.hasSource ? { source: addressOf(scan.family, scan.source, 0) } : {}),
+    ...(scan.mtu === 0 ? {} : { mtu: scan.mtu }),
   };
 }
 

@@ -1,5 +1,6 @@
 /** Reads what of the overlay stands in the kernel. Ours are: devices by name and alias, what is on them, and routes and rules by table and protocol. */
 
+import type { FouPort } from '../../kernel/fou.js';
 import { writeLinkDump } from '../../kernel/links.js';
 import { dumpAll, NetlinkError, type NetlinkChannel } from '../../kernel/netlink/channel.js';
 import type { MessageCursor } from '../../kernel/netlink/reader.js';
@@ -32,7 +33,7 @@ export async function readDevices(channel: NetlinkChannel): Promise<ReadonlyMap<
 export async function readOverlay(
   channel: NetlinkChannel,
   protocol: number,
-  fou: readonly { readonly version: 4 | 6; readonly port: number }[],
+  fou: readonly FouPort[],
 ): Promise<{ readonly objects: ReadonlyMap<ObjectKey, OverlayObject>; readonly devices: ReadonlyMap<string, number> }> {
   const devices = await ourDevices(channel);
   const names = new Map(devices.map(({ ifindex, name }) => [ifindex, name]));

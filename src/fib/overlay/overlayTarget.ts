@@ -3,6 +3,7 @@
 import { assertNever } from '../../core/assertNever.js';
 import type { Delta } from '../../core/deltaTable.js';
 import type { Target } from '../../core/reconciler.js';
+import type { FouPorts } from '../../kernel/fou.js';
 import { describeErrno, type NetlinkChannel } from '../../kernel/netlink/channel.js';
 import { NetlinkWriter } from '../../kernel/netlink/writer.js';
 import { writeNeighbour, writeVxlanForwarding } from '../../kernel/neighbours.js';
@@ -21,16 +22,10 @@ import { OVERLAY_RULE_PRIORITY, OVERLAY_TABLE } from './overlayOptions.js';
 import { readDevices, readOverlay } from './overlayReading.js';
 import type { ObjectKey, OverlayObject } from './overlayTypes.js';
 
-/** UDP ports that take GUE in; their own netlink family, and only where the kernel has it. */
-export interface FouPorts {
-  read(): Promise<readonly { readonly version: 4 | 6; readonly port: number }[]>;
-  /** @returns the reason of a failure */
-  change(command: 'open' | 'close', version: 4 | 6, port: number): Promise<string | undefined>;
-}
-
 export interface OverlayTargetOptions {
   readonly channel: NetlinkChannel;
-  readonly fou: FouPorts;
+  /** UDP ports that take GUE in. */
+  readonly fou: Pick<FouPorts, 'read' | 'change'>;
   /** RTPROT_* of our routes and rules. */
   readonly protocol: number;
 }

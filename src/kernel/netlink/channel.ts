@@ -75,9 +75,14 @@ const RECEIVE_BUFFER = 64 << 10;
 
 /** Opens the two sockets of a channel (batches, dumps) in the network namespace of the calling thread. @throws SyscallError */
 export function openRouteChannel(): NetlinkChannel {
-  const commands = openNetlink(NETLINK_ROUTE, SOCKET_BUFFER);
+  return openChannel(NETLINK_ROUTE);
+}
+
+/** The same for another protocol of netlink, such as NETLINK_GENERIC. @throws SyscallError */
+export function openChannel(protocol: number): NetlinkChannel {
+  const commands = openNetlink(protocol, SOCKET_BUFFER);
   try {
-    return new SocketChannel(commands, openNetlink(NETLINK_ROUTE, SOCKET_BUFFER));
+    return new SocketChannel(commands, openNetlink(protocol, SOCKET_BUFFER));
   } catch (error) {
     commands.close();
     throw error;

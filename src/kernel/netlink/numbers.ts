@@ -1,6 +1,7 @@
 /** Numbers of the netlink transport itself (linux/netlink.h); those of rtnetlink are in ../rtnetlink.ts. */
 
 export const NETLINK_ROUTE = 0;
+export const NETLINK_GENERIC = 16;
 
 /** Octets of `struct nlmsghdr` and `struct nlattr`; everything in a message is padded to 4 octets. */
 export const MESSAGE_HEADER = 16;

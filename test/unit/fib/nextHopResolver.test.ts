@@ -23,6 +23,7 @@ describe('answers', () => {
       metric: 0,
       hops: [{ gateway: address('192.168.1.77'), ifindex: 3, onlink: false, weight: 1 }],
       device: 'b',
+      terms: null,
       reason: null,
     });
   });

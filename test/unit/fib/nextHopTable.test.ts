@@ -3,7 +3,8 @@
 import { describe, expect, test } from '@jest/globals';
 import { NetlinkWriter } from '../../../src/kernel/netlink/writer.js';
 import { RouteScan } from '../../../src/kernel/routeScan.js';
-import { writeRoute, type RouteHop } from '../../../src/kernel/routes.js';
+import { beginRoute, writeRoute, type RouteHop } from '../../../src/kernel/routes.js';
+import { AF_INET, RTN_UNICAST } from '../../../src/kernel/rtnetlink.js';
 import { NO_ROUTE, NextHopTable, ODD_ROUTE } from '../../../src/fib/nextHopTable.js';
 import { hexOf, messageFrom } from '../kernel/octets.js';
 import { route } from './fakeKernel.js';
@@ -52,7 +53,30 @@ describe('NextHopTable', () => {
   test('a route that we would never write is odd', () => {
     const table = new NextHopTable();
     expect(table.internScan(scanned([], { type: 'blackhole' }))).toBe(ODD_ROUTE);
-    expect(table.internScan(scanned([hop('10.0.0.1')], { source: address('10.0.0.9') }))).toBe(ODD_ROUTE);
+    const scan = scanned([hop('10.0.0.1')]);
+    scan.special = true;
+    expect(table.internScan(scan)).toBe(ODD_ROUTE);
+  });
+
+  test.each([
+    ['a source', { source: address('10.0.0.9'), mtu: null }],
+    ['an MTU', { source: undefined, mtu: 1400 }],
+    ['both', { source: address('10.0.0.9'), mtu: 1400 }],
+  ])('%s makes another set, and is read as it is written', (_name, terms) => {
+    const table = new NextHopTable();
+    for (const hops of [[hop('10.0.0.1')], [hop('10.0.0.1'), hop('10.0.0.2', 3)]]) {
+      const id = table.intern(hops, terms);
+      expect(id).not.toBe(table.intern(hops));
+      expect(table.hops(id)).toEqual(hops);
+      const writer = new NetlinkWriter();
+      beginRoute(writer, 'create', AF_INET, 8, 254, 186, RTN_UNICAST, table.flags(id));
+      writer.raw(table.block(id, AF_INET));
+      writer.end();
+      const scan = new RouteScan();
+      expect(scan.read(messageFrom(hexOf(writer.finished())))).toBe(true);
+      expect(table.internScan(scan)).toBe(id);
+    }
+    expect(table.intern([hop('10.0.0.1')], { source: undefined, mtu: null })).toBe(table.intern([hop('10.0.0.1')]));
   });
 
   test('only sets that nobody holds are forgotten, and their ids used again', () => {

@@ -97,11 +97,13 @@ describe('routes that the kernel tells of', () => {
     expect(new RouteScan().read(messageFrom(hex))).toBe(false);
   });
 
-  test('marks what no route of ours has: here an MTU among the metrics', () => {
+  test('reads an MTU, and marks what no route of ours has: other metrics', () => {
     const scan = new RouteScan();
     const mtu = '28000000 18000006 00000000 00000000 02100000 feba0001 00000000 0c000880 08000200 dc050000';
     expect(scan.read(messageFrom(mtu))).toBe(true);
-    expect(scan.special).toBe(true);
+    expect([scan.mtu, scan.special]).toEqual([1500, false]);
+    expect(scan.read(messageFrom(mtu.replace('08000200', '08000300')))).toBe(true);
+    expect([scan.mtu, scan.special]).toEqual([0, true]);
   });
 });
 
