@@ -26,6 +26,7 @@ import type {
 import { closest } from '../../core/closest.js';
 import { ConfigError, type Complain } from './configError.js';
 import { complainOfDoubles } from './doubles.js';
+import { maxPrefixesOf, policyNames, toPolicySet } from './policies.js';
 import { readPassword } from './secrets.js';
 import type { PeerConfig, PeerGroupConfig, SpeakerConfig } from './schema.js';
 
@@ -54,6 +55,7 @@ export function toEngineConfig(config: SpeakerConfig, restarted: boolean): Resul
   // Whatever stands in its place: with an error, nothing of this leaves the function, and the rest is checked too.
   const routerId = known ?? Ipv4(0);
   const gracefulRestart = restartOptions(config.router.gracefulRestart, restarted);
+  const policies = toPolicySet(config, complain);
   const base = { config, routerId, gracefulRestart, complain };
   const peers = config.peers.map((peer, i) => enginePeer(base, peer, `peers[${i}]`));
   const dynamicRanges = config.dynamicPeers.map((range, i) => dynamicRange(base, range, `dynamicPeers[${i}]`));
@@ -78,6 +80,7 @@ export function toEngineConfig(config: SpeakerConfig, restarted: boolean): Resul
     peers: peers.filter(peer => peer !== undefined),
     dynamicRanges,
     networks,
+    policies,
     nextHopAddresses: {
       ...(addresses.ipv4 === undefined ? {} : { v4: addressOf(addresses.ipv4) }),
       ...(addresses.ipv6 === undefined ? {} : { v6: addressOf(addresses.ipv6) }),
@@ -101,8 +104,8 @@ function enginePeer(base: Base, peer: PeerConfig, path: string): EnginePeer | un
     base.complain(`${path}.asn`, 'is missing, and no group gives it');
     return undefined;
   }
-  const routing = peerRouting(values);
   const where = origin(path, peer, peer.group);
+  const routing = peerRouting(base, values, where);
   const session = sessionOf(base, values, asn, where);
   if (routing.routeReflectorClient && session.remoteAsn !== session.localAsn)
     base.complain(where('routeReflectorClient'), 'only an iBGP peer can be a route reflector client (RFC 4456)');
@@ -136,7 +139,7 @@ function dynamicRange(base: Base, range: SpeakerConfig['dynamicPeers'][number], 
     base.complain(where('routeReflectorClient'), 'only iBGP peers can be route reflector clients (RFC 4456)');
   if (session.local !== undefined && session.local.version !== prefix.address.version)
     base.complain(where('localAddress'), `is of the other IP version than ${formatPrefix(prefix)}`);
-  return { group: range.group, prefix, limit: range.limit, session, routing: peerRouting(group) };
+  return { group: range.group, prefix, limit: range.limit, session, routing: peerRouting(base, group, where) };
 }
 
 /** The path of the place where a value was said: the peer's own, or its group's. */
@@ -200,13 +203,21 @@ function sessionOf(
   };
 }
 
-function peerRouting(values: PeerValues): PeerRouting {
+function peerRouting({ config, complain }: Base, values: PeerValues, where: Where): PeerRouting {
+  const importPolicy = policyNames(values.import, config, 'import', where('import'), complain);
+  const exportPolicy = policyNames(values.export, config, 'export', where('export'), complain);
+  const maxPrefixes = maxPrefixesOf(values.maxPrefixes);
   return {
     routeReflectorClient: values.routeReflectorClient ?? false,
     nextHopSelf: values.nextHopSelf ?? 'auto',
     announce: values.announce ?? 'all',
     allowOwnAs: values.allowOwnAs ?? 0,
     enforceFirstAs: values.enforceFirstAs ?? true,
+    requirePolicy: values.requirePolicy ?? config.router.requirePolicy,
+    honorGracefulShutdown: values.honorGracefulShutdown ?? true,
+    ...(importPolicy === undefined ? {} : { importPolicy }),
+    ...(exportPolicy === undefined ? {} : { exportPolicy }),
+    ...(maxPrefixes === undefined ? {} : { maxPrefixes }),
   };
 }
 
@@ -240,11 +251,14 @@ function routerIdOf(config: SpeakerConfig, listen: EngineConfig['listen']): Ipv4
 
 function engineNetwork(network: SpeakerConfig['networks'][number]): EngineNetwork {
   if (typeof network === 'string') return { prefix: prefixOf(network) };
-  const { prefix, nextHop, med, localPref, communities, largeCommunities } = network;
+  const { prefix, nextHop, med, localPref, communities, largeCommunities, tag, aggregate, keepSpecific } = network;
   return {
     prefix: prefixOf(prefix),
     ...(nextHop === undefined ? {} : { nextHop: addressOf(nextHop) }),
     ...(med === undefined ? {} : { med }),
+    ...(tag === undefined ? {} : { tag }),
+    ...(aggregate === undefined ? {} : { aggregate: { summaryOnly: aggregate === 'summaryOnly' } }),
+    ...(keepSpecific === undefined ? {} : { keepSpecific }),
     ...(localPref === undefined ? {} : { localPref }),
     ...(communities === undefined ? {} : { communities: communities.map(text => valueOf(parseCommunity(text))) }),
     ...(largeCommunities === undefined

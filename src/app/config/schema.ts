@@ -3,22 +3,16 @@
 import { z } from 'zod';
 import { FAMILIES } from '../../bgp/families.js';
 import { parseCommunity, parseLargeCommunity } from '../../bgp/wire/communityText.js';
-import { parseAddress, parsePrefix } from '../../core/ip.js';
+import { NETWORK_TAGS } from '../../bgp/policyTypes.js';
+import { parseAddress } from '../../core/ip.js';
+import { policyPeerOptions, policyShape } from './policySchema.js';
+import { address, prefix, text } from './textSchema.js';
 
 /** Largest hold time that fits its field (RFC 4271 section 4.2). */
 const MAX_HOLD_TIME = 65535;
 /** RT_TABLE_LOCAL of linux/rtnetlink.h: the kernel's own addresses. */
 const LOCAL_TABLE = 255;
 
-function text(check: (value: string) => { readonly ok: boolean; readonly error?: string }): z.ZodString {
-  return z.string().superRefine((value, context) => {
-    const result = check(value);
-    if (!result.ok) context.addIssue({ code: 'custom', message: result.error ?? 'not valid' });
-  });
-}
-
-const address = text(parseAddress);
-const prefix = text(parsePrefix);
 const ipv4 = text(value => {
   const parsed = parseAddress(value);
   if (!parsed.ok) return parsed;
@@ -123,6 +117,7 @@ export const PeerOptions = z.strictObject({
   gracefulRestart: z
     .boolean()
     .describe('Announce graceful restart (RFC 4724) to this peer, if router.gracefulRestart is on. Default true.'),
+  ...policyPeerOptions,
 });
 
 const peerOptions = PeerOptions.partial().shape;
@@ -139,6 +134,12 @@ export const Router = z.strictObject({
     .max(64)
     .optional()
     .describe("Name for peers to show (FQDN capability). Default: the machine's."),
+  requirePolicy: z
+    .boolean()
+    .default(false)
+    .describe(
+      'RFC 8212, for all peers that, like their group, say nothing: no routes to or from eBGP peers without a policy.',
+    ),
   gracefulRestart: gracefulRestart
     .default(false)
     .describe('RFC 4724: peers keep our routes, and we theirs, over a restart.'),
@@ -197,6 +198,12 @@ export const Network = z.union([
     localPref: z.number().int().min(0).max(0xffff_ffff).optional(),
     communities: z.array(text(parseCommunity)).optional(),
     largeCommunities: z.array(text(parseLargeCommunity)).optional(),
+    tag: z.enum(NETWORK_TAGS).optional().describe('What it is, for export policies. Default static, or aggregate.'),
+    aggregate: z
+      .enum(['summaryOnly', 'withSpecifics'])
+      .optional()
+      .describe('Announce it only while a more specific network of our own is; summaryOnly: in place of those.'),
+    keepSpecific: z.boolean().optional().describe('Announce it also beside an aggregate that is summaryOnly.'),
   }),
 ]);
 
@@ -239,6 +246,7 @@ export const speakerShape = {
   peerGroups: z.record(groupName, PeerGroup).default({}).describe('Values shared by peers, by name.'),
   peers: z.array(Peer).default([]),
   dynamicPeers: z.array(DynamicPeers).default([]),
+  ...policyShape,
   networks: z.array(Network).default([]).describe('Networks of our own: prefixes, or objects with attributes.'),
   fib: Fib.prefault({}),
   log: Log.prefault({}),

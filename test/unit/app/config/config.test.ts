@@ -278,6 +278,8 @@ peers:
         allowOwnAs: 0,
         enforceFirstAs: false,
         announce: 'all',
+        requirePolicy: false,
+        honorGracefulShutdown: true,
       },
     });
     expect(gracefulRestart).toEqual({ restartTime: 33, staleTime: 180, deferralTime: 120, restarted: false });

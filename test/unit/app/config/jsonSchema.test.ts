@@ -17,8 +17,8 @@ test('docs/config.schema.json is up to date (npm run schema)', () => {
   expect(readFileSync('docs/config.schema.json', 'utf8')).toBe(jsonSchemaText());
 });
 
-test('docs/configuration.md says something of every key', () => {
-  const text = readFileSync('docs/configuration.md', 'utf8');
+test('docs/configuration.md and docs/policy.md say something of every key', () => {
+  const text = ['configuration', 'policy'].map(name => readFileSync(`docs/${name}.md`, 'utf8')).join('');
   const keys = [...new Set(keysIn(JSON.parse(jsonSchemaText())))];
   expect(keys.length).toBeGreaterThan(50);
   expect(keys.filter(key => !text.includes(`\`${key}\``))).toEqual([]);
