@@ -1,7 +1,13 @@
 /** The overlay against the real kernel, with real packets between two racks. VXLAN only: this kernel has no IPIP. Needs root. */
 
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { makeRacks, NODES, ping, podOf, run, type Racks } from './overlayRacks.js';
+import { spawn } from 'node:child_process';
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
+import type { OverlayOptions } from '../../src/fib/overlay/overlayOptions.js';
+import { address } from '../unit/fib/routeText.js';
+import { eventually, makeRacks, NODES, nodeOf, ping, podOf, run, type RackNode, type Racks } from './overlayRacks.js';
+
+jest.setTimeout(60_000);
 
 let racks: Racks;
 beforeEach(() => {
@@ -9,11 +15,43 @@ beforeEach(() => {
 });
 afterEach(() => racks.close());
 
-async function startBoth(): Promise<void> {
+async function startBoth(options?: Partial<OverlayOptions>): Promise<void> {
   for (const node of [racks.a, racks.b]) {
-    await node.start();
+    await node.start(options);
     await node.route();
   }
+}
+
+/** Everything the kernel has that could be ours. */
+function traces({ ns }: RackNode): string {
+  return [
+    ns.ip('-br link show type vxlan'),
+    ...['', '-6 '].map(family => ns.ip(`${family}rule show`).replace(/^(0|32766|32767):.*\n/gm, '')),
+    ...['', '-6 '].map(family => run(ns, `ip ${family}route show table 186`).text.replace(/^Error.*|^Dump.*/gm, '')),
+    ...['', '-6 '].map(family => ns.ip(`${family}route show proto bgp`)),
+    ...['', '-6 '].map(family => ns.ip(`${family}neigh show nud permanent`)),
+  ]
+    .join('')
+    .trim();
+}
+
+/** Pings every 10 ms while `work` runs. @returns packets sent and received */
+async function pinging(from: RackNode, to: string, work: () => Promise<void>): Promise<readonly [number, number]> {
+  const args = ['netns', 'exec', from.pod.name, 'ping', '-i', '0.01', '-W', '1', '-q', to];
+  const child = spawn('ip', args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  let text = '';
+  child.stdout.on('data', (chunk: Buffer) => (text += chunk.toString()));
+  const ended = new Promise(resolve => child.once('close', resolve));
+  await delay(300);
+  try {
+    await work();
+    await delay(300);
+  } finally {
+    child.kill('SIGINT');
+    await ended;
+  }
+  const [, sent = '0', received = '0'] = /(\d+) packets transmitted, (\d+) received/.exec(text) ?? [];
+  return [Number(sent), Number(received)];
 }
 
 describe('packets', () => {
@@ -33,5 +71,126 @@ describe('packets', () => {
     expect(ping(racks.a.ns, podOf('b', 6), 1430)).toBe(true);
     expect(ping(racks.a.pod, NODES.b.v4, 1450)).toBe(true);
     expect(ping(racks.a.pod, NODES.b.v6, 1430)).toBe(true);
+  });
+});
+
+describe('what stands in the kernel', () => {
+  test('one device for each family; routes name the node as gateway and source; nothing without a node to tunnel to', async () => {
+    await startBoth();
+    expect(racks.a.ns.ip('route show proto bgp')).toBe(
+      '10.244.2.0/24 via 10.2.0.20 dev pgx4-56-3p1 src 10.1.0.10 metric 20 onlink \n',
+    );
+    expect(racks.a.ns.ip('rule show')).toContain('32186:\tfrom 10.244.1.0/24 lookup 186 proto bgp');
+    expect(racks.a.ns.ip('route show table 186')).toMatch(
+      /^10\.2\.0\.20 via 10\.2\.0\.20 dev pgx4-56-3p1 proto bgp src 10\.1\.0\.10/,
+    );
+    racks.a.routing.overlay?.update(undefined, { set: new Map(), removed: new Set(['b']) });
+    // The routes are there still: what stands on the devices lingers, and goes after a while.
+    expect(traces(racks.a)).not.toBe('');
+    await eventually('all is gone but the routes, which nobody withdrew', () => !traces(racks.a).includes('pgx'));
+  });
+
+  test('a removed node takes its entries along, and leaves those of others', async () => {
+    await startBoth();
+    const third = { name: 'c', v4: address('10.3.0.30'), v6: undefined };
+    racks.a.routing.overlay?.update(undefined, { set: new Map([['c', third]]), removed: new Set() });
+    await eventually('the third node is known', () => traces(racks.a).includes('10.3.0.30'));
+    racks.a.routing.overlay?.update(undefined, { set: new Map(), removed: new Set(['c']) });
+    await eventually('the third node is forgotten', () => !traces(racks.a).includes('10.3.0.30'));
+    expect(run(racks.a.ns, 'bridge fdb show dev pgx4-56-3p1').text).toBe(
+      '02:50:0a:02:00:14 dst 10.2.0.20 self permanent\n',
+    );
+    expect(ping(racks.a.pod, podOf('b', 4), 1450)).toBe(true);
+  });
+
+  test('a node that takes less gets routes that say so', async () => {
+    await startBoth();
+    racks.a.routing.overlay?.update(undefined, { set: new Map([['b', nodeOf('b', 1400)]]), removed: new Set() });
+    await racks.a.routing.fib?.idle();
+    await eventually('the routes have an MTU', () => /mtu 1350/.test(racks.a.ns.ip('route show proto bgp')));
+    expect(racks.a.ns.ip('-6 route show proto bgp')).toContain('mtu 1330');
+    expect(ping(racks.a.pod, podOf('b', 4), 1350)).toBe(true);
+    expect(ping(racks.a.pod, podOf('b', 4), 1351, 1)).toBe(false);
+  });
+});
+
+describe('changes while packets flow', () => {
+  test('another VNI on both nodes, and back to no overlay', async () => {
+    await startBoth();
+    const [sent, received] = await pinging(racks.a, podOf('b', 4), async () => {
+      // Both ends listen on the new device before either sends: each keeps the old one for two seconds.
+      for (const node of [racks.a, racks.b]) node.configure({ vni: 187 });
+      await delay(2500);
+    });
+    expect(sent).toBeGreaterThan(100);
+    // Until the second node has made its device, what the first sends through its new one is lost.
+    expect(sent - received).toBeLessThanOrEqual(5);
+    expect(traces(racks.a)).toContain('pgx4-57-3p1');
+    expect(traces(racks.a)).not.toContain('pgx4-56-3p1');
+    racks.a.configure({ enabled: false });
+    await eventually('no overlay', () => traces(racks.a) === '');
+    const [route] = [...(racks.a.routing.fib?.routes({ prefix: '10.244.2.0/24' }) ?? [])];
+    expect(route).toMatchObject({ state: 'unresolved', error: expect.stringContaining('left to the network') });
+    expect(racks.a.routing.resolver.resolve(address(NODES.b.v4))).toMatchObject({ reachable: true, hops: [] });
+  });
+
+  test('a restart adopts everything and loses no packet', async () => {
+    await startBoth();
+    const before = traces(racks.a);
+    racks.a.events.length = 0;
+    const [sent, received] = await pinging(racks.a, podOf('b', 4), async () => {
+      await racks.a.stop(true);
+      expect(traces(racks.a)).toBe(before);
+      await racks.a.start();
+      await racks.a.route();
+      racks.a.routing.fib?.sourcesComplete();
+      await racks.a.routing.fib?.idle();
+    });
+    expect(sent).toBeGreaterThan(50);
+    expect(received).toBe(sent);
+    expect(traces(racks.a)).toBe(before);
+    expect(racks.a.events).toEqual([{ kind: 'adopted', count: 10 }]);
+  });
+
+  test('what is ours and not wanted any more after a restart goes; nothing else does', async () => {
+    await startBoth();
+    await racks.a.stop(true);
+    const { ns } = racks.a;
+    ns.ip('link add pg-foreign type bridge');
+    ns.ip('route add 192.0.2.0/24 dev eth0 table 186');
+    ns.ip('rule add from 192.0.2.0/24 lookup 186 priority 32186');
+    ns.ip('neigh add 10.1.0.77 lladdr 02:00:00:00:00:77 dev eth0 nud permanent');
+    await racks.a.start({ enabled: false });
+    racks.a.routing.fib?.sourcesComplete();
+    await eventually(
+      'only what is not ours is left',
+      () => !traces(racks.a).includes('pgx') && !traces(racks.a).includes('bgp'),
+    );
+    expect(ns.ip('-br link show pg-foreign')).toContain('pg-foreign');
+    expect(ns.ip('route show table 186')).toContain('192.0.2.0/24 dev eth0');
+    expect(ns.ip('rule show')).toContain('from 192.0.2.0/24 lookup 186');
+    expect(ns.ip('neigh show nud permanent')).toContain('10.1.0.77');
+  });
+
+  test('what others delete is put right', async () => {
+    await startBoth();
+    const before = traces(racks.a);
+    const { ns } = racks.a;
+    const same = (): boolean => traces(racks.a) === before;
+    ns.ip('neigh del 10.2.0.20 dev pgx4-56-3p1');
+    await eventually('the neighbour is back', same);
+    run(ns, 'bridge fdb del 02:50:0a:02:00:14 dev pgx4-56-3p1 dst 10.2.0.20');
+    await eventually('the forwarding entry is back', () => run(ns, 'bridge fdb show').text.includes('dst 10.2.0.20'));
+    ns.ip('rule del from 10.244.1.0/24 lookup 186');
+    await eventually('the rule is back', same);
+    ns.ip('route del 10.2.0.20/32 table 186');
+    await eventually('the route is back', same);
+    ns.ip('link set pgx4-56-3p1 mtu 1300');
+    await eventually('the MTU is right', () => ns.ip('link show pgx4-56-3p1').includes('mtu 1450'));
+    ns.ip('link del pgx4-56-3p1');
+    await eventually('the device is back, with all that was on it', () =>
+      traces(racks.a).includes('via 10.2.0.20 dev pgx4-56-3p1'),
+    );
+    await eventually('packets flow', () => ping(racks.a.pod, podOf('b', 4), 1450, 1));
   });
 });

@@ -67,7 +67,7 @@ export function ping(from: Namespace, to: string, octets: number, tries = 3): bo
 
 /** @param mtu of the links of rack 2 */
 export function makeRacks(name: string, mtu = 1500): Racks {
-  const router = makeNamespace(`${name}r`);
+  const router = freshNamespace(`${name}r`);
   run(router, 'sysctl -q -w net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1');
   const a = makeNode(name, 'a', router, 1500);
   const b = makeNode(name, 'b', router, mtu);
@@ -82,10 +82,17 @@ export function makeRacks(name: string, mtu = 1500): Racks {
   };
 }
 
+/** Without duplicate address detection: for a second or two it would keep neighbours from answering. */
+function freshNamespace(name: string): Namespace {
+  const ns = makeNamespace(name);
+  run(ns, 'sysctl -q -w net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0');
+  return ns;
+}
+
 function makeNode(prefixName: string, name: NodeName, router: Namespace, mtu: number): RackNode {
   const { rack, v4, v6 } = NODES[name];
-  const ns = makeNamespace(`${prefixName}${name}`);
-  const pod = makeNamespace(`${prefixName}p${name}`);
+  const ns = freshNamespace(`${prefixName}${name}`);
+  const pod = freshNamespace(`${prefixName}p${name}`);
   run(ns, 'sysctl -q -w net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 net.ipv4.conf.all.rp_filter=1');
   connect(
     ns,
