@@ -3,17 +3,18 @@
 import { z } from 'zod';
 import { FAMILIES } from '../bgp/families.js';
 import { parseAddress, parsePrefix } from '../core/ip.js';
-import type { RouteQuery, RouterView } from './view.js';
+import type { Answered, RouteQuery, RouterView } from './view.js';
 
 /** A value, or items that are streamed as an array. */
 export type Answer =
-  { readonly status: number; readonly value: unknown } | { readonly status: number; readonly items: Iterable<unknown> };
+  | { readonly status: number; readonly value: unknown }
+  | { readonly status: number; readonly items: Iterable<unknown> | AsyncIterable<unknown> };
 
 interface Route {
   readonly method: 'GET' | 'POST';
   /** Segments; `:name` takes any one segment. */
   readonly path: string;
-  readonly answer: (view: RouterView, request: RouteRequest) => Answer;
+  readonly answer: (view: RouterView, request: RouteRequest) => Answered<Answer>;
 }
 
 interface RouteRequest {
@@ -31,28 +32,28 @@ const Message = z.strictObject({ message: z.string().max(255).optional() });
 const Refresh = z.strictObject({ direction: z.enum(['in', 'out']) });
 
 const found = (value: unknown, name: string): Answer => (value === undefined ? noPeer(name) : { status: 200, value });
-const listed = (items: Iterable<unknown> | undefined, name: string): Answer =>
+const listed = (items: Iterable<unknown> | AsyncIterable<unknown> | undefined, name: string): Answer =>
   items === undefined ? noPeer(name) : { status: 200, items };
 const done = (known: boolean, name: string): Answer => (known ? { status: 200, value: {} } : noPeer(name));
 
 export const ROUTES: readonly Route[] = [
-  { method: 'GET', path: '/v1/summary', answer: view => ({ status: 200, value: view.summary() }) },
-  { method: 'GET', path: '/v1/peers', answer: view => ({ status: 200, items: view.peers() }) },
-  { method: 'GET', path: '/v1/peers/:name', answer: (view, { name }) => found(view.peer(name), name) },
+  { method: 'GET', path: '/v1/summary', answer: async view => ({ status: 200, value: await view.summary() }) },
+  { method: 'GET', path: '/v1/peers', answer: async view => ({ status: 200, items: await view.peers() }) },
+  { method: 'GET', path: '/v1/peers/:name', answer: async (view, { name }) => found(await view.peer(name), name) },
   {
     method: 'GET',
     path: '/v1/peers/:name/adj-in',
-    answer: (view, r) => listed(view.adjIn(r.name, routeQuery(r.query)), r.name),
+    answer: async (view, r) => listed(await view.adjIn(r.name, routeQuery(r.query)), r.name),
   },
   {
     method: 'GET',
     path: '/v1/peers/:name/adj-out',
-    answer: (view, r) => listed(view.adjOut(r.name, routeQuery(r.query)), r.name),
+    answer: async (view, r) => listed(await view.adjOut(r.name, routeQuery(r.query)), r.name),
   },
   {
     method: 'GET',
     path: '/v1/routes',
-    answer: (view, { query }) => ({ status: 200, items: view.routes(routeQuery(query)) }),
+    answer: async (view, { query }) => ({ status: 200, items: await view.routes(routeQuery(query)) }),
   },
   {
     method: 'GET',
@@ -62,23 +63,27 @@ export const ROUTES: readonly Route[] = [
   {
     method: 'POST',
     path: '/v1/peers/:name/disable',
-    answer: (view, { name, body }) => done(view.disablePeer(name, parse(Message, body).message), name),
+    answer: async (view, { name, body }) => done(await view.disablePeer(name, parse(Message, body).message), name),
   },
-  { method: 'POST', path: '/v1/peers/:name/enable', answer: (view, { name }) => done(view.enablePeer(name), name) },
+  {
+    method: 'POST',
+    path: '/v1/peers/:name/enable',
+    answer: async (view, { name }) => done(await view.enablePeer(name), name),
+  },
   {
     method: 'POST',
     path: '/v1/peers/:name/reset',
-    answer: (view, { name, body }) => done(view.resetPeer(name, parse(Message, body).message), name),
+    answer: async (view, { name, body }) => done(await view.resetPeer(name, parse(Message, body).message), name),
   },
   {
     method: 'POST',
     path: '/v1/peers/:name/refresh',
-    answer: (view, { name, body }) => done(view.refreshPeer(name, parse(Refresh, body).direction), name),
+    answer: async (view, { name, body }) => done(await view.refreshPeer(name, parse(Refresh, body).direction), name),
   },
 ];
 
 /** Finds and runs the route of a request. @throws RangeError when the query or body is wrong, naming what */
-export function findRoute(view: RouterView, method: string, url: URL, body: unknown): Answer {
+export async function findRoute(view: RouterView, method: string, url: URL, body: unknown): Promise<Answer> {
   const segments = url.pathname.split('/');
   let otherMethod = false;
   for (const route of ROUTES) {

@@ -56,7 +56,7 @@ async function handle(view: RouterView, request: IncomingMessage, response: Serv
   try {
     const url = urlOf(request.url ?? '/');
     const body = request.method === 'POST' ? await readBody(request) : undefined;
-    await reply(response, findRoute(view, request.method ?? 'GET', url, body));
+    await reply(response, await findRoute(view, request.method ?? 'GET', url, body));
   } catch (error) {
     // Half a list is worse than none: the client sees that it was broken off.
     if (response.headersSent || response.destroyed) response.destroy();
@@ -87,7 +87,7 @@ async function reply(response: ServerResponse, answer: Answer): Promise<void> {
   let pending = '[';
   let first = true;
   let since = performance.now();
-  for (const item of answer.items) {
+  for await (const item of answer.items) {
     pending += `${first ? '\n' : ',\n'}${JSON.stringify(item)}`;
     first = false;
     const long = performance.now() - since >= SLICE;

@@ -13,10 +13,17 @@ export interface FibRouteView {
   readonly error: string | null;
 }
 
+/** At once, or later when who knows it runs on another thread. */
+export type Answered<T> = T | Promise<T>;
+
+type Listed<T> = T extends Iterable<infer Item> ? Iterable<Item> | AsyncIterable<Item> : T;
+
 /** Answered by the running router; the control server knows nothing else of it. */
-export interface RouterView extends EngineView {
+export type RouterView = {
+  readonly [K in keyof EngineView]: (...args: Parameters<EngineView[K]>) => Answered<Listed<ReturnType<EngineView[K]>>>;
+} & {
   fib(query: RouteQuery): Iterable<FibRouteView>;
-}
+};
 
 /** Thrown by a RouterView that has no configuration yet, such as an agent that waits for its Node. */
 export class NotReady extends Error {

@@ -21,7 +21,7 @@ import type { AgentConfig } from './kubeConfig.js';
 import { loadAgentConfig, type LoadedAgentConfig } from './kubeConfigFile.js';
 import { createEngineComposer } from './kubeEngine.js';
 import { createLogger, type LogFormat } from './logging.js';
-import { endOnBug, runUntilSignal } from './process.js';
+import { endNow, endOnBug, runUntilSignal } from './process.js';
 import { startRouter, type RunningRouter } from './router.js';
 import { reportFields } from './speaker.js';
 
@@ -57,6 +57,7 @@ export async function runAgent(options: AgentOptions): Promise<number> {
     fib: settings.fib,
     controlPath: options.control ?? settings.control ?? DEFAULT_CONTROL_PATH,
     logger,
+    ownThread: true,
     problems: () => problems.list().map(({ subject, text }) => `${subject}: ${text}`),
   });
   return runGraph({ options, nodeName, loaded: loaded.value, logger, problems, router });
@@ -83,8 +84,10 @@ async function runGraph({ options, nodeName, loaded, logger, problems, router }:
   const applied: { config?: EngineConfig } = {};
   const apply = (config: EngineConfig): void => {
     applied.config = config;
-    const fields = reportFields(router.apply(config));
-    if (Object.keys(fields).length > 0) logger.info(fields, 'configuration applied');
+    void router.apply(config).then(report => {
+      const fields = reportFields(report);
+      if (Object.keys(fields).length > 0) logger.info(fields, 'configuration applied');
+    });
   };
   const graph = agentGraph({
     nodeName,
@@ -108,7 +111,7 @@ async function runGraph({ options, nodeName, loaded, logger, problems, router }:
   const failed = await Promise.race([failure, runUntilSignal({ logger, reload: reloader.reload })]);
   stopGraph();
   await reloader.close();
-  if (failed instanceof StageError) return endNow(failed, logger);
+  if (failed instanceof StageError) return endNow(logger, failed.stage, failed);
   // Where nothing was ever applied, routes of a former process are left as they were found.
   const isGraceful = applied.config === undefined || applied.config.gracefulRestart !== undefined;
   const keepRoutes = (isGraceful && !options.withdrawOnExit) || failed !== undefined;
@@ -117,12 +120,6 @@ async function runGraph({ options, nodeName, loaded, logger, problems, router }:
   await router.stop({ keepRoutes });
   logger.info({ keepRoutes }, 'stopped');
   return failed === undefined ? 0 : 1;
-}
-
-/** A bug of ours: nothing that is left can be trusted to stop in order. The successor adopts the kernel's routes. */
-function endNow(error: StageError, logger: Logger): never {
-  logger.fatal({ err: error, stage: error.stage }, 'internal error; kernel routes are left in place');
-  process.exit(1);
 }
 
 /** Reads the configuration again when it changes. One with mistakes changes nothing, and is a problem until it is mended. */

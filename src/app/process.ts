@@ -28,11 +28,13 @@ export async function runUntilSignal({ logger, reload }: ProcessHooks): Promise<
  * not end anything.
  */
 export function endOnBug(logger: Logger): void {
-  const end = (stage: string) => (error: unknown) => {
-    logger.fatal({ err: error, stage }, 'internal error; kernel routes are left in place');
-    process.exit(1);
-  };
   process.on('SIGHUP', () => logger.debug('SIGHUP'));
-  process.on('uncaughtException', end('uncaught exception'));
-  process.on('unhandledRejection', end('unhandled rejection'));
+  process.on('uncaughtException', error => endNow(logger, 'uncaught exception', error));
+  process.on('unhandledRejection', error => endNow(logger, 'unhandled rejection', error));
+}
+
+/** Ends the process for a bug of ours, named by where it showed: nothing that is left can be trusted to stop in order. */
+export function endNow(logger: Logger, stage: string, error: unknown): never {
+  logger.fatal({ err: error, stage }, 'internal error; kernel routes are left in place');
+  process.exit(1);
 }

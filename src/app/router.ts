@@ -7,15 +7,16 @@ import type { Logger } from 'pino';
 import { Subject } from 'rxjs';
 import { createControlServer } from '../api/server.js';
 import { NotReady, type RouterView } from '../api/view.js';
-import { systemClock } from '../core/clock.js';
-import { createEngine } from '../engine/engine.js';
-import type { ApplyReport, Engine, EngineConfig, EngineEvent } from '../engine/engineTypes.js';
+import type { ApplyReport, EngineConfig, EngineEvent, EngineOptions } from '../engine/engineTypes.js';
 import type { FibEvent } from '../fib/fibTypes.js';
 import { openKernelRouting, type KernelRouting } from '../fib/kernelRouting.js';
 import { RT_TABLE_MAIN } from '../kernel/rtnetlink.js';
-import { createSocketFactory } from '../kernel/tcpSocket.js';
 import type { RibChanges } from '../rib/changes.js';
+import type { EngineClient } from './engine/client.js';
+import { startEngineHere } from './engine/here.js';
+import { startEngineThread } from './engine/thread.js';
 import { createEngineLog, logFibEvent } from './logging.js';
+import { endNow } from './process.js';
 
 export interface RouterSettings {
   readonly fib: {
@@ -26,6 +27,8 @@ export interface RouterSettings {
   };
   readonly controlPath: string;
   readonly logger: Logger;
+  /** Run the engine on a thread of its own, because this one has other work. */
+  readonly ownThread: boolean;
   /** What is wrong outside the engine, one line each, for `show summary`. */
   readonly problems?: () => readonly string[];
 }
@@ -33,8 +36,8 @@ export interface RouterSettings {
 export interface RunningRouter {
   /** Routes of a former process were found in the kernel: this one says so to its peers (RFC 4724). */
   readonly restarted: boolean;
-  readonly engine: Engine;
-  apply(config: EngineConfig): ApplyReport;
+  readonly engine: EngineClient;
+  apply(config: EngineConfig): Promise<ApplyReport>;
   /** @param keepRoutes leave kernel routes in place and close sessions silently, for a restart that nobody notices */
   stop(options: { readonly keepRoutes: boolean; readonly message?: string }): Promise<void>;
 }
@@ -43,7 +46,13 @@ export interface RunningRouter {
  * Opens kernel and control socket. Nothing is listened on, connected to or written before the first `apply`.
  * @throws Error when another router answers on the control socket, or the kernel cannot be read
  */
-export async function startRouter({ fib, controlPath, logger, problems }: RouterSettings): Promise<RunningRouter> {
+export async function startRouter({
+  fib,
+  controlPath,
+  logger,
+  ownThread,
+  problems,
+}: RouterSettings): Promise<RunningRouter> {
   // The joints between engine and kernel carry batches, never single routes.
   const changes = new Subject<RibChanges>();
   const engineEvents = new Subject<EngineEvent>();
@@ -58,21 +67,21 @@ export async function startRouter({ fib, controlPath, logger, problems }: Router
   const kernel = fib.install ? await openKernel(fib, event => fibEvents.next(event)) : undefined;
   if (kernel !== undefined) changes.subscribe(batch => kernel.fib?.apply(batch));
 
-  const engine = createEngine(
-    { sockets: createSocketFactory(), clock: systemClock },
-    {
-      trackNextHops: kernel !== undefined,
-      listeners: {
-        ...(kernel === undefined ? {} : { changes: (batch: RibChanges) => changes.next(batch) }),
-        event: event => engineEvents.next(event),
-        nextHops: (added, removed) => {
-          if (kernel === undefined) return;
-          engine.setNextHops(added.map(address => kernel.resolver.watch(address)));
-          for (const address of removed) kernel.resolver.unwatch(address);
-        },
+  const options: EngineOptions = {
+    trackNextHops: kernel !== undefined,
+    listeners: {
+      ...(kernel === undefined ? {} : { changes: (batch: RibChanges) => changes.next(batch) }),
+      event: event => engineEvents.next(event),
+      nextHops: (added, removed) => {
+        if (kernel === undefined) return;
+        engine.setNextHops(added.map(address => kernel.resolver.watch(address)));
+        for (const address of removed) kernel.resolver.unwatch(address);
       },
     },
-  );
+  };
+  const engine = ownThread
+    ? startEngineThread(options, error => endNow(logger, 'engine', error))
+    : startEngineHere(options);
   kernel?.resolver.subscribe(changed => engine.setNextHops(changed));
   engineEvents.subscribe(event => {
     if (event.kind === 'converged') kernel?.fib?.sourcesComplete();
@@ -81,10 +90,10 @@ export async function startRouter({ fib, controlPath, logger, problems }: Router
   let isConfigured = false;
   const view: RouterView = {
     ...engine,
-    summary: () => {
+    summary: async () => {
       const others = problems?.() ?? [];
       if (!isConfigured) throw new NotReady(['the router waits for its configuration', ...others].join('; '));
-      const summary = engine.summary();
+      const summary = await engine.summary();
       return { ...summary, problems: [...summary.problems, ...others] };
     },
     fib: query => kernel?.fib?.routes(query) ?? [],

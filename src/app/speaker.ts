@@ -33,10 +33,11 @@ export async function runSpeaker(options: SpeakerOptions): Promise<number> {
     fib: config.fib,
     controlPath: options.control ?? config.control ?? DEFAULT_CONTROL_PATH,
     logger,
+    ownThread: false,
   });
   const reloader = new Reloader(options.config, router, logger);
   // Read again: only now is it known whether routes of a former process are in the kernel.
-  const isGood = reloader.reload();
+  const isGood = await reloader.reload();
   if (isGood) await runUntilSignal({ logger, reload: () => void reloader.reload() });
   await reloader.close();
   const keepRoutes = !isGood || (reloader.gracefulRestart && !options.withdrawOnExit);
@@ -59,7 +60,7 @@ class Reloader {
   ) {}
 
   /** @returns false when the file has mistakes */
-  reload(): boolean {
+  async reload(): Promise<boolean> {
     const loaded = loadConfig(this.file, this.router.restarted);
     if (!loaded.ok) {
       this.logger.error(
@@ -71,17 +72,15 @@ class Reloader {
     const { config, engine, files } = loaded.value;
     if (this.current !== undefined && JSON.stringify(this.current.config.fib) !== JSON.stringify(config.fib))
       this.logger.warn('a change of fib takes effect after a restart');
-    const report = this.router.apply(engine);
-    this.logger.info(
-      reportFields(report),
-      this.current === undefined ? 'configuration applied' : 'configuration reloaded',
-    );
+    const applied = this.router.apply(engine);
+    const text = this.current === undefined ? 'configuration applied' : 'configuration reloaded';
     this.gracefulRestart = engine.gracefulRestart !== undefined;
     if (this.current?.files.join() !== files.join()) {
       void this.endWatch?.();
-      this.endWatch = watchFiles(files, () => this.reload());
+      this.endWatch = watchFiles(files, () => void this.reload());
     }
     this.current = loaded.value;
+    this.logger.info(reportFields(await applied), text);
     return true;
   }
 
