@@ -156,9 +156,9 @@ class RunningEngine implements NeighborHost {
       routerId: config.routerId,
     });
     if (JSON.stringify(before?.decision) !== JSON.stringify(config.decision)) this.rib.setDecision(config.decision);
-    this.policies.use(config.policies);
+    const otherPolicies = this.policies.use(config.policies);
     const networks = this.networks.set(config.networks);
-    const report = this.neighbors.set(config, before);
+    const report = this.neighbors.set(config, before, otherPolicies);
     this.access.set(config);
     if (first) this.beginSelection(config);
     this.wake();

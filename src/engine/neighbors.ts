@@ -27,8 +27,11 @@ export class Neighbors {
     return this.byName.get(name);
   }
 
-  /** Brings peers and ranges to a configuration. @param before the former one */
-  set(config: EngineConfig, before: EngineConfig | undefined): PeerChanges {
+  /**
+   * Brings peers and ranges to a configuration.
+   * @param before the former one @param otherPolicies the names of policies may stand for something else now
+   */
+  set(config: EngineConfig, before: EngineConfig | undefined, otherPolicies: boolean): PeerChanges {
     const changes = { added: [] as string[], removed: [] as string[], reset: [] as string[], updated: [] as string[] };
     const wanted = new Set(config.peers.map(peer => peer.name));
     for (const neighbor of [...this.byName.values()]) {
@@ -47,9 +50,9 @@ export class Neighbors {
       } else if (!same(neighbor.routing, peer.routing) || before?.clusterId !== config.clusterId) {
         neighbor.reroute(peer.routing);
         changes.updated.push(peer.name);
-      } else if (before?.policies !== config.policies) neighbor.reroute(peer.routing);
+      } else if (otherPolicies) neighbor.reroute(peer.routing);
     }
-    this.setRanges(config, before, changes);
+    this.setRanges(config, otherPolicies, changes);
     return changes;
   }
 
@@ -107,7 +110,7 @@ export class Neighbors {
 
   private setRanges(
     config: EngineConfig,
-    before: EngineConfig | undefined,
+    otherPolicies: boolean,
     changes: { updated: string[]; removed: string[] },
   ): void {
     const ranges = new Map(config.dynamicRanges.map(range => [range.group, range]));
@@ -121,7 +124,7 @@ export class Neighbors {
       } else if (!same(neighbor.routing, range.routing)) {
         neighbor.reroute(range.routing);
         changes.updated.push(neighbor.name);
-      } else if (before?.policies !== config.policies) neighbor.reroute(range.routing);
+      } else if (otherPolicies) neighbor.reroute(range.routing);
     }
   }
 

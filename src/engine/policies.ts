@@ -33,11 +33,13 @@ export class Policies {
 
   constructor(private readonly rib: Rib) {}
 
-  use(set: PolicySet = NO_POLICIES): void {
-    if (set === this.set) return;
+  /** @returns whether anything is said otherwise than before */
+  use(set: PolicySet = NO_POLICIES): boolean {
+    if (set === this.set || JSON.stringify(set) === JSON.stringify(this.set)) return false;
     this.set = set;
     this.book = new PolicyBook(set);
     this.keys.clear();
+    return true;
   }
 
   /** Equal for choices that mean the same, now and under another configuration; '' when they mean nothing. */
