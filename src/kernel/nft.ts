@@ -20,6 +20,7 @@ export type FoundChain = z.infer<typeof Chain>;
 
 const Rule = z.object({
   chain: z.string(),
+  handle: z.number(),
   comment: z.string().optional(),
   expr: z.array(z.unknown()),
 });
@@ -47,6 +48,8 @@ export interface Nft {
   run(script: string): Promise<void>;
   /** @returns undefined when there is no such table */
   readTable(family: string, name: string): Promise<FoundTable | undefined>;
+  /** @returns undefined when there is no such chain */
+  readChain(family: string, table: string, chain: string): Promise<FoundTable | undefined>;
   /** Names, hooks and policies of all chains of all tables; not what is in them. */
   chains(): Promise<readonly FoundChain[]>;
 }
@@ -62,25 +65,28 @@ export function openNft(command: readonly string[] = ['nft']): Nft {
     run: async script => {
       await nft(command, ['-f', '-'], script);
     },
-    readTable: async (family, name) => {
-      try {
-        const { nftables } = parseListing(await nft(command, ['-j', 'list', 'table', family, name]));
-        const pick = <T>(values: readonly (T | undefined)[]): readonly T[] => values.filter(v => v !== undefined);
-        return {
-          chains: pick(nftables.map(({ chain }) => chain)),
-          rules: pick(nftables.map(({ rule }) => rule)),
-          sets: pick(nftables.map(({ set }) => set)),
-        };
-      } catch (error) {
-        if (error instanceof NftError && error.message.includes('No such file or directory')) return undefined;
-        throw error;
-      }
-    },
+    readTable: (family, name) => read(command, ['table', family, name]),
+    readChain: (family, table, chain) => read(command, ['chain', family, table, chain]),
     chains: async () => {
       const { nftables } = parseListing(await nft(command, ['-j', 'list', 'chains']));
       return nftables.flatMap(({ chain }) => chain ?? []);
     },
   };
+}
+
+async function read(command: readonly string[], what: readonly string[]): Promise<FoundTable | undefined> {
+  try {
+    const { nftables } = parseListing(await nft(command, ['-j', 'list', ...what]));
+    const pick = <T>(values: readonly (T | undefined)[]): readonly T[] => values.filter(value => value !== undefined);
+    return {
+      chains: pick(nftables.map(({ chain }) => chain)),
+      rules: pick(nftables.map(({ rule }) => rule)),
+      sets: pick(nftables.map(({ set }) => set)),
+    };
+  } catch (error) {
+    if (error instanceof NftError && error.message.includes('No such file or directory')) return undefined;
+    throw error;
+  }
 }
 
 /** A table of 5,000 nodes in two families is about half a megabyte. */

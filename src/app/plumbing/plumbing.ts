@@ -1,0 +1,172 @@
+/**
+ * A node's own plumbing at work: what options and nodes ask for is looked up on the machine and put right, at every
+ * change of either and once a minute. One pass at a time; a part that fails is a problem of its own and is tried again.
+ */
+
+import type { Logger } from 'pino';
+import type { Clock, TimerHandle } from '../../core/clock.js';
+import type { ReconcilerEvent } from '../../core/reconciler.js';
+import type { ObjectBatch } from '../../kube/objectBatch.js';
+import type { Problem, ProblemReport } from '../../kube/problems.js';
+import type { KernelEvent, KernelMonitor } from '../../kernel/monitor.js';
+import type { NetlinkChannel } from '../../kernel/netlink/channel.js';
+import type { Nft } from '../../kernel/nft.js';
+import type { Switches } from '../../kernel/sysctl.js';
+import { createEgressPlane } from './egressPlane.js';
+import { createNodeNetworks, type OwnPlumbing } from './nodeNetworks.js';
+import { newPass, runPass, type PassFacts } from './pass.js';
+import type { NodePlumbingOptions } from './plumbingOptions.js';
+
+export interface PlumbingDeps {
+  readonly nodeName: string;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly channel: NetlinkChannel;
+  readonly monitor: KernelMonitor;
+  readonly nft: Nft;
+  readonly switches: Switches;
+  report(problems: ProblemReport): void;
+}
+
+export interface Plumbing {
+  /** These hold from now on. */
+  configure(options: NodePlumbingOptions): void;
+  /** Something of the cluster has changed; the first batch has all of it. */
+  nodesChanged(batch: ObjectBatch): void;
+  /** @returns resolves when what was asked for is done or has failed */
+  idle(): Promise<void>;
+  /** Everything stays as it is, for the next process to adopt. */
+  stop(): Promise<void>;
+}
+
+/** Gathers a burst of changes of links, in milliseconds. */
+const GATHER = 100;
+/** Between two looks when nothing happens, in milliseconds. */
+const LOOK_AGAIN = 60_000;
+const FIRST_RETRY = 1000;
+
+export function createPlumbing(deps: PlumbingDeps): Plumbing {
+  return new RunningPlumbing(deps);
+}
+
+class RunningPlumbing implements Plumbing {
+  private readonly networks;
+  private readonly egress;
+  private readonly pass = newPass();
+  private options: NodePlumbingOptions | undefined;
+  private own: OwnPlumbing | undefined;
+  private timer: TimerHandle | undefined;
+  private running: Promise<void> | undefined;
+  private again = false;
+  private stopped = false;
+  /** Passes with problems in a row. */
+  private failures = 0;
+  private egressProblem: string | undefined;
+  private passProblems: readonly Problem[] = [];
+  private readonly unsubscribe;
+
+  constructor(private readonly deps: PlumbingDeps) {
+    this.networks = createNodeNetworks(deps.nodeName);
+    this.egress = createEgressPlane({
+      nft: deps.nft,
+      clock: deps.clock,
+      onEvent: event => this.logEgress(event),
+      onProblem: text => {
+        if (text === this.egressProblem) return;
+        this.egressProblem = text;
+        this.tell();
+      },
+    });
+    this.unsubscribe = deps.monitor.subscribe(events => {
+      if (events.some(event => this.concerns(event))) this.wake(GATHER);
+    });
+  }
+
+  configure(options: NodePlumbingOptions): void {
+    this.options = options;
+    this.egress.configure(options);
+    this.wake(0);
+  }
+
+  nodesChanged(batch: ObjectBatch): void {
+    const { own, ownChanged, parts } = this.networks(batch);
+    this.own = own;
+    if (parts.size > 0) this.egress.changed(parts);
+    if (this.options !== undefined) this.egress.begin();
+    if (ownChanged) this.wake(0);
+  }
+
+  async idle(): Promise<void> {
+    while (this.running !== undefined || this.again) await (this.running ?? this.turn());
+    await this.egress.idle();
+  }
+
+  async stop(): Promise<void> {
+    this.stopped = true;
+    this.again = false;
+    this.unsubscribe();
+    this.timer?.cancel();
+    await this.running;
+    await this.egress.stop();
+  }
+
+  private wake(delay: number): void {
+    if (this.stopped) return;
+    this.again = true;
+    if (this.running !== undefined) return;
+    this.arm(delay);
+  }
+
+  private arm(delay: number): void {
+    this.timer?.cancel();
+    this.timer = this.deps.clock.setTimeout(() => void this.turn(), delay);
+  }
+
+  private turn(): Promise<void> {
+    this.timer?.cancel();
+    this.again = false;
+    this.running ??= this.look().finally(() => {
+      this.running = undefined;
+      if (this.stopped) return;
+      const retry = this.failures === 0 ? LOOK_AGAIN : Math.min(FIRST_RETRY * 2 ** (this.failures - 1), LOOK_AGAIN);
+      this.arm(this.again ? GATHER : retry);
+    });
+    return this.running;
+  }
+
+  private async look(): Promise<void> {
+    if (this.options === undefined) return;
+    const { channel, nft, switches, logger } = this.deps;
+    const facts: PassFacts = { options: this.options, own: this.own };
+    this.passProblems = await runPass(this.pass, facts, { channel, nft, switches, logger });
+    this.failures = this.passProblems.length > 0 ? this.failures + 1 : 0;
+    this.tell();
+  }
+
+  private tell(): void {
+    const egress = this.egressProblem === undefined ? [] : [{ subject: 'pod egress', text: this.egressProblem }];
+    this.deps.report(new Map([['plumbing', [...this.passProblems, ...egress]]]));
+  }
+
+  /** Other links come and go with pods by the dozen, and change nothing here. */
+  private concerns(event: KernelEvent): boolean {
+    switch (event.kind) {
+      case 'overrun':
+        return true;
+      case 'link':
+        return this.pass.watched.has(event.link.name) || event.link.name === this.options?.bridge.name;
+      case 'address':
+        return this.own?.addresses.some(({ version }) => version === event.address.address.version) ?? false;
+      default:
+        return false;
+    }
+  }
+
+  private logEgress(event: ReconcilerEvent<string>): void {
+    const { logger } = this.deps;
+    if (event.kind === 'written')
+      logger.info({ set: event.set.length, removed: event.removed.length }, 'pod egress written');
+    else if (event.kind === 'drift')
+      logger.warn({ changed: event.keys.slice(0, 5) }, 'pod egress was changed by somebody else; put right');
+  }
+}
