@@ -5,7 +5,7 @@
 
 import { Asn } from '../bgp/asn.js';
 import type { LargeCommunity } from '../bgp/attributes.js';
-import type { IpAddress, IpPrefix } from '../core/ip.js';
+import { ipv4, type IpAddress, type IpPrefix } from '../core/ip.js';
 
 /** RFC 5880 timers of a session that BFD shall watch over. Carried as data for whoever runs BFD. */
 export interface BfdOptions {
@@ -167,7 +167,8 @@ export const DEFAULT_ROUTING: RoutingOptions = {
   reflectToExternal: false,
   advertise: { podCidr: true, clusterIp: false, externalIp: false, loadBalancerIp: false, toNodes: false },
   services: {
-    clusterIpRanges: [],
+    // 10.96.0.0/12, what kubeadm gives a cluster and kube-router takes for granted.
+    clusterIpRanges: [{ address: ipv4(0x0a60_0000), length: 12 }],
     externalIpRanges: [],
     loadBalancerIpRanges: [],
     strictValidation: true,
