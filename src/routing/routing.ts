@@ -90,7 +90,7 @@ function settle(state: State, nodes: NodeOutcome, batch: ObjectBatch, isConfigur
       own: nodes.own,
       ownChanged: nodes.ownChanged,
       peers: {
-        set: new Map([...routers.set, ...nodes.peers.set]),
+        set: new Map<string, PeerIntent>([...routers.set, ...nodes.peers.set]),
         removed: union(routers.removed, nodes.peers.removed),
       },
       networks: nodes.networks,
