@@ -21,6 +21,7 @@ import type { AgentConfig } from './kubeConfig.js';
 import { loadAgentConfig, type LoadedAgentConfig } from './kubeConfigFile.js';
 import { createEngineComposer } from './kubeEngine.js';
 import { createLogger, type LogFormat } from './logging.js';
+import { logOverlayEvent, overlayProblems } from './overlayLog.js';
 import { endNow, endOnBug, runUntilSignal } from './process.js';
 import { startRouter, type RunningRouter } from './router.js';
 import { reportFields } from './speaker.js';
@@ -53,13 +54,21 @@ export async function runAgent(options: AgentOptions): Promise<number> {
   logger.info({ node: nodeName, manifests: options.manifests }, 'agent starting');
   const problems = createProblemSet();
   allowForwarding(settings, problems, logger);
+  let overlayChanged = (): void => undefined;
   const router = await startRouter({
     fib: settings.fib,
     controlPath: options.control ?? settings.control ?? DEFAULT_CONTROL_PATH,
     logger,
     ownThread: true,
+    onOverlay: event => {
+      logOverlayEvent(logger, event);
+      overlayChanged();
+    },
     problems: () => problems.list().map(({ subject, text }) => `${subject}: ${text}`),
   });
+  const { overlay } = router;
+  if (overlay !== undefined)
+    overlayChanged = () => reportProblems(problems, new Map([['overlay', overlayProblems(overlay.failures)]]), logger);
   return runGraph({ options, nodeName, loaded: loaded.value, logger, problems, router });
 }
 
@@ -94,7 +103,13 @@ async function runGraph({ options, nodeName, loaded, logger, problems, router }:
     objects: manifests({ directory: options.manifests }),
     settings: settings.pipe(startWith(loaded.settings)),
     compose: createEngineComposer(config => toEngineConfig(config, router.restarted)),
-    sinks: { apply, problems: report, ownNode: tellOwnNode(nodeName, report, logger) },
+    sinks: {
+      apply,
+      problems: report,
+      ownNode: tellOwnNode(nodeName, report, logger),
+      overlayOptions: overlay => router.overlay?.configure(overlay),
+      overlay: ({ own, nodes }) => router.overlay?.update(own, nodes),
+    },
   });
   const reloader = watchConfig(options.config, loaded, report, next => {
     const late = LATE.filter(key => !isDeepStrictEqual(next.settings[key], loaded.settings[key]));

@@ -2,14 +2,16 @@
  * The agent's graph on one page: what flows from Kubernetes and the configuration file to the BGP engine, and in which
  * order.
  *
- *   manifests ─► inbox ─► gate (synced) ─► gather ─► routing ─┐
- *                  │                                          ├─► engineConfig ─► apply
- *   configuration ─┴──────────────────────────────────────────┘
+ *   manifests ─► inbox ─► gate (synced) ─► gather ─┬► overlay ──► tunnels (before any route through them)
+ *                  │                               └► routing ─┐
+ *                  │                                           ├─► engineConfig ─► apply
+ *   configuration ─┴───────────────────────────────────────────┘
  *                problems of every stage ─► sink
  */
 
 import { defer, filter, map, merge, share, type Observable, type OperatorFunction, type SchedulerLike } from 'rxjs';
 import type { EngineConfig } from '../engine/engineTypes.js';
+import type { OverlayOptions } from '../fib/overlay/overlayOptions.js';
 import type { SourceEvent } from '../kube/client/folder.js';
 import { mergeBatches, type ObjectBatch } from '../kube/objectBatch.js';
 import type { ProblemReport } from '../kube/problems.js';
@@ -17,8 +19,11 @@ import type { OwnNode, RoutingDelta } from '../routing/intent.js';
 import { createRouting, type RoutingOutcome } from '../routing/routing.js';
 import { DEFAULT_ROUTING } from '../routing/routingOptions.js';
 import { gather, newInbox, sink, stage } from './graphParts.js';
-import { routingOptions, type AgentConfig } from './kubeConfig.js';
+import type { AgentConfig } from './kubeConfig.js';
 import type { EngineInput, EngineOutcome } from './kubeEngine.js';
+import { routingOptions } from './kubeOptions.js';
+import { overlayOptions } from './overlayConfig.js';
+import { createOverlayNodes, type OverlayUpdate } from './overlayNodes.js';
 
 type Input =
   | { readonly kind: 'objects'; readonly event: SourceEvent }
@@ -40,6 +45,8 @@ export interface GraphOptions {
 /** Where the graph ends. */
 export interface GraphSinks {
   apply(config: EngineConfig): void;
+  overlayOptions(options: OverlayOptions): void;
+  overlay(update: OverlayUpdate): void;
   problems(report: ProblemReport): void;
   /** Told after the first complete reading of the cluster and whenever it changes. */
   ownNode(own: OwnNode | undefined): void;
@@ -57,9 +64,13 @@ export function agentGraph(options: GraphOptions): Observable<never> {
     const given = inbox.stream.pipe(ofKind('settings'), share());
     const told = inbox.stream.pipe(ofKind('objects'), share());
 
-    const derived = told.pipe(
+    const batches = told.pipe(
       stage('gate', gateUntilSynced()),
       gather(mergeBatches, GATHER_TIME, options.scheduler),
+      share(),
+    );
+    const tunnels = batches.pipe(stage('overlay', createOverlayNodes(options.nodeName)), share());
+    const derived = batches.pipe(
       stage('routing', batch => routing.apply(batch)),
       share(),
     );
@@ -73,6 +84,9 @@ export function agentGraph(options: GraphOptions): Observable<never> {
     return merge(
       // Readers first, then the sources: nothing is told before everybody listens.
       told.pipe(sink('problems', ({ event }) => sinks.problems(event.problems))),
+      given.pipe(sink('overlay', ({ settings }) => sinks.overlayOptions(overlayOptions(settings.kubernetes.overlay)))),
+      tunnels.pipe(sink('overlay', update => sinks.overlay(update))),
+      tunnels.pipe(sink('problems', ({ problems }) => sinks.problems(problems))),
       merge(routed, composed).pipe(sink('problems', ({ problems }) => sinks.problems(problems))),
       derived.pipe(
         stage('ownNode', ownNodeChange()),

@@ -2,33 +2,12 @@
 
 import { z } from 'zod';
 import { formatAddress, formatIpv4, type IpAddress } from '../core/ip.js';
-import { Asn } from '../bgp/asn.js';
 import { servedCluster, type OwnNode } from '../routing/intent.js';
-import { DEFAULT_ROUTING, type RoutingOptions } from '../routing/routingOptions.js';
-import { PeerGroup, Router, speakerShape, type SpeakerConfig } from './config/schema.js';
+import { Kubernetes } from './config/kubernetesSchema.js';
+import { Router, speakerShape, type SpeakerConfig } from './config/schema.js';
 
 /** First of the two-octet private AS numbers (RFC 6996), kube-router's default too. */
 const DEFAULT_ASN = 64512;
-const DEFAULT_PORT = 179;
-
-export const Kubernetes = z.strictObject({
-  nodeName: z
-    .string()
-    .min(1)
-    .optional()
-    .describe('Name of the Node object that is this machine. Default: --node-name, $NODE_NAME, the host name.'),
-  mesh: z.boolean().default(true).describe('Set up an iBGP session with every other node.'),
-  meshAsn: Router.shape.asn.optional().describe('AS number of the sessions between nodes. Default: router.asn.'),
-  meshPeer: PeerGroup.omit({ asn: true, localAddress: true, localAsn: true })
-    .default({})
-    .describe('Values for the sessions between nodes, as in a peer group.'),
-  bgpPort: z
-    .int()
-    .min(1)
-    .max(65535)
-    .default(DEFAULT_PORT)
-    .describe('Port that nodes listen on, and connect to each other on. Default 179.'),
-});
 
 /** The agent's configuration: the speaker's, in which everything may be left out, and a section for Kubernetes. */
 export const AgentConfig = z.strictObject({
@@ -40,12 +19,6 @@ export const AgentConfig = z.strictObject({
   kubernetes: Kubernetes.prefault({}).describe('Where the router is one of many nodes of a cluster.'),
 });
 export type AgentConfig = z.infer<typeof AgentConfig>;
-
-/** What the configuration says of routing inside the cluster and to the routers around it. */
-export function routingOptions({ router, kubernetes }: AgentConfig): RoutingOptions {
-  const { mesh, meshAsn = router.asn, bgpPort } = kubernetes;
-  return { ...DEFAULT_ROUTING, mesh, clusterAsn: Asn(meshAsn), bgpPort };
-}
 
 /** Names of the peers whose values all sessions with nodes, and with external routers, are made from. They never reach the engine. */
 export const MESH_TEMPLATE = 'node/template';
@@ -64,7 +37,7 @@ export function onNode(config: AgentConfig, own: OwnNode): SpeakerConfig {
   );
   const clusterId = servedCluster(own);
   const listens = listen.length > 0 ? listen : endpoints;
-  const routerId = id ?? routerIdOf(own);
+  const routerId = id ?? routerIdOf(own, kubernetes.generateRouterId);
   return {
     ...speaker,
     router: {
@@ -83,7 +56,7 @@ export function onNode(config: AgentConfig, own: OwnNode): SpeakerConfig {
     peers: [
       ...speaker.peers.map(peer => (peer.group === undefined ? { announce: 'own' as const, ...peer } : peer)),
       meshTemplate(config, own),
-      routerTemplate(router.asn),
+      routerTemplate(config, router.asn),
     ],
   };
 }
@@ -102,28 +75,37 @@ function meshTemplate({ router, kubernetes }: AgentConfig, own: OwnNode): Speake
 }
 
 /** A node is no transit: routers are told its own networks only, and of those what the policies let through. */
-function routerTemplate(asn: number): SpeakerConfig['peers'][number] {
-  return { name: ROUTER_TEMPLATE, address: '192.0.2.254', asn, announce: 'own' };
+function routerTemplate({ kubernetes }: AgentConfig, asn: number): SpeakerConfig['peers'][number] {
+  // Routing gives each session its own; in the template, of our own AS, multihop would be a mistake.
+  const { bfd: _bfd, multihop: _multihop, ...values } = kubernetes.externalPeer;
+  return { ...values, name: ROUTER_TEMPLATE, address: '192.0.2.254', asn, announce: 'own' };
 }
 
-/** The mesh's template stands behind the file's last peer: a mistake in it is one in kubernetes.meshPeer. */
+/** The templates stand behind the file's last peer: a mistake in one is one in kubernetes.meshPeer or externalPeer. */
 export function meshPath(path: string, settings: AgentConfig): string {
-  return path.replace(`peers[${settings.peers.length}]`, 'kubernetes.meshPeer');
+  const { length } = settings.peers;
+  return path
+    .replace(`peers[${length}]`, 'kubernetes.meshPeer')
+    .replace(`peers[${length + 1}]`, 'kubernetes.externalPeer');
 }
 
-function routerIdOf({ v4, v6 }: OwnNode): string | undefined {
-  if (v4 !== undefined) return formatAddress(v4);
-  return v6?.version === 6 ? formatIpv4(idFromWords(v6.words)) : undefined;
+function routerIdOf({ v4, v6 }: OwnNode, isGenerated: boolean): string | undefined {
+  if (v4 !== undefined) return isGenerated ? idOf(octetsOf(v4)) : formatAddress(v4);
+  return v6 === undefined ? undefined : idOf(octetsOf(v6));
 }
 
 /**
- * A router id for a node without an IPv4 address: FNV-1a over the octets of its IPv6 address, the same after every
- * restart. Any number but 0 will do (RFC 6286), as long as it is unique within the AS.
+ * A router id made from an address: FNV-1a over its octets, the same after every restart. Any number but 0 will do
+ * (RFC 6286), as long as it is unique within the AS.
  */
-function idFromWords(words: readonly number[]): number {
-  const octets = words.flatMap(word => [word >>> 24, (word >>> 16) & 255, (word >>> 8) & 255, word & 255]);
+function idOf(octets: readonly number[]): string {
   const hash = octets.reduce((sum, octet) => Math.imul(sum ^ octet, 0x0100_0193) >>> 0, 0x811c_9dc5);
-  return hash === 0 ? 1 : hash;
+  return formatIpv4(hash === 0 ? 1 : hash);
+}
+
+function octetsOf(address: IpAddress): readonly number[] {
+  const words: readonly number[] = address.version === 4 ? [address.value] : address.words;
+  return words.flatMap(word => [word >>> 24, (word >>> 16) & 255, (word >>> 8) & 255, word & 255]);
 }
 
 function textOf(address: IpAddress | undefined): string | undefined {

@@ -10,6 +10,7 @@ import { NotReady, type RouterView } from '../api/view.js';
 import type { ApplyReport, EngineConfig, EngineEvent, EngineOptions } from '../engine/engineTypes.js';
 import type { FibEvent } from '../fib/fibTypes.js';
 import { openKernelRouting, type KernelRouting } from '../fib/kernelRouting.js';
+import type { Overlay, OverlayEvent } from '../fib/overlay/overlay.js';
 import { RT_TABLE_MAIN } from '../kernel/rtnetlink.js';
 import type { RibChanges } from '../rib/changes.js';
 import type { EngineClient } from './engine/client.js';
@@ -29,6 +30,8 @@ export interface RouterSettings {
   readonly logger: Logger;
   /** Run the engine on a thread of its own, because this one has other work. */
   readonly ownThread: boolean;
+  /** The machine is a node of a cluster, and reaches others through tunnels: told what becomes of them. */
+  readonly onOverlay?: (event: OverlayEvent) => void;
   /** What is wrong outside the engine, one line each, for `show summary`. */
   readonly problems?: () => readonly string[];
 }
@@ -37,6 +40,8 @@ export interface RunningRouter {
   /** Routes of a former process were found in the kernel: this one says so to its peers (RFC 4724). */
   readonly restarted: boolean;
   readonly engine: EngineClient;
+  /** Absent unless asked for, and where no routes are installed. */
+  readonly overlay?: Overlay;
   apply(config: EngineConfig): Promise<ApplyReport>;
   /** @param keepRoutes leave kernel routes in place and close sessions silently, for a restart that nobody notices */
   stop(options: { readonly keepRoutes: boolean; readonly message?: string }): Promise<void>;
@@ -51,6 +56,7 @@ export async function startRouter({
   controlPath,
   logger,
   ownThread,
+  onOverlay,
   problems,
 }: RouterSettings): Promise<RunningRouter> {
   // The joints between engine and kernel carry batches, never single routes.
@@ -64,7 +70,7 @@ export async function startRouter({
   fibEvents.subscribe(event => {
     if (event.kind === 'adopted') adopted += event.routes;
   });
-  const kernel = fib.install ? await openKernel(fib, event => fibEvents.next(event)) : undefined;
+  const kernel = fib.install ? await openKernel(fib, event => fibEvents.next(event), onOverlay) : undefined;
   if (kernel !== undefined) changes.subscribe(batch => kernel.fib?.apply(batch));
 
   const options: EngineOptions = {
@@ -105,6 +111,7 @@ export async function startRouter({
   return {
     restarted: adopted > 0,
     engine,
+    ...(kernel?.overlay === undefined ? {} : { overlay: kernel.overlay }),
     apply: config => {
       isConfigured = true;
       return engine.apply(config);
@@ -119,11 +126,16 @@ export async function startRouter({
   };
 }
 
-async function openKernel(fib: RouterSettings['fib'], onEvent: (event: FibEvent) => void): Promise<KernelRouting> {
+async function openKernel(
+  fib: RouterSettings['fib'],
+  onEvent: (event: FibEvent) => void,
+  onOverlayEvent: RouterSettings['onOverlay'],
+): Promise<KernelRouting> {
   const kernel = openKernelRouting({
     owner: { protocol: fib.protocol, table: fib.table === 'main' ? RT_TABLE_MAIN : fib.table, metric: fib.metric },
     install: true,
     onEvent,
+    ...(onOverlayEvent === undefined ? {} : { onOverlayEvent }),
   });
   await kernel.start();
   return kernel;

@@ -32,6 +32,8 @@ const withIp = (n: number, address: string): KubeObject =>
 /** The graph of node n1 on virtual time, with an engine that only remembers. */
 function running(config: unknown = {}): {
   readonly applied: EngineConfig[];
+  /** What the tunnels and the engine were told, in order. */
+  readonly order: string[];
   readonly own: (OwnNode | undefined)[];
   readonly errors: unknown[];
   readonly clock: VirtualTimeScheduler;
@@ -47,6 +49,7 @@ function running(config: unknown = {}): {
   const applied: EngineConfig[] = [];
   const own: (OwnNode | undefined)[] = [];
   const errors: unknown[] = [];
+  const order: string[] = [];
   let isBroken = false;
   agentGraph({
     nodeName: 'n1',
@@ -54,7 +57,13 @@ function running(config: unknown = {}): {
     settings: settings.pipe(startWith(AgentConfig.parse(config))),
     compose: createEngineComposer(speaker => toEngineConfig(speaker, false)),
     sinks: {
+      overlayOptions: ({ encapsulation }) => order.push(encapsulation),
+      overlay: ({ own: self, nodes: { set, removed } }) =>
+        order.push(
+          [...(self === undefined ? [] : ['own']), ...set.keys(), ...[...removed].map(name => `-${name}`)].join(' '),
+        ),
       apply: engine => {
+        order.push('apply');
         if (isBroken) throw new Error('engine is broken');
         applied.push(engine);
       },
@@ -65,6 +74,7 @@ function running(config: unknown = {}): {
   }).subscribe({ error: (error: unknown) => errors.push(error) });
   return {
     applied,
+    order,
     own,
     errors,
     clock,
@@ -86,6 +96,36 @@ function peersOf(config: EngineConfig | undefined): readonly string[] | undefine
 }
 const networksOf = (config: EngineConfig | undefined): readonly string[] | undefined =>
   config?.networks.map(({ prefix }) => formatPrefix(prefix));
+
+group('tunnels', () => {
+  test('know the nodes before the engine does, and hear of nothing but what matters to them', () => {
+    const graph = running({ kubernetes: { overlay: { encapsulation: 'vxlan' } } });
+    graph.tell('added', [node(1), node(2)]);
+    expect(graph.order).toEqual(['vxlan', 'own n1 n2', 'apply']);
+    graph.clock.flush();
+    graph.order.length = 0;
+    graph.tell('changed', [node(2, { spec: { podCIDRs: ['10.244.2.0/24'], taints: [] } })]);
+    graph.clock.flush();
+    graph.tell('changed', [withIp(2, '10.0.0.22')]);
+    graph.clock.flush();
+    graph.tell('deleted', [withIp(2, '10.0.0.22')]);
+    graph.clock.flush();
+    expect(graph.order.filter(entry => entry !== 'apply')).toEqual(['n2', '-n2']);
+    graph.configure({ kubernetes: { overlay: { encapsulation: 'fou' } } });
+    expect(graph.order).toContain('fou');
+  });
+
+  test('a bad MTU annotation is a problem of its node, and is gone with it', () => {
+    const graph = running();
+    graph.tell('added', [node(1), node(2, { metadata: { name: 'n2', annotations: { 'peerage.io/mtu': '12' } } })]);
+    const complaint = expect.stringMatching(/^Node n2: annotation peerage.io\/mtu: "12" is no number/);
+    expect(graph.problems()).toContainEqual(complaint);
+    graph.clock.flush();
+    graph.tell('changed', [node(2)]);
+    graph.clock.flush();
+    expect(graph.problems()).not.toContainEqual(complaint);
+  });
+});
 
 group('start', () => {
   test('nothing is applied before the source is synced, then everything at once', () => {
