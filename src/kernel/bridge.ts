@@ -17,19 +17,22 @@ export interface Bridge {
 export type FoundBridge = Bridge & { readonly ifindex: number; readonly up: boolean };
 
 /**
- * A new bridge, up (EEXIST when there is a link of the name).
+ * A new bridge, up, in two messages: a link takes no alias while it is made (EEXIST when there is a link of the name).
  * @param lladdr one of its own: otherwise it would take that of whatever port has the lowest, another one with every pod,
  * and pods would lose their gateway for as long as they remember it
  */
 export function writeNewBridge(writer: NetlinkWriter, { name, alias, mtu }: Bridge, lladdr: string): void {
   beginLink(writer, NLM_F_REQUEST | NLM_F_CREATE | NLM_F_EXCL);
   writer.attributeText(rt.IFLA_IFNAME, name);
-  writer.attributeText(rt.IFLA_IFALIAS, alias);
   writer.attributeU32(rt.IFLA_MTU, mtu);
   writer.attributeOctets(rt.IFLA_ADDRESS, lladdrOctets(lladdr));
   const info = writer.beginNested(rt.IFLA_LINKINFO, true);
   writer.attributeText(rt.IFLA_INFO_KIND, 'bridge');
   writer.endNested(info);
+  writer.end();
+  beginLink(writer, NLM_F_REQUEST);
+  writer.attributeText(rt.IFLA_IFNAME, name);
+  writer.attributeText(rt.IFLA_IFALIAS, alias);
   writer.end();
 }
 

@@ -51,8 +51,8 @@ export async function removeBridge(
 
 async function carryOut(channel: NetlinkChannel, writer: NetlinkWriter): Promise<string | undefined> {
   const { errnos, texts } = await channel.transact(writer);
-  const errno = errnos[0] ?? 0;
-  return errno === 0 ? undefined : describeErrno(errno, texts.get(0));
+  const at = errnos.findIndex(errno => errno !== 0);
+  return at < 0 ? undefined : describeErrno(errnos[at]!, texts.get(at));
 }
 
 /** Locally administered, of one host (IEEE 802). */
