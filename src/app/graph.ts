@@ -9,28 +9,51 @@
  *                problems of every stage ─► sink
  */
 
-import { defer, filter, map, merge, share, type Observable, type OperatorFunction, type SchedulerLike } from 'rxjs';
+import {
+  defer,
+  filter,
+  map,
+  merge,
+  of,
+  share,
+  Subject,
+  timer,
+  type Observable,
+  type OperatorFunction,
+  type SchedulerLike,
+} from 'rxjs';
+import { systemClock, type Clock } from '../core/clock.js';
 import type { EngineConfig } from '../engine/engineTypes.js';
 import type { OverlayOptions } from '../fib/overlay/overlayOptions.js';
 import type { SourceEvent } from '../kube/client/folder.js';
 import { mergeBatches, type ObjectBatch } from '../kube/objectBatch.js';
 import type { ProblemReport } from '../kube/problems.js';
-import type { OwnNode, RoutingDelta } from '../routing/intent.js';
+import type { KeyedDelta, NetworkIntent, OwnNode, RoutingDelta } from '../routing/intent.js';
 import { createRouting, type RoutingOutcome } from '../routing/routing.js';
 import { DEFAULT_ROUTING } from '../routing/routingOptions.js';
-import { gather, newInbox, sink, stage } from './graphParts.js';
+import { gather, holdUntil, newInbox, sink, stage } from './graphParts.js';
 import type { AgentConfig } from './kubeConfig.js';
 import type { EngineInput, EngineOutcome } from './kubeEngine.js';
 import { routingOptions } from './kubeOptions.js';
 import { overlayOptions } from './overlayConfig.js';
+import { createOrdering, type Ordering } from './ordering.js';
 import { createOverlayNodes, type OverlayUpdate } from './overlayNodes.js';
 
 type Input =
   | { readonly kind: 'objects'; readonly event: SourceEvent }
-  | { readonly kind: 'settings'; readonly settings: AgentConfig };
+  | { readonly kind: 'settings'; readonly settings: AgentConfig }
+  | { readonly kind: 'services'; readonly delta: KeyedDelta<NetworkIntent> };
 
 /** Milliseconds over which a burst of changes is gathered. The first of a burst does not wait. */
 const GATHER_TIME = 100;
+
+/** Milliseconds that traffic has to turn away from an address before its data plane takes it out. */
+const SETTLE_TIME = 2000;
+/**
+ * Milliseconds that BGP waits at the start for data planes: after a restart, peers keep our former routes until we tell
+ * them that this is all.
+ */
+const PATIENCE = 10_000;
 
 export interface GraphOptions {
   readonly nodeName: string;
@@ -39,6 +62,9 @@ export interface GraphOptions {
   readonly settings: Observable<AgentConfig>;
   readonly compose: (input: EngineInput) => EngineOutcome;
   readonly sinks: GraphSinks;
+  /** Called once, at the start: data planes that announcements shall wait for register here. */
+  readonly attachPlanes?: (ordering: Ordering<NetworkIntent>) => void;
+  readonly clock?: Clock;
   readonly scheduler?: SchedulerLike;
 }
 
@@ -61,6 +87,15 @@ export function agentGraph(options: GraphOptions): Observable<never> {
     const { sinks } = options;
     const inbox = newInbox<Input>();
     const routing = createRouting(options.nodeName, DEFAULT_ROUTING);
+    const settled = new Subject<void>();
+    const ordering = createOrdering<NetworkIntent>({
+      clock: options.clock ?? systemClock,
+      settleTime: SETTLE_TIME,
+      changed: delta => inbox.send({ kind: 'services', delta }),
+      settled: () => settled.next(),
+    });
+    options.attachPlanes?.(ordering);
+    const planesReady = ordering.isSettled ? of(undefined) : merge(settled, timer(PATIENCE, options.scheduler));
     const given = inbox.stream.pipe(ofKind('settings'), share());
     const told = inbox.stream.pipe(ofKind('objects'), share());
 
@@ -76,7 +111,8 @@ export function agentGraph(options: GraphOptions): Observable<never> {
     );
     const reconfigured = given.pipe(stage('routing', ({ settings }) => routing.configure(routingOptions(settings))));
     const routed = merge(reconfigured, derived).pipe(share());
-    const composed = merge(routed.pipe(map(toEngineInput)), given).pipe(
+    const ordered = routed.pipe(stage('ordering', outcome => inOrder(outcome, ordering)));
+    const composed = merge(ordered, given, inbox.stream.pipe(ofKind('services'))).pipe(
       stage('engineConfig', options.compose),
       share(),
     );
@@ -92,15 +128,21 @@ export function agentGraph(options: GraphOptions): Observable<never> {
         stage('ownNode', ownNodeChange()),
         sink('ownNode', ({ own }) => sinks.ownNode(own)),
       ),
-      composed.pipe(sink('apply', ({ config }) => config && sinks.apply(config))),
+      composed.pipe(
+        map(({ config }) => config),
+        filter(config => config !== undefined),
+        holdUntil(planesReady),
+        sink('apply', config => sinks.apply(config)),
+      ),
       options.settings.pipe(sink('inbox', settings => inbox.send({ kind: 'settings', settings }))),
       options.objects.pipe(sink('inbox', event => inbox.send({ kind: 'objects', event }))),
     );
   });
 }
 
-function toEngineInput({ delta }: RoutingOutcome): EngineInput {
-  return { kind: 'routing', delta };
+/** Of service addresses, only what every data plane serves. */
+function inOrder({ delta }: RoutingOutcome, ordering: Ordering<NetworkIntent>): EngineInput {
+  return { kind: 'routing', delta: { ...delta, services: ordering.want(delta.services) } };
 }
 
 function ofKind<K extends Input['kind']>(kind: K): OperatorFunction<Input, Extract<Input, { readonly kind: K }>> {

@@ -76,8 +76,8 @@ function meshTemplate({ router, kubernetes }: AgentConfig, own: OwnNode): Speake
 
 /** A node is no transit: routers are told its own networks only, and of those what the policies let through. */
 function routerTemplate({ kubernetes }: AgentConfig, asn: number): SpeakerConfig['peers'][number] {
-  // Routing gives each session its own; in the template, of our own AS, multihop would be a mistake.
-  const { bfd: _bfd, multihop: _multihop, ...values } = kubernetes.externalPeer;
+  // Routing gives each session its own TTL; in the template, which is of our own AS, it would be a mistake.
+  const values = { ...kubernetes.externalPeer, multihop: undefined };
   return { ...values, name: ROUTER_TEMPLATE, address: '192.0.2.254', asn, announce: 'own' };
 }
 

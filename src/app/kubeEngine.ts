@@ -17,13 +17,16 @@ import {
 import type { RoutingOptions } from '../routing/routingOptions.js';
 import type { ConfigError } from './config/configError.js';
 import type { SpeakerConfig } from './config/schema.js';
-import { MESH_TEMPLATE, meshPath, onNode, ROUTER_TEMPLATE, routingOptions, type AgentConfig } from './kubeConfig.js';
+import { MESH_TEMPLATE, meshPath, onNode, ROUTER_TEMPLATE, type AgentConfig } from './kubeConfig.js';
+import { routingOptions } from './kubeOptions.js';
 import { enginePeer, withClusterPolicies, type Templates } from './kubePeers.js';
 
 /** What may change the engine's configuration. */
 export type EngineInput =
   | { readonly kind: 'settings'; readonly settings: AgentConfig }
-  | { readonly kind: 'routing'; readonly delta: RoutingDelta };
+  | { readonly kind: 'routing'; readonly delta: RoutingDelta }
+  /** Addresses of services, at the moment when their data planes are ready or about to go. */
+  | { readonly kind: 'services'; readonly delta: KeyedDelta<NetworkIntent> };
 
 export interface EngineOutcome {
   /** Undefined: nothing to apply, because nothing changed or too little is known. */
@@ -69,13 +72,21 @@ export function createEngineComposer(
     policies: NO_POLICIES,
   };
   return input => {
-    if (input.kind === 'routing') {
-      if (isEmptyDelta(input.delta)) return { config: undefined, problems: new Map() };
-      takeDelta(state, input.delta);
-    } else {
-      state.settings = input.settings;
+    switch (input.kind) {
+      case 'routing':
+        if (isEmptyDelta(input.delta)) return { config: undefined, problems: new Map() };
+        takeDelta(state, input.delta);
+        break;
+      case 'services':
+        takeKeyed(state.services, input.delta);
+        break;
+      case 'settings':
+        state.settings = input.settings;
+        break;
+      default:
+        return assertNever(input);
     }
-    const isBaseDue = input.kind === 'settings' || input.delta.ownChanged;
+    const isBaseDue = input.kind === 'settings' || (input.kind === 'routing' && input.delta.ownChanged);
     const errors = isBaseDue ? renewBase(state, complete) : undefined;
     // Service addresses change often, sessions seldom.
     const problems = state.allPeers === undefined ? problemsOf(state, errors) : new Map();

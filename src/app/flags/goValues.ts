@@ -71,9 +71,15 @@ export function listOf(
 }
 
 type NameOfPart = (part: string, index: number) => string;
-const quoted: NameOfPart = part => `"${part}"`;
+
 /** For lists of keys, which are never shown. */
-export const numbered: NameOfPart = (_part, index) => `entry ${index + 1}`;
+export function numbered(_part: string, index: number): string {
+  return `entry ${index + 1}`;
+}
+
+function quoted(part: string): string {
+  return `"${part}"`;
+}
 
 /** @returns seconds; source: Go's time.ParseDuration */
 export function parseDuration(value: string): Result<number, string> {
