@@ -98,7 +98,7 @@ export class NextHopTable {
     if (known !== undefined) return known;
     this.writer.reset();
     if (set.terms?.source !== undefined) writeAddress(this.writer, RTA_PREFSRC, set.terms.source);
-    if (set.terms !== undefined && set.terms.mtu !== null) writeMtu(this.writer, set.terms.mtu);
+    if (set.terms !== undefined && set.terms.mtu !== null) writeMtu(this.writer, family, set.terms.mtu);
     writeHops(this.writer, family, set.hops);
     const block = new Uint32Array(this.writer.finished().slice().buffer);
     if (family === AF_INET) set.blocks.v4 = block;

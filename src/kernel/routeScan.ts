@@ -26,7 +26,7 @@ export class RouteScan {
   readonly source = new Uint32Array(4);
   /** RTAX_MTU; 0: none. */
   mtu = 0;
-  /** It has what no route of ours has: TOS, source prefix, metrics other than an MTU, encapsulation, a nexthop object. */
+  /** It has what no route of ours has: TOS, source prefix, metrics other than an MTU as we write it, encapsulation, a nexthop object. */
   special = false;
   /** A cache entry rather than a route. */
   cloned = false;
@@ -115,10 +115,14 @@ export class RouteScan {
   /** IPv6 sends an empty list on every route. */
   private readMetrics(view: DataView, start: number, end: number): boolean {
     const metrics = this.nested.over(view, start, end);
+    let lock = 0;
     while (metrics.next()) {
       if (metrics.type === rt.RTAX_MTU) this.mtu = metrics.u32();
+      else if (metrics.type === rt.RTAX_LOCK) lock = metrics.u32();
       else this.special = true;
     }
+    const ours = this.mtu !== 0 && this.family === rt.AF_INET6 ? 1 << rt.RTAX_MTU : 0;
+    if (lock !== ours) this.special = true;
     return !metrics.malformed;
   }
 

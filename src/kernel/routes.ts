@@ -117,15 +117,19 @@ export function writeRoute(writer: NetlinkWriter, command: RouteCommand, route: 
   if (route.metric !== 0) writer.attributeU32(rt.RTA_PRIORITY, route.metric);
   if (command !== 'delete') {
     if (route.source !== undefined) writeAddress(writer, rt.RTA_PREFSRC, route.source);
-    if (route.mtu !== undefined) writeMtu(writer, route.mtu);
+    if (route.mtu !== undefined) writeMtu(writer, family, route.mtu);
     if (route.hops.length > 0) writeHops(writer, family, route.hops);
   }
   writer.end();
 }
 
-/** The only metric that routes of ours may have. */
-export function writeMtu(writer: NetlinkWriter, mtu: number): void {
+/**
+ * The only metric that routes of ours may have. For IPv6 it is locked, since the kernel forwards by locked ones only; for
+ * IPv4 it is not, since then packets of the machine's own would go without Don't Fragment.
+ */
+export function writeMtu(writer: NetlinkWriter, family: rt.AddressFamily, mtu: number): void {
   const metrics = writer.beginNested(rt.RTA_METRICS, false);
+  if (family === rt.AF_INET6) writer.attributeU32(rt.RTAX_LOCK, 1 << rt.RTAX_MTU);
   writer.attributeU32(rt.RTAX_MTU, mtu);
   writer.endNested(metrics);
 }

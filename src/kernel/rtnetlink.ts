@@ -79,7 +79,8 @@ export const RTNH_F_ONLINK = 4;
 /** A cached exception (path MTU, redirect), not a route of the table. */
 export const RTM_F_CLONED = 0x200;
 
-/** Key of RTA_METRICS: the most octets a packet may have. */
+/** Keys of RTA_METRICS: which of them (as bits) the kernel shall not adapt, and the most octets a packet may have. */
+export const RTAX_LOCK = 1;
 export const RTAX_MTU = 2;
 
 export const IFLA_ADDRESS = 1;
@@ -101,9 +102,6 @@ export const IFLA_VXLAN_LOCAL = 4;
 export const IFLA_VXLAN_LEARNING = 7;
 export const IFLA_VXLAN_PORT = 15;
 export const IFLA_VXLAN_LOCAL6 = 17;
-export const IFLA_VXLAN_DF = 29;
-/** IFLA_VXLAN_DF: the outer IPv4 header always says Don't Fragment. */
-export const VXLAN_DF_SET = 1;
 
 /** Parameters of IPIP and ip6tnl devices, in IFLA_INFO_DATA (linux/if_tunnel.h). */
 export const IFLA_IPTUN_LOCAL = 2;

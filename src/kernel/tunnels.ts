@@ -11,7 +11,10 @@ import * as rt from './rtnetlink.js';
 
 /** What a device does with packets. */
 export type Tunnel =
-  /** Finds other ends in its forwarding table and learns none; the outer packet is never to be fragmented. */
+  /**
+   * Finds other ends in its forwarding table and learns none. Routers may fragment the outer packet: the kernel forwards
+   * without regard to what it has learned of the path, so that Don't Fragment would make holes where links are unequal.
+   */
   | {
       readonly kind: 'vxlan';
       readonly vni: number;
@@ -138,7 +141,6 @@ function writeNewVxlan(writer: NetlinkWriter, tunnel: Vxlan): void {
   writeVxlanChange(writer, tunnel);
   writer.attributeOctets(rt.IFLA_VXLAN_PORT, networkU16(tunnel.port));
   writer.attributeOctets(rt.IFLA_VXLAN_LEARNING, Uint8Array.of(0));
-  writer.attributeOctets(rt.IFLA_VXLAN_DF, Uint8Array.of(rt.VXLAN_DF_SET));
 }
 
 /** The kernel refuses to be told again what cannot change. */

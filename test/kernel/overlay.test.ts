@@ -5,6 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import type { OverlayOptions } from '../../src/fib/overlay/overlayOptions.js';
 import { address } from '../unit/fib/routeText.js';
+import type { Namespace } from './namespace.js';
 import { eventually, makeRacks, NODES, nodeOf, ping, podOf, run, type RackNode, type Racks } from './overlayRacks.js';
 
 jest.setTimeout(60_000);
@@ -61,6 +62,7 @@ describe('packets', () => {
     expect(ping(racks.a.pod, podOf('b', 4), 1450)).toBe(true);
     expect(ping(racks.a.pod, podOf('b', 6), 1430)).toBe(true);
     expect(ping(racks.a.pod, podOf('b', 4), 1451, 1)).toBe(false);
+    for (const ns of [racks.a.ns, racks.b.ns, racks.router]) expect(fragments(ns)).toBe(0);
     // The router has no part in it: it knows no pods.
     expect(run(racks.router, 'ip route get 10.244.2.5').ok).toBe(false);
   });
@@ -108,9 +110,11 @@ describe('what stands in the kernel', () => {
     racks.a.routing.overlay?.update(undefined, { set: new Map([['b', nodeOf('b', 1400)]]), removed: new Set() });
     await racks.a.routing.fib?.idle();
     await eventually('the routes have an MTU', () => /mtu 1350/.test(racks.a.ns.ip('route show proto bgp')));
-    expect(racks.a.ns.ip('-6 route show proto bgp')).toContain('mtu 1330');
+    expect(racks.a.ns.ip('-6 route show proto bgp')).toContain('mtu lock 1330');
     expect(ping(racks.a.pod, podOf('b', 4), 1350)).toBe(true);
     expect(ping(racks.a.pod, podOf('b', 4), 1351, 1)).toBe(false);
+    expect(ping(racks.a.pod, podOf('b', 6), 1330)).toBe(true);
+    expect(ping(racks.a.pod, podOf('b', 6), 1331, 1)).toBe(false);
   });
 });
 
@@ -194,3 +198,43 @@ describe('changes while packets flow', () => {
     await eventually('packets flow', () => ping(racks.a.pod, podOf('b', 4), 1450, 1));
   });
 });
+
+describe('nodes with unequal MTUs', () => {
+  let unequal: Racks;
+  beforeEach(() => {
+    unequal = makeRacks('pkovu', 1400);
+  });
+  afterEach(() => unequal.close());
+
+  test('without a word about it, IPv4 packets are fragmented between the nodes, and arrive', async () => {
+    for (const node of [unequal.a, unequal.b]) {
+      await node.start();
+      await node.route();
+    }
+    // Over IPv6 only the sender may fragment, and for tunnels the kernel does not: there a word is needed.
+    expect(ping(unequal.a.pod, podOf('b', 4), 1390)).toBe(true);
+    expect(fragments(unequal.router)).toBeGreaterThan(0);
+    expect(ping(unequal.b.pod, podOf('a', 4), 1350)).toBe(true);
+  });
+
+  test('with a word about it, pods learn what the whole path takes', async () => {
+    for (const node of [unequal.a, unequal.b]) await node.start();
+    unequal.a.routing.overlay?.update(undefined, { set: new Map([['b', nodeOf('b', 1400)]]), removed: new Set() });
+    for (const node of [unequal.a, unequal.b]) await node.route();
+    for (const [to, most] of [
+      [podOf('b', 4), 1350],
+      [podOf('b', 6), 1330],
+    ] as const) {
+      expect(run(unequal.a.pod, `ping -M do -c 2 -W 1 -s 1380 ${to}`).text).toMatch(new RegExp(`mtu ?= ?${most}`));
+      expect(ping(unequal.a.pod, to, most)).toBe(true);
+      expect(ping(unequal.a.pod, to, most + 1, 1)).toBe(false);
+    }
+    expect(fragments(unequal.a.ns) + fragments(unequal.router)).toBe(0);
+  });
+});
+
+/** Fragments that a host has made. */
+function fragments(ns: Namespace): number {
+  const text = run(ns, 'nstat -asz IpFragCreates Ip6FragCreates').text;
+  return [...text.matchAll(/FragCreates +(\d+)/g)].reduce((sum, [, count]) => sum + Number(count), 0);
+}
