@@ -1,0 +1,87 @@
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { type ApiConnection, type ApiError, type Failure } from '../../../../src/kube/client/apiConnection.js';
+import { FakeApiServer, answerStatus } from './fakeApiServer.js';
+
+let server: FakeApiServer;
+let connection: ApiConnection;
+
+beforeEach(async () => {
+  server = await FakeApiServer.start();
+  connection = server.connect();
+});
+afterEach(async () => {
+  connection.close();
+  await server.stop();
+});
+
+/** @returns how the request ends, with the lines that came before */
+function watch(silence: number): Promise<{ readonly lines: readonly string[]; readonly failure: Failure | undefined }> {
+  const lines: string[] = [];
+  return new Promise(resolve => {
+    connection.get('/watch', silence, {
+      line: text => lines.push(text),
+      ended: () => resolve({ lines, failure: undefined }),
+      failed: failure => resolve({ lines, failure }),
+    });
+  });
+}
+
+test('a server that accepts and never answers is given up', async () => {
+  const { failure } = await watch(60);
+  expect(failure).toEqual({ status: undefined, text: 'no answer for 0 s' });
+});
+
+test('a watch whose other end has silently gone is given up, and what came before counts', async () => {
+  const ending = watch(60);
+  (await server.next()).response.write('{"a":1}\n{"b"');
+  const { lines, failure } = await ending;
+  expect(lines).toEqual(['{"a":1}']);
+  expect(failure?.text).toBe('no answer for 0 s');
+});
+
+test('a slow server is not given up as long as it says something', async () => {
+  const ending = watch(200);
+  const { response } = await server.next();
+  for (let i = 0; i < 8; i++) {
+    response.write(`{"n":${i}}\n`);
+    await new Promise(resolve => setTimeout(resolve, 50));
+  }
+  response.end();
+  const { lines, failure } = await ending;
+  expect([lines.length, failure]).toEqual([8, undefined]);
+});
+
+test('an answer that ends within an object is a failure', async () => {
+  const ending = watch(1000);
+  (await server.next()).response.end('{"a":1}\n{"b"');
+  expect((await ending).failure?.text).toBe('the connection ended within an object');
+});
+
+test('nobody is told anything after cancel', async () => {
+  let calls = 0;
+  const called = (): void => {
+    calls++;
+  };
+  const request = connection.get('/list', 1000, { body: called, ended: called, failed: called });
+  const { response } = await server.next();
+  request.cancel();
+  response.end('{}');
+  await new Promise(resolve => setTimeout(resolve, 30));
+  expect(calls).toBe(0);
+});
+
+test('a refused port says so', async () => {
+  await server.stop();
+  const { failure } = await watch(1000);
+  expect(failure?.text).toBe('connection refused');
+  server = await FakeApiServer.start();
+});
+
+test('what is sent arrives as JSON, and a conflict carries its status', async () => {
+  const sent = connection.send('PUT', '/status', { a: 1 });
+  (await server.next()).response.end('{"ok":true}');
+  expect(await sent).toEqual({ ok: true });
+  const refused = connection.send('PUT', '/status', { a: 1 }).catch((error: unknown) => error as ApiError);
+  answerStatus(await server.next(), 409, 'the object has been modified');
+  expect(await refused).toMatchObject({ status: 409, message: '409: the object has been modified' });
+});
