@@ -1,6 +1,5 @@
-/** `peerage agent`: the router of one Kubernetes node, fed by a folder of manifests. Impure. */
+/** `peerage agent`: the router of one Kubernetes node, fed by an API server or a folder of manifests. Impure. */
 
-import { statSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { isDeepStrictEqual } from 'node:util';
 import type { Logger } from 'pino';
@@ -8,10 +7,9 @@ import { Subject, startWith } from 'rxjs';
 import { DEFAULT_CONTROL_PATH } from '../api/controlPath.js';
 import { formatAddress } from '../core/ip.js';
 import type { EngineConfig } from '../engine/engineTypes.js';
-import { enableForwarding } from '../kernel/sysctl.js';
-import { manifests } from '../kube/client/manifests.js';
 import { createProblemSet, type Problem, type ProblemReport, type ProblemSet } from '../kube/problems.js';
 import type { OwnNode } from '../routing/intent.js';
+import { openClusterSource, type ClusterSource } from './clusterSource.js';
 import { formatConfigErrors } from './config/configError.js';
 import { watchFiles } from './config/configFile.js';
 import { toEngineConfig } from './config/engineConfig.js';
@@ -22,13 +20,14 @@ import { loadAgentConfig, type LoadedAgentConfig } from './kubeConfigFile.js';
 import { createEngineComposer } from './kubeEngine.js';
 import { createLogger, type LogFormat } from './logging.js';
 import { logOverlayEvent, overlayProblems } from './overlayLog.js';
+import { openPlumbing } from './plumbing/openPlumbing.js';
 import { endNow, endOnBug, runUntilSignal } from './process.js';
 import { startRouter, type RunningRouter } from './router.js';
 import { reportFields } from './speaker.js';
 
 export interface AgentOptions {
-  /** Folder of Kubernetes objects. */
-  readonly manifests: string;
+  /** Folder of Kubernetes objects, instead of an API server. */
+  readonly manifests?: string;
   /** Configuration file; everything has a default. */
   readonly config?: string;
   /** Overrides the configuration. */
@@ -45,15 +44,19 @@ export interface AgentOptions {
 export async function runAgent(options: AgentOptions): Promise<number> {
   const loaded = loadAgentConfig(options.config);
   if (!loaded.ok) return refuse(formatConfigErrors(loaded.error));
-  const folderError = whyNoFolder(options.manifests);
-  if (folderError !== undefined) return refuse(`--manifests ${options.manifests}: ${folderError}`);
   const { settings } = loaded.value;
+  const { kubeconfig, master } = settings.kubernetes;
+  const source = await openClusterSource({
+    ...(options.manifests === undefined ? {} : { manifests: options.manifests }),
+    ...(kubeconfig === undefined ? {} : { kubeconfig }),
+    ...(master === undefined ? {} : { master }),
+  });
+  if (!source.ok) return refuse(source.error);
   const logger = createLogger(options.logLevel ?? settings.log.level, options.logFormat);
   endOnBug(logger);
   const nodeName = options.nodeName ?? settings.kubernetes.nodeName ?? process.env['NODE_NAME'] ?? hostname();
-  logger.info({ node: nodeName, manifests: options.manifests }, 'agent starting');
+  logger.info({ node: nodeName, ...source.value.from }, 'agent starting');
   const problems = createProblemSet();
-  allowForwarding(settings, problems, logger);
   let overlayChanged = (): void => undefined;
   const router = await startRouter({
     fib: settings.fib,
@@ -69,7 +72,7 @@ export async function runAgent(options: AgentOptions): Promise<number> {
   const { overlay } = router;
   if (overlay !== undefined)
     overlayChanged = () => reportProblems(problems, new Map([['overlay', overlayProblems(overlay.failures)]]), logger);
-  return runGraph({ options, nodeName, loaded: loaded.value, logger, problems, router });
+  return runGraph({ options, nodeName, loaded: loaded.value, source: source.value, logger, problems, router });
 }
 
 /** Parts of the configuration that are read once. */
@@ -79,13 +82,14 @@ interface Parts {
   readonly options: AgentOptions;
   readonly nodeName: string;
   readonly loaded: LoadedAgentConfig;
+  readonly source: ClusterSource;
   readonly logger: Logger;
   readonly problems: ProblemSet;
   readonly router: RunningRouter;
 }
 
 /** Runs the graph until a signal comes or a source fails. @returns the exit code */
-async function runGraph({ options, nodeName, loaded, logger, problems, router }: Parts): Promise<number> {
+async function runGraph({ options, nodeName, loaded, source, logger, problems, router }: Parts): Promise<number> {
   const settings = new Subject<AgentConfig>();
   const report = (found: ProblemReport): void => {
     reportProblems(problems, found, logger);
@@ -98,9 +102,11 @@ async function runGraph({ options, nodeName, loaded, logger, problems, router }:
       if (Object.keys(fields).length > 0) logger.info(fields, 'configuration applied');
     });
   };
+  const plumbing = openPlumbing({ nodeName, logger, report });
   const graph = agentGraph({
     nodeName,
-    objects: manifests({ directory: options.manifests }),
+    cniFile: process.env['KUBE_ROUTER_CNI_CONF_FILE'],
+    objects: source.objects,
     settings: settings.pipe(startWith(loaded.settings)),
     compose: createEngineComposer(config => toEngineConfig(config, router.restarted)),
     sinks: {
@@ -109,6 +115,8 @@ async function runGraph({ options, nodeName, loaded, logger, problems, router }:
       ownNode: tellOwnNode(nodeName, report, logger),
       overlayOptions: overlay => router.overlay?.configure(overlay),
       overlay: ({ own, nodes }) => router.overlay?.update(own, nodes),
+      plumbingOptions: next => plumbing.configure(next),
+      plumbing: batch => plumbing.nodesChanged(batch),
     },
   });
   const reloader = watchConfig(options.config, loaded, report, next => {
@@ -125,7 +133,9 @@ async function runGraph({ options, nodeName, loaded, logger, problems, router }:
   });
   const failed = await Promise.race([failure, runUntilSignal({ logger, reload: reloader.reload })]);
   stopGraph();
+  source.close();
   await reloader.close();
+  await plumbing.stop();
   if (failed instanceof StageError) return endNow(logger, failed.stage, failed);
   // Where nothing was ever applied, routes of a former process are left as they were found.
   const isGraceful = applied.config === undefined || applied.config.gracefulRestart !== undefined;
@@ -161,18 +171,6 @@ function watchConfig(
   return { reload, close: () => endWatch() };
 }
 
-/** Pods' packets pass through the node: without this switch the routes are there and nothing arrives. */
-function allowForwarding(settings: AgentConfig, problems: ProblemSet, logger: Logger): void {
-  if (!settings.fib.install) return;
-  try {
-    const changed = enableForwarding();
-    if (changed.length > 0) logger.info({ sysctl: changed }, 'packet forwarding switched on');
-  } catch (error) {
-    const text = `cannot be switched on: ${error instanceof Error ? error.message : String(error)}`;
-    reportProblems(problems, new Map([['forwarding', [{ subject: 'packet forwarding', text }]]]), logger);
-  }
-}
-
 function reportProblems(problems: ProblemSet, found: ProblemReport, logger: Logger): void {
   const { appeared, cleared } = problems.report(found);
   for (const { subject, text } of appeared) logger.warn({ subject }, text);
@@ -206,12 +204,4 @@ function addressTexts(own: OwnNode): readonly string[] {
 function refuse(text: string): number {
   process.stderr.write(`${text}\n`);
   return 1;
-}
-
-function whyNoFolder(path: string): string | undefined {
-  try {
-    return statSync(path).isDirectory() ? undefined : 'is not a folder';
-  } catch (error) {
-    return error instanceof Error ? error.message : String(error);
-  }
 }

@@ -3,6 +3,7 @@
  * order.
  *
  *   manifests ─► inbox ─► gate (synced) ─► gather ─┬► overlay ──► tunnels (before any route through them)
+ *                  │                               ├► plumbing ─► bridge, CNI file, egress, kernel switches
  *                  │                               └► routing ─┐
  *                  │                                           ├─► engineConfig ─► apply
  *   configuration ─┴───────────────────────────────────────────┘
@@ -34,9 +35,10 @@ import { DEFAULT_ROUTING } from '../routing/routingOptions.js';
 import { gather, holdUntil, newInbox, sink, stage } from './graphParts.js';
 import type { AgentConfig } from './kubeConfig.js';
 import type { EngineInput, EngineOutcome } from './kubeEngine.js';
-import { routingOptions } from './kubeOptions.js';
+import { plumbingOptions, routingOptions } from './kubeOptions.js';
 import { overlayOptions } from './overlayConfig.js';
 import { createOrdering, type Ordering } from './ordering.js';
+import type { NodePlumbingOptions } from './plumbing/plumbingOptions.js';
 import { createOverlayNodes, type OverlayUpdate } from './overlayNodes.js';
 
 type Input =
@@ -61,6 +63,8 @@ export interface GraphOptions {
   /** The configuration, and every later one. */
   readonly settings: Observable<AgentConfig>;
   readonly compose: (input: EngineInput) => EngineOutcome;
+  /** The CNI configuration to keep where the settings name none. */
+  readonly cniFile?: string | undefined;
   readonly sinks: GraphSinks;
   /** Called once, at the start: data planes that announcements shall wait for register here. */
   readonly attachPlanes?: (ordering: Ordering<NetworkIntent>) => void;
@@ -73,6 +77,9 @@ export interface GraphSinks {
   apply(config: EngineConfig): void;
   overlayOptions(options: OverlayOptions): void;
   overlay(update: OverlayUpdate): void;
+  plumbingOptions(options: NodePlumbingOptions): void;
+  /** Bridge, CNI configuration and egress keep their own account of the nodes. */
+  plumbing(batch: ObjectBatch): void;
   problems(report: ProblemReport): void;
   /** Told after the first complete reading of the cluster and whenever it changes. */
   ownNode(own: OwnNode | undefined): void;
@@ -122,6 +129,8 @@ export function agentGraph(options: GraphOptions): Observable<never> {
       told.pipe(sink('problems', ({ event }) => sinks.problems(event.problems))),
       given.pipe(sink('overlay', ({ settings }) => sinks.overlayOptions(overlayOptions(settings.kubernetes.overlay)))),
       tunnels.pipe(sink('overlay', update => sinks.overlay(update))),
+      given.pipe(sink('plumbing', ({ settings }) => sinks.plumbingOptions(plumbingOptions(settings, options.cniFile)))),
+      batches.pipe(sink('plumbing', batch => sinks.plumbing(batch))),
       tunnels.pipe(sink('problems', ({ problems }) => sinks.problems(problems))),
       merge(routed, composed).pipe(sink('problems', ({ problems }) => sinks.problems(problems))),
       derived.pipe(

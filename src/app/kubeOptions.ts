@@ -16,7 +16,7 @@ import type {
 import type { Kubernetes } from './config/kubernetesSchema.js';
 import type { AgentConfig } from './kubeConfig.js';
 import { overlayOptions } from './overlayConfig.js';
-import { DEFAULT_PLUMBING, type NodePlumbingOptions } from './plumbing/plumbingOptions.js';
+import { DEFAULT_PLUMBING, NO_PLUMBING, type NodePlumbingOptions } from './plumbing/plumbingOptions.js';
 
 const DEFAULT_PORT = 179;
 
@@ -54,10 +54,15 @@ export function routingOptions({ router, kubernetes }: AgentConfig): RoutingOpti
 }
 
 /** What the configuration says of the node's own plumbing. @param cniFile where the configuration names none */
-export function plumbingOptions({ kubernetes }: AgentConfig, cniFile: string | undefined): NodePlumbingOptions {
+export function plumbingOptions({ fib, kubernetes }: AgentConfig, cniFile: string | undefined): NodePlumbingOptions {
   const { cni, egress, overlay, ipv4, ipv6, sourceDestCheck } = kubernetes;
+  // Pods' packets pass through the node: without forwarding the routes are there and nothing arrives.
+  const sysctls = fib.install;
+  // A host outside the cluster has no pods.
+  if (kubernetes.role === 'edge') return { ...NO_PLUMBING, overlay: overlayOptions(overlay), sysctls, ipv4, ipv6 };
   return {
     ...DEFAULT_PLUMBING,
+    sysctls,
     bridge: { enabled: cni.enabled, name: cni.bridge },
     cni: { enabled: cni.enabled, file: cni.file ?? cniFile ?? DEFAULT_PLUMBING.cni.file },
     egress: { enabled: egress.enabled, excluded: egress.exclude.map(prefixOf) },

@@ -82,7 +82,7 @@ export function podMtu(
     overlay,
     own.map(({ version }) => version),
   );
-  return own.length === 0 ? null : Math.min(...own.map(mtuFor)) - reserved;
+  return own.length === 0 ? null : (overlay.underlayMtu ?? Math.min(...own.map(mtuFor))) - reserved;
 }
 
 /** Names of links that have one of these addresses. */

@@ -3,7 +3,7 @@
  * later process, and the cleanup, know what to put back.
  */
 
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { Switches } from '../../kernel/sysctl.js';
@@ -13,9 +13,10 @@ import type { WantedSwitch } from './switchPlan.js';
 const Memory = z.object({ switches: z.record(z.string(), z.object({ before: z.string(), set: z.string() })) });
 type Remembered = z.infer<typeof Memory>['switches'];
 
-/** @param directory of the state file, as in the options */
+/** Switches are of a network namespace, of which several may share a folder. @param directory as in the options */
 function stateFile(directory: string): string {
-  return join(directory, 'node-state.json');
+  const namespace = /\d+/.exec(readlinkSync('/proc/self/ns/net'))?.[0] ?? 'none';
+  return join(directory, `switches-${namespace}.json`);
 }
 
 /** An unreadable file is as good as none: what it said cannot be known. @throws the system's error when it is there but closed to us */

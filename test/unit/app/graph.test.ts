@@ -34,6 +34,8 @@ function running(config: unknown = {}): {
   readonly applied: EngineConfig[];
   /** What the tunnels and the engine were told, in order. */
   readonly order: string[];
+  /** What the plumbing was told. */
+  readonly plumbing: readonly string[];
   readonly own: (OwnNode | undefined)[];
   readonly errors: unknown[];
   readonly clock: VirtualTimeScheduler;
@@ -50,9 +52,11 @@ function running(config: unknown = {}): {
   const own: (OwnNode | undefined)[] = [];
   const errors: unknown[] = [];
   const order: string[] = [];
+  const plumbing: string[] = [];
   let isBroken = false;
   agentGraph({
     nodeName: 'n1',
+    cniFile: '/cni.conf',
     objects,
     settings: settings.pipe(startWith(AgentConfig.parse(config))),
     compose: createEngineComposer(speaker => toEngineConfig(speaker, false)),
@@ -62,6 +66,8 @@ function running(config: unknown = {}): {
         order.push(
           [...(self === undefined ? [] : ['own']), ...set.keys(), ...[...removed].map(name => `-${name}`)].join(' '),
         ),
+      plumbingOptions: ({ cni, egress }) => plumbing.push(`${cni.file} ${egress.enabled ? 'egress' : 'no egress'}`),
+      plumbing: batch => plumbing.push([...batch.changes.values()].map(({ object }) => object.name).join()),
       apply: engine => {
         order.push('apply');
         if (isBroken) throw new Error('engine is broken');
@@ -75,6 +81,7 @@ function running(config: unknown = {}): {
   return {
     applied,
     order,
+    plumbing,
     own,
     errors,
     clock,
@@ -96,6 +103,20 @@ function peersOf(config: EngineConfig | undefined): readonly string[] | undefine
 }
 const networksOf = (config: EngineConfig | undefined): readonly string[] | undefined =>
   config?.networks.map(({ prefix }) => formatPrefix(prefix));
+
+group('plumbing', () => {
+  test('hears of options, and of the cluster once all of it is known', () => {
+    const graph = running();
+    graph.tell('added', [node(1)], false);
+    expect(graph.plumbing).toEqual(['/cni.conf egress']);
+    graph.tell('added', [node(2)]);
+    expect(graph.plumbing.slice(1)).toEqual(['n1,n2']);
+    graph.configure({ kubernetes: { egress: { enabled: false }, cni: { file: '/other.conf' } } });
+    expect(graph.plumbing.slice(2)).toEqual(['/other.conf no egress']);
+    graph.configure({ kubernetes: { role: 'edge', edge: { addresses: ['10.0.0.9'] } } });
+    expect(graph.plumbing.slice(3)).toEqual([expect.stringMatching(/no egress$/)]);
+  });
+});
 
 group('tunnels', () => {
   test('know the nodes before the engine does, and hear of nothing but what matters to them', () => {

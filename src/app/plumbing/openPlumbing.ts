@@ -1,0 +1,65 @@
+/** Plumbing on this machine: its netlink sockets, nft(8) and kernel switches. Impure. */
+
+import type { Logger } from 'pino';
+import { systemClock } from '../../core/clock.js';
+import type { Ownership } from '../../fib/ownership.js';
+import type { ProblemReport } from '../../kube/problems.js';
+import { openFouPorts } from '../../kernel/fou.js';
+import { openMonitor } from '../../kernel/monitor.js';
+import { openRouteChannel } from '../../kernel/netlink/channel.js';
+import { openNft } from '../../kernel/nft.js';
+import { kernelSwitches } from '../../kernel/sysctl.js';
+import { cleanUp, type CleanupReport } from './cleanup.js';
+import { createPlumbing, type Plumbing } from './plumbing.js';
+import type { NodePlumbingOptions } from './plumbingOptions.js';
+
+export interface OpenPlumbingOptions {
+  readonly nodeName: string;
+  readonly logger: Logger;
+  readonly report: (problems: ProblemReport) => void;
+}
+
+/** Works in the network namespace of the calling thread. @throws SyscallError when the kernel cannot be spoken to */
+export function openPlumbing({ nodeName, logger, report }: OpenPlumbingOptions): Plumbing {
+  const channel = openRouteChannel();
+  const monitor = openMonitor({ topics: ['link', 'address'], ignoreCausedBy: channel.portId });
+  const plumbing = createPlumbing({
+    nodeName,
+    logger,
+    clock: systemClock,
+    channel,
+    monitor,
+    nft: openNft(),
+    switches: kernelSwitches,
+    report,
+  });
+  return {
+    ...bound(plumbing),
+    stop: async () => {
+      await plumbing.stop();
+      monitor.close();
+      channel.close();
+    },
+  };
+}
+
+function bound(plumbing: Plumbing): Plumbing {
+  return {
+    configure: options => plumbing.configure(options),
+    nodesChanged: batch => plumbing.nodesChanged(batch),
+    idle: () => plumbing.idle(),
+    stop: () => plumbing.stop(),
+  };
+}
+
+/** Takes off this machine what is ours. @throws SyscallError when the kernel cannot be spoken to */
+export async function cleanUpMachine(options: NodePlumbingOptions, owner: Ownership): Promise<CleanupReport> {
+  const channel = openRouteChannel();
+  const fou = openFouPorts();
+  try {
+    return await cleanUp({ channel, fou, nft: openNft(), switches: kernelSwitches }, options, owner);
+  } finally {
+    fou.close();
+    channel.close();
+  }
+}
