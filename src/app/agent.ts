@@ -45,7 +45,7 @@ export async function runAgent(options: AgentOptions): Promise<number> {
   const loaded = loadAgentConfig(options.config);
   if (!loaded.ok) return refuse(formatConfigErrors(loaded.error));
   const { settings } = loaded.value;
-  const { kubeconfig, master } = settings.kubernetes;
+  const { kubeconfig, apiServer: master } = settings.kubernetes;
   const source = await openClusterSource({
     ...(options.manifests === undefined ? {} : { manifests: options.manifests }),
     ...(kubeconfig === undefined ? {} : { kubeconfig }),

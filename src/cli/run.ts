@@ -23,7 +23,10 @@ export function addRunCommands(program: Command): void {
       .command('agent')
       .description('run on a Kubernetes node: peer, advertise pod CIDRs, install routes')
       .optionsGroup('Cluster:')
-      .requiredOption('--manifests <dir>', 'folder of Kubernetes objects as kubectl prints them; watched for changes')
+      .option(
+        '--manifests <dir>',
+        'folder of Kubernetes objects as kubectl prints them, instead of an API server; watched for changes',
+      )
       .addOption(new Option('--node-name <name>', 'this node').env('NODE_NAME'))
       .optionsGroup('BGP:')
       .option('-c, --config <file>', 'YAML or JSON configuration (docs/configuration.md); watched for changes')
