@@ -2,7 +2,7 @@
 
 import type { EngineView, RouteQuery } from '../engine/view.js';
 
-export { FAMILIES } from '../bgp/families.js';
+export { FAMILIES, type Family } from '../bgp/families.js';
 export type * from '../engine/view.js';
 
 export interface FibRouteView {

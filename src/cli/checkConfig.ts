@@ -3,7 +3,7 @@
 import { formatConfigErrors, type ConfigError } from '../app/config/configError.js';
 import { loadConfig } from '../app/config/configFile.js';
 import { toEngineConfig } from '../app/config/engineConfig.js';
-import { MESH_TEMPLATE, onNode } from '../app/kubeConfig.js';
+import { MESH_TEMPLATE, onNode, ROUTER_TEMPLATE } from '../app/kubeConfig.js';
 import { loadAgentConfig } from '../app/kubeConfigFile.js';
 import { formatAddress, formatPrefix, ipv4, sameAddress } from '../core/ip.js';
 import { err, type Result } from '../core/result.js';
@@ -58,10 +58,11 @@ function agentEngine(file: string): Result<EngineConfig, readonly ConfigError[]>
   if (!loaded.ok) return err(loaded.error);
   const { settings } = loaded.value;
   const engine = toEngineConfig(onNode(settings, ANY_NODE), false);
-  if (!engine.ok || settings.kubernetes.mesh) return engine;
+  if (!engine.ok) return engine;
+  const hidden = settings.kubernetes.mesh ? [ROUTER_TEMPLATE] : [ROUTER_TEMPLATE, MESH_TEMPLATE];
   return {
     ok: true,
-    value: { ...engine.value, peers: engine.value.peers.filter(({ name }) => name !== MESH_TEMPLATE) },
+    value: { ...engine.value, peers: engine.value.peers.filter(({ name }) => !hidden.includes(name)) },
   };
 }
 
@@ -108,6 +109,8 @@ function effectivePeers(engine: EngineConfig): EffectivePeer[] {
       session.password === undefined ? undefined : 'TCP-MD5',
       routing.routeReflectorClient ? 'client' : undefined,
       session.gracefulRestart === undefined ? undefined : 'graceful restart',
+      routing.importPolicy === undefined ? undefined : `import ${routing.importPolicy.join(' ')}`,
+      routing.exportPolicy === undefined ? undefined : `export ${routing.exportPolicy.join(' ')}`,
     ]
       .filter(Boolean)
       .join(', '),

@@ -4,6 +4,7 @@ import { Option, type Command } from 'commander';
 import { createControlClient, type ControlClient } from '../api/client.js';
 import {
   FAMILIES,
+  type Family,
   type FibRouteView,
   type PeerDetail,
   type PeerSummary,
@@ -174,14 +175,21 @@ export function neighborFields(peer: PeerDetail): readonly (readonly [string, st
       'Stale paths',
       restart.stalePaths === 0 ? undefined : `${restart.stalePaths}, for at most ${restart.staleFor ?? 0} s`,
     ],
-    ['IPv4 unicast', `${peer.received['ipv4-unicast']} received, ${peer.advertised['ipv4-unicast']} told`],
-    ['IPv6 unicast', `${peer.received['ipv6-unicast']} received, ${peer.advertised['ipv6-unicast']} told`],
+    ['IPv4 unicast', prefixCounts(peer, 'ipv4-unicast')],
+    ['IPv6 unicast', prefixCounts(peer, 'ipv6-unicast')],
+    ['Import policy', peer.policies.import.join(', ') || undefined],
+    ['Export policy', peer.policies.export.join(', ') || undefined],
     ['Messages in', counts(peer.messages.received)],
     ['Messages out', counts(peer.messages.sent)],
     ['Octets', `${peer.octets.received} in, ${peer.octets.sent} out, ${peer.sendQueue} waiting`],
     ['Established', `${peer.timesEstablished} time${peer.timesEstablished === 1 ? '' : 's'}`],
     ['Update group', peer.updateGroup === null ? undefined : String(peer.updateGroup)],
   ];
+}
+
+function prefixCounts({ received, advertised, maxPrefixes }: PeerDetail, family: Family): string {
+  const limit = maxPrefixes[family];
+  return `${received[family]} received${limit === null ? '' : ` of at most ${limit}`}, ${advertised[family]} told`;
 }
 
 function client(options: ShowOptions): ControlClient {

@@ -63,6 +63,8 @@ export function peerDetail(source: ViewSource, neighbor: Neighbor): PeerDetail {
     octets: { received: counters.octetsReceived, sent: counters.octetsSent },
     timesEstablished: counters.established,
     updateGroup: (neighbor.advertising.membership(0) ?? neighbor.advertising.membership(1))?.number ?? null,
+    policies: { import: routing.importPolicy ?? [], export: routing.exportPolicy ?? [] },
+    maxPrefixes: perFamily(family => routing.maxPrefixes?.[FAMILIES[family]]?.limit ?? null),
     sendQueue: session.queued,
   };
 }
@@ -83,6 +85,6 @@ function hopsText(hops: HopLimit): string {
   }
 }
 
-function perFamily(value: (family: FamilyIndex) => number): Record<Family, number> {
+function perFamily<T>(value: (family: FamilyIndex) => T): Record<Family, T> {
   return { 'ipv4-unicast': value(0), 'ipv6-unicast': value(1) };
 }

@@ -50,6 +50,10 @@ export interface PeerDetail extends PeerSummary {
   readonly octets: { readonly received: number; readonly sent: number };
   readonly timesEstablished: number;
   readonly updateGroup: number | null;
+  /** Names of the policies that its routes, and ours to it, pass. */
+  readonly policies: { readonly import: readonly string[]; readonly export: readonly string[] };
+  /** Most prefixes it may tell us; null: as many as it likes. */
+  readonly maxPrefixes: Readonly<Record<Family, number | null>>;
   /** Octets waiting for this peer's socket. */
   readonly sendQueue: number;
 }

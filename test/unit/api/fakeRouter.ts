@@ -61,6 +61,8 @@ export const TOR_DETAIL: PeerDetail = {
   octets: { received: 1000, sent: 200 },
   timesEstablished: 1,
   updateGroup: 2,
+  policies: { import: [], export: [] },
+  maxPrefixes: { 'ipv4-unicast': null, 'ipv6-unicast': null },
   sendQueue: 0,
 };
 
