@@ -11,8 +11,11 @@ const FIRST_WAIT = 500;
 const LONGEST_WAIT = 30_000;
 /** HTTP statuses that matter here. */
 const GONE = 410;
-const BAD_REQUEST = 400;
-const UNPROCESSABLE = 422;
+/**
+ * Statuses that say nothing of streamed lists: who we are, when to come again, who is away. Any other refusal may mean
+ * that this server has none: old ones say 400 or 422, and ones with an old etcd 500. Pages always work.
+ */
+const UNRELATED: readonly number[] = [401, 403, GONE, 429, 502, 503, 504];
 
 export interface ReflectionState {
   readonly phase: 'idle' | 'streaming' | 'paging' | 'watching' | 'waiting';
@@ -130,8 +133,8 @@ function failed(
   }: { readonly status: number | undefined; readonly text: string; readonly retryAfter?: number },
   random: () => number,
 ): ReflectionStep {
-  const refused = state.phase === 'streaming' && (status === BAD_REQUEST || status === UNPROCESSABLE);
-  if (refused) return list({ ...state, canStream: false });
+  const isRefusal = status !== undefined && !UNRELATED.includes(status);
+  if (state.phase === 'streaming' && isRefusal) return list({ ...state, canStream: false });
   const version = status === GONE || state.phase !== 'watching' ? undefined : state.version;
   // The first time, a version that is gone is no failure of anybody: it is what happens after a long silence.
   if (status === GONE && state.failures === 0) return list({ ...state, failures: 1 });

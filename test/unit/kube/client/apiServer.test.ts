@@ -96,6 +96,16 @@ describe('the first list', () => {
     expect(texts()).toEqual([]);
   });
 
+  test('comes in pages from a server whose storage cannot stream, as it says in the first event', async () => {
+    start();
+    const refused = await server.next();
+    const message = 'the required storage feature RequestWatchProgress is disabled';
+    sendEvent(refused, 'ERROR', { kind: 'Status', code: 500, message });
+    answerList(await server.next(), [node('a', '1')], '7');
+    expect((await server.next()).query).toMatchObject({ watch: 'true', resourceVersion: '7' });
+    expect(texts()).toEqual([]);
+  });
+
   test('a continue token that expired begins the list anew', async () => {
     start();
     answerStatus(await server.next(), 400, 'no');
