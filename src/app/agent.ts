@@ -1,6 +1,7 @@
 /** `peerage agent`: the router of one Kubernetes node, fed by an API server or a folder of manifests. Impure. */
 
 import { hostname } from 'node:os';
+import { dirname } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type { Logger } from 'pino';
 import { Subject, startWith } from 'rxjs';
@@ -103,6 +104,7 @@ async function runGraph({ options, nodeName, loaded, source, logger, problems, r
     });
   };
   const plumbing = openPlumbing({ nodeName, logger, report });
+  const stateDirectory = dirname(options.control ?? loaded.settings.control ?? DEFAULT_CONTROL_PATH);
   const graph = agentGraph({
     nodeName,
     cniFile: process.env['KUBE_ROUTER_CNI_CONF_FILE'],
@@ -115,7 +117,7 @@ async function runGraph({ options, nodeName, loaded, source, logger, problems, r
       ownNode: tellOwnNode(nodeName, report, logger),
       overlayOptions: overlay => router.overlay?.configure(overlay),
       overlay: ({ own, nodes }) => router.overlay?.update(own, nodes),
-      plumbingOptions: next => plumbing.configure(next),
+      plumbingOptions: next => plumbing.configure({ ...next, stateDirectory }),
       plumbing: batch => plumbing.nodesChanged(batch),
     },
   });

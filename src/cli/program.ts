@@ -3,6 +3,7 @@
 import { Command } from 'commander';
 import { VERSION } from '../core/version.js';
 import { addCheckCommand } from './check.js';
+import { addCleanupCommand } from './cleanup.js';
 import { addPeerCommands } from './peer.js';
 import { addRunCommands } from './run.js';
 import { addShowCommands } from './show.js';
@@ -24,6 +25,7 @@ export function createProgram(): Command {
   addCheckCommand(program);
   program.commandsGroup('Act:');
   addPeerCommands(program);
+  addCleanupCommand(program);
   return program;
 }
 

@@ -10,6 +10,7 @@ describe('help', () => {
     [['--help']],
     [['speaker', '--help']],
     [['agent', '--help']],
+    [['cleanup', '--help']],
     [['check', '--help']],
     [['show', '--help']],
     [['show', 'routes', '--help']],
