@@ -71,10 +71,12 @@ class RunningOverlay implements Overlay {
   private options = DEFAULT_OVERLAY;
   private own: OverlayOwnNode | undefined;
   private underlay: Underlay = { subnets: [], mtuFor: () => USUAL_MTU };
-  /** Objects, and ways by address, that nobody wants any more. */
+  /** Objects that nobody wants any more. */
   private readonly lingering = new Set<ObjectKey>();
-  private readonly lingeringWays = new Map<string, PlannedWay>();
-  private readonly lastWays = new Map<string, PlannedWay>();
+  /** The last way to each address that packets could go, until its successor stands; a while longer if it has none. */
+  private readonly former = new Map<string, PlannedWay>();
+  /** Addresses that are no node's any more. */
+  private readonly left = new Set<string>();
   private timer: TimerHandle | undefined;
 
   constructor(private readonly config: OverlayConfig) {
@@ -110,17 +112,17 @@ class RunningOverlay implements Overlay {
   }
 
   wayTo(address: IpAddress): NodeWay | undefined {
-    const planned = this.plan.wayTo(address) ?? this.lingeringWays.get(addressKey(address));
-    if (planned?.kind !== 'tunnel') return planned;
-    const { device, gateway, terms, needs } = planned;
-    for (const key of needs) {
-      const rival = this.plan.rivalFor(address, key);
-      if (rival !== undefined) return blocked(`node ${rival} has the name or link-layer address of its tunnel`);
-      if (!this.stands(key)) return blocked(this.reconciler.failures.get(key) ?? 'it is being set up');
+    const key = addressKey(address);
+    const planned = this.plan.wayTo(address);
+    const former = this.former.get(key);
+    const way = planned && this.answer(address, planned);
+    if (planned !== undefined && way?.kind !== 'blocked') {
+      this.former.set(key, planned);
+      return way;
     }
-    const ifindex = this.config.target.ifindexOf(device);
-    if (ifindex === undefined) return blocked(`device ${device} is not there`);
-    return { kind: 'tunnel', hop: { gateway, ifindex, onlink: gateway?.version === 4, weight: 1 }, terms };
+    // Make before break: as long as the new way does not stand, packets go the old one.
+    const old = former && this.answer(address, former);
+    return old === undefined || old.kind === 'blocked' ? way : old;
   }
 
   onWaysChanged(listener: () => void): () => void {
@@ -146,6 +148,19 @@ class RunningOverlay implements Overlay {
     await this.reconciler.stop();
   }
 
+  private answer(address: IpAddress, planned: PlannedWay): NodeWay {
+    if (planned.kind !== 'tunnel') return planned;
+    const { device, gateway, terms, needs } = planned;
+    for (const key of needs) {
+      const rival = this.plan.rivalFor(address, key);
+      if (rival !== undefined) return blocked(`node ${rival} has the name or link-layer address of its tunnel`);
+      if (!this.stands(key)) return blocked(this.reconciler.failures.get(key) ?? 'it is being set up');
+    }
+    const ifindex = this.config.target.ifindexOf(device);
+    if (ifindex === undefined) return blocked(`device ${device} is not there`);
+    return { kind: 'tunnel', hop: { gateway, ifindex, onlink: gateway?.version === 4, weight: 1 }, terms };
+  }
+
   /** Wanted and there; or there still, though something about it is being changed. */
   private stands(key: ObjectKey): boolean {
     const failed = this.reconciler.failures.has(key);
@@ -167,21 +182,13 @@ class RunningOverlay implements Overlay {
       if (object === undefined) this.lingering.add(key);
       else this.lingering.delete(key);
     }
-    for (const [key, way] of ways) this.takeWay(key, way);
-    if (set.length > 0) this.reconciler.apply(set);
-    if (this.lingering.size + this.lingeringWays.size > 0) this.arm();
-    if (objects.size + ways.size > 0) this.tell();
-  }
-
-  private takeWay(key: string, way: PlannedWay | undefined): void {
-    const before = this.lastWays.get(key);
-    if (way === undefined) {
-      if (before !== undefined) this.lingeringWays.set(key, before);
-      this.lastWays.delete(key);
-      return;
+    for (const [key, way] of ways) {
+      if (way === undefined) this.left.add(key);
+      else this.left.delete(key);
     }
-    this.lingeringWays.delete(key);
-    this.lastWays.set(key, way);
+    if (set.length > 0) this.reconciler.apply(set);
+    if (this.lingering.size + this.left.size > 0) this.arm();
+    if (objects.size + ways.size > 0) this.tell();
   }
 
   private arm(): void {
@@ -191,13 +198,16 @@ class RunningOverlay implements Overlay {
 
   private async dropLingering(): Promise<void> {
     this.timer = undefined;
-    this.lingeringWays.clear();
+    for (const key of this.left) this.former.delete(key);
+    this.left.clear();
     this.tell();
     await this.config.routesWritten();
-    // What has come back meanwhile lingers no more.
-    const keys = [...this.lingering];
-    this.lingering.clear();
+    // What has come back meanwhile lingers no more; what packets still go through, because its successor fails, goes on.
+    const inUse = new Set([...this.former.values()].flatMap(way => (way.kind === 'tunnel' ? way.needs : [])));
+    const keys = [...this.lingering].filter(key => !inUse.has(key));
+    for (const key of keys) this.lingering.delete(key);
     this.reconciler.apply(keys.map(key => [key, undefined]));
+    if (this.lingering.size > 0) this.arm();
   }
 
   private onReconciled(event: OverlayEvent): void {
