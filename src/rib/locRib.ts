@@ -26,6 +26,8 @@ const EmptyListed = 4;
 const SWEEP_ROWS = 1 << 17;
 /** Rows changed in one slice of a sweep. */
 const SWEEP_CHANGES = 1 << 13;
+/** Rows put through a filter in one slice: each may need attributes decoded and made anew. */
+const FILTERED_ROWS = 1 << 9;
 /** Empty prefixes freed in one call. */
 const RECLAIM = 1 << 14;
 
@@ -136,7 +138,7 @@ export class LocRib {
       const received = paths.receivedAttr(row) as AttrId;
       const prefix = paths.prefix[row]! as PrefixId;
       this.reassign(row, received, filter === undefined ? received : filter.apply(prefix, received));
-      if (++looked === SWEEP_CHANGES) return row + 1;
+      if (++looked === FILTERED_ROWS) return row + 1;
     }
     return end >= paths.limit ? 0 : end;
   }

@@ -21,6 +21,9 @@ import type { ExportFilter } from './policy/exportFilter.js';
 import type { PrefixId } from './prefixTable.js';
 import { BATCH, type UpdateBatch } from './updateBatch.js';
 
+/** Most prefixes in one batch when each may need attributes decoded and made anew by a policy. */
+const FILTERED_BATCH = 1 << 10;
+
 /** Where a member's octets go. */
 export interface MemberSink {
   /**
@@ -62,6 +65,8 @@ export class UpdateGroup {
   readonly toldFrom = new Uint32Array(MAX_PEERS + 1);
 
   private readonly members = new Map<PeerId, Member>();
+  /** Most prefixes evaluated at a time. */
+  private readonly slice: number;
   private readonly reader: JournalReader;
   /** Prefixes below this are evaluated; all are once it passes the table's end for the first time. */
   private filled = 1;
@@ -83,6 +88,7 @@ export class UpdateGroup {
     this.outAttr = new Uint32Array(rib.prefixes.capacity);
     this.outPeer = new Uint16Array(rib.prefixes.capacity);
     this.reader = rib.journal.open();
+    this.slice = filter === undefined ? BATCH : FILTERED_BATCH;
   }
 
   get memberCount(): number {
@@ -174,7 +180,7 @@ export class UpdateGroup {
   private flush(): void {
     const { journal } = this.rib;
     const { batch, reader } = this;
-    const end = Math.min(journal.length, reader.cursor + BATCH);
+    const end = Math.min(journal.length, reader.cursor + this.slice);
     batch.clear();
     // An id may stand for other attributes, and a peer be another kind, by now.
     this.lastAttr = 0;
@@ -259,7 +265,7 @@ export class UpdateGroup {
 
   private walkSlice(member: Member): void {
     const limit = this.rib.prefixes.limit;
-    const end = Math.min(limit, member.walk + BATCH);
+    const end = Math.min(limit, member.walk + this.slice);
     this.lastAttr = 0;
     for (; !this.fillDone && this.filled < end; this.filled++) this.evaluate(this.filled as PrefixId);
     this.filter?.clear();

@@ -137,7 +137,7 @@ export class RibFixture {
   }
 }
 
-function framing(kind: 'ebgp' | 'ibgp'): FramingOptions {
+export function framing(kind: 'ebgp' | 'ibgp'): FramingOptions {
   return {
     family: 0,
     kind,

@@ -8,7 +8,7 @@ import { PathFlag, TAG_SHIFT } from '../../../../src/rib/pathTable.js';
 import { LOCAL_PEER } from '../../../../src/rib/peerTable.js';
 import { PolicyBook } from '../../../../src/rib/policy/chain.js';
 import { createExportFilter } from '../../../../src/rib/policy/exportFilter.js';
-import { LOCAL_AS, Member } from '../ribFixture.js';
+import { framing, LOCAL_AS, Member } from '../ribFixture.js';
 import { attributesOf, onePolicy, policies, PolicyWorld, prefix, term } from './policyWorld.js';
 
 const AUDIENCE = { kind: 'ibgp', clients: true } as const;
@@ -69,22 +69,10 @@ class ExportWorld extends PolicyWorld {
       set === undefined
         ? undefined
         : (): ReturnType<typeof createExportFilter> => createExportFilter(rules, this.columns);
-    const framing = (): ReturnType<typeof createUpdateFraming> =>
-      createUpdateFraming({
-        family: 0,
-        kind: 'ibgp',
-        localAsn: LOCAL_AS,
-        clusterId: 0x7f000001,
-        fourOctetAs: true,
-        nextHopSelf: 'auto',
-        self4: ipv4(0x0a0000fe),
-        self6: undefined,
-        selfLinkLocal: undefined,
-        extendedNextHop: false,
-        addPath: false,
-        maxMessage: 4096,
-      });
-    this.rib.join(0, String(index), AUDIENCE, framing, member.peer, member, { filter, former });
+    this.rib.join(0, String(index), AUDIENCE, () => createUpdateFraming(framing('ibgp')), member.peer, member, {
+      filter,
+      former,
+    });
     this.groups.set(member, index);
   }
 
