@@ -32,8 +32,9 @@ export function withKeys(object: JsonObject, keys: Readonly<Record<string, Json 
   return Object.fromEntries(entries.filter((entry): entry is [string, Json] => entry[1] !== undefined));
 }
 
-/** With the indentation of the text it came from. */
+/** With the indentation, and the end, of the text it came from; two spaces where there was none. */
 export function formatJson(value: Json, like: string): string {
-  const indent = /^([ \t]+)"/m.exec(like)?.[1] ?? (like.includes('\n') || like === '' ? '  ' : '');
-  return `${JSON.stringify(value, null, indent)}${indent === '' && !like.endsWith('\n') ? '' : '\n'}`;
+  const isOneLine = like !== '' && !like.trim().includes('\n');
+  const indent = isOneLine ? '' : (/^([ \t]+)"/m.exec(like)?.[1] ?? '  ');
+  return `${JSON.stringify(value, null, indent)}${like === '' || like.endsWith('\n') ? '\n' : ''}`;
 }

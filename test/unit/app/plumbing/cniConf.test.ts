@@ -222,7 +222,7 @@ describe('restoring', () => {
     const first = merged(text, { ...WISH, podCidrs: ['10.1.0.0/24'], mtu: 1400 }).text;
     const result = restored(merged(first).text) as { kind: string; text: string };
     expect(result.kind).toBe('restored');
-    expect(JSON.stringify(JSON.parse(result.text))).toBe(JSON.stringify(JSON.parse(text)));
+    expect(result.text).toBe(text === LIST ? `${JSON.stringify(JSON.parse(LIST), null, 3)}\n` : text);
   });
 
   test('gives back a subnet of the old form', () => {
