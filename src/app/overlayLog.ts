@@ -3,6 +3,7 @@
 import type { Logger } from 'pino';
 import { assertNever } from '../core/assertNever.js';
 import type { OverlayEvent } from '../fib/overlay/overlay.js';
+import { NO_DEVICE } from '../fib/overlay/overlayTarget.js';
 import type { Problem } from '../kube/problems.js';
 
 /** Keys named in one line of the log. */
@@ -42,7 +43,8 @@ export function logOverlayEvent(logger: Logger, event: OverlayEvent): void {
 /** One problem for each reason the kernel gives: a missing module fails for every node alike. */
 export function overlayProblems(failures: ReadonlyMap<string, string>): readonly Problem[] {
   const byReason = new Map<string, string[]>();
-  for (const [key, reason] of failures) byReason.set(reason, [...(byReason.get(reason) ?? []), key]);
+  for (const [key, reason] of failures)
+    if (reason !== NO_DEVICE) byReason.set(reason, [...(byReason.get(reason) ?? []), key]);
   return [...byReason].map(([reason, keys]) => {
     const others = keys.length > 1 ? ` and ${keys.length - 1} more` : '';
     return { subject: 'overlay', text: `${keys[0] ?? ''}${others} cannot be set up: ${reason}` };

@@ -24,6 +24,7 @@ export type ReconcilerEvent<K> =
   | { readonly kind: 'written'; readonly set: readonly K[]; readonly removed: readonly K[] }
   /** Refused for the first time, or for another reason than before. Tried again with back-off. */
   | { readonly kind: 'failed'; readonly failures: ReadonlyMap<K, string> }
+  /** Accepted after it had been refused, or not wanted any more. */
   | { readonly kind: 'recovered'; readonly keys: readonly K[] }
   /** Somebody else changed what is ours; it is put right. */
   | { readonly kind: 'drift'; readonly keys: readonly K[] }
@@ -78,6 +79,8 @@ interface Refusal {
 class Loop<K, V> implements Reconciler<K, V> {
   private readonly table;
   private readonly refusals = new Map<K, Refusal>();
+  /** Refused before the last wish. */
+  private readonly forgiven = new Set<K>();
   private begun = false;
   private stopped = false;
   private mustRead = true;
@@ -105,12 +108,13 @@ class Loop<K, V> implements Reconciler<K, V> {
   apply(changes: WantedChanges<K, V>): void {
     const given = [...changes];
     // A new wish deserves a new try.
-    for (const [key] of given) this.refusals.delete(key);
+    for (const [key] of given) if (this.refusals.delete(key)) this.forgiven.add(key);
     this.table.want(given);
     this.wake(0);
   }
 
   replaceAll(values: ReadonlyMap<K, V>): void {
+    for (const key of this.refusals.keys()) this.forgiven.add(key);
     this.refusals.clear();
     this.table.wantAll(values);
     this.wake(0);
@@ -163,6 +167,7 @@ class Loop<K, V> implements Reconciler<K, V> {
       // What was refused may be so because something else is there than believed.
       if (this.mustRead || this.refusals.size > 0) await this.read();
       while (!this.stopped && (await this.commit()));
+      this.tellForgiven();
       this.breakdowns = 0;
     } catch (error) {
       this.breakdowns += 1;
@@ -211,6 +216,13 @@ class Loop<K, V> implements Reconciler<K, V> {
     }
     if (recovered.length > 0) this.options.onEvent({ kind: 'recovered', keys: recovered });
     if (news.size > 0) this.options.onEvent({ kind: 'failed', failures: news });
+  }
+
+  /** What is not wanted any more, or was taken at the first try, is no failure any more. */
+  private tellForgiven(): void {
+    const keys = [...this.forgiven].filter(key => !this.refusals.has(key));
+    this.forgiven.clear();
+    if (keys.length > 0) this.options.onEvent({ kind: 'recovered', keys });
   }
 
   /** Wakes for what is left: a reading, or the next try of what was refused. */

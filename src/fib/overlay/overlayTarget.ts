@@ -35,6 +35,9 @@ export interface OverlayTarget extends Target<ObjectKey, OverlayObject> {
   ifindexOf(name: string): number | undefined;
 }
 
+/** Why something on a device failed, when the device failed first. */
+export const NO_DEVICE = 'its device is not there';
+
 type Failures = Map<ObjectKey, string>;
 type Change = Delta<ObjectKey, OverlayObject>;
 type Kind = OverlayObject['kind'];
@@ -137,7 +140,7 @@ class KernelOverlay implements OverlayTarget {
     const ifindex = 'device' in object && typeof object.device === 'string' ? this.devices.get(object.device) : 0;
     if (ifindex === undefined) {
       // With the device, everything on it is gone.
-      if (!isDelete) batch.refuse(key, 'its device is not there');
+      if (!isDelete) batch.refuse(key, NO_DEVICE);
       return;
     }
     const setOrDelete = isDelete ? 'delete' : 'set';
@@ -225,7 +228,8 @@ class Batch {
     this.keys.forEach((key, i) => {
       const errno = errnos[i]!;
       if (key === undefined || errno === 0 || this.accepted[i]?.has(errno) === true) return;
-      this.failures.set(key, describeErrno(errno, texts.get(i)));
+      // What follows a failed message for the same thing only fails because of it.
+      if (!this.failures.has(key)) this.failures.set(key, describeErrno(errno, texts.get(i)));
     });
     this.writer.reset();
     this.keys.length = 0;

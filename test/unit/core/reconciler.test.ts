@@ -147,6 +147,18 @@ describe('running', () => {
     expect(target.state.get('a')).toBe(2);
   });
 
+  test('what was refused and is not wanted any more is no failure any more, and that is told', async () => {
+    const { target, reconciler, events, run } = rig();
+    target.refuse.set('a', 'EBUSY');
+    reconciler.apply([['a', 1]]);
+    reconciler.begin();
+    await run();
+    reconciler.apply([['a', undefined]]);
+    await run();
+    expect(reconciler.failures.size).toBe(0);
+    expect(events.at(-1)).toEqual({ kind: 'recovered', keys: ['a'] });
+  });
+
   test('a commit that fails as a whole leads to a reading, and to another try', async () => {
     const { target, reconciler, kinds, run } = rig();
     target.breakNext = 'ENOBUFS';
