@@ -10,12 +10,11 @@ import type {
   PolicyVerdict,
 } from '../../bgp/policyTypes.js';
 import { FAMILIES, type FamilyIndex } from '../../bgp/families.js';
-import type { PathAttribute } from '../../bgp/attributes.js';
 import type { IpAddress } from '../../core/ip.js';
 import { compileAsPath, type AsPathTest } from './asPathMatcher.js';
 import { compileCommunitySet, type CommunityTest } from './communityMatcher.js';
 import { compilePrefixList, type PrefixTest } from './prefixMatcher.js';
-import { originOf, type Changes, type Route } from './route.js';
+import { attributeOf, originOf, type Changes, type Route } from './route.js';
 
 /** What a policy's words such as "own AS" and "peer" mean. */
 export interface PolicySubject {
@@ -120,7 +119,7 @@ export class PolicyBook {
       cached(this.paths, name, () => found(this.set.asPaths, name, 'AS path').map(compileAsPath)),
     );
     return route => {
-      const segments = route.attributes().find(attribute => attribute.kind === 'asPath')?.segments ?? [];
+      const segments = attributeOf(route, 'asPath')?.segments ?? [];
       return tests.some(test => test(segments));
     };
   }
@@ -130,8 +129,7 @@ export class PolicyBook {
     const allOf = all?.map(name => this.communitySet(name)) ?? [];
     const noneOf = none?.map(name => this.communitySet(name)) ?? [];
     return route => {
-      const attributes = route.attributes();
-      const has = (test: CommunityTest): boolean => attributes.some(attribute => hasCommunity(attribute, test));
+      const has = (test: CommunityTest): boolean => hasCommunity(route, test);
       return anyOf?.some(has) !== false && allOf.every(has) && !noneOf.some(has);
     };
   }
@@ -178,17 +176,12 @@ function inRange(range: NumberRange | undefined, value: (route: Route) => number
   return route => value(route) >= min && value(route) <= max;
 }
 
-function hasCommunity(attribute: PathAttribute, test: CommunityTest): boolean {
-  switch (attribute.kind) {
-    case 'communities':
-      return attribute.communities.some(community => test.standard(community));
-    case 'largeCommunities':
-      return attribute.communities.some(community => test.large(community));
-    case 'extendedCommunities':
-      return attribute.communities.some(community => test.extended(community));
-    default:
-      return false;
-  }
+function hasCommunity(route: Route, test: CommunityTest): boolean {
+  return (
+    attributeOf(route, 'communities')?.communities.some(community => test.standard(community)) === true ||
+    attributeOf(route, 'largeCommunities')?.communities.some(community => test.large(community)) === true ||
+    attributeOf(route, 'extendedCommunities')?.communities.some(community => test.extended(community)) === true
+  );
 }
 
 function found<T>(named: Readonly<Record<string, T>>, name: string, what: string): T {

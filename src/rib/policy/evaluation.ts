@@ -4,7 +4,8 @@
  * is walked. A prefix then costs the tests on its way, and nothing where no term asks for one.
  */
 
-import type { AttributeBlocks } from '../../bgp/attributeBlocks.js';
+import type { AttributeBlocks, EditableKind } from '../../bgp/attributeBlocks.js';
+import type { AttributeOf, PathAttribute } from '../../bgp/attributes.js';
 import { PeerKind, type PeerKindValue } from '../../bgp/peerKind.js';
 import { NETWORK_TAGS, type RouteSource } from '../../bgp/policyTypes.js';
 import type { AttributeStore, AttrId } from '../attributeStore.js';
@@ -140,9 +141,16 @@ export class Evaluation {
 
   private accepted(before: Route): Leaf {
     const route = this.finish(before, this.original);
-    if (!route.isEdited) return { kind: 'leaf', attr: this.original, by: undefined };
+    const { original } = this;
+    if (!route.isNextHopSaid && Object.keys(route.replaced).length === 0)
+      return { kind: 'leaf', attr: original, by: undefined };
     const { attributes, blocks } = this.columns;
-    const record = blocks.encode(route.attributes());
+    const record = blocks.rewrite(
+      attributes.blockArray(original),
+      attributes.blockStart(original),
+      attributes.blockLength(original),
+      route.replaced,
+    );
     if (record === undefined) return { kind: 'leaf', attr: REJECTED, by: 'the attributes fit no message any more' };
     const attr = attributes.intern(record, this.nextHopId(route));
     this.held.push(attr);
@@ -156,16 +164,21 @@ export class Evaluation {
     return nextHop.version === 4 ? nextHops.idOf4(nextHop.value) : nextHops.idOf6(nextHop, undefined);
   }
 
+  private find<K extends EditableKind>(kind: K, attr: AttrId): AttributeOf<K> | undefined {
+    const { attributes, blocks } = this.columns;
+    return blocks.find(kind, attributes.blockArray(attr), attributes.blockStart(attr), attributes.blockLength(attr));
+  }
+
   private hold(attr: AttrId): void {
     this.columns.attributes.retain(attr);
     this.held.push(attr);
   }
 
   private routeOf(attr: AttrId, source: PeerId, tag: number): Route {
-    const { attributes, nextHops, peers, blocks } = this.columns;
+    const { attributes, nextHops, peers } = this.columns;
     const kind = peers.kindOf(source);
     const nextHop = attributes.nextHop[attr]! as NextHopId;
-    let values: ReturnType<AttributeBlocks['decode']> | undefined;
+    const values = new Map<EditableKind, PathAttribute | undefined>();
     return {
       source: SOURCES[kind],
       peer: () => peers.get(source).name,
@@ -175,13 +188,12 @@ export class Evaluation {
       med: attributes.med[attr]!,
       asPathLength: attributes.asPathLength[attr]!,
       nextHop: nextHop === SELF_NEXT_HOP ? 'self' : nextHops.address(nextHop),
-      attributes: () =>
-        (values ??= blocks.decode(
-          attributes.blockArray(attr),
-          attributes.blockStart(attr),
-          attributes.blockLength(attr),
-        )),
-      isEdited: false,
+      original: kind => {
+        if (!values.has(kind)) values.set(kind, this.find(kind, attr));
+        const value = values.get(kind);
+        return isOf(kind, value) ? value : undefined;
+      },
+      replaced: {},
       isMedSaid: false,
       isNextHopSaid: false,
     };
@@ -193,3 +205,7 @@ const SOURCES: Readonly<Record<PeerKindValue, RouteSource>> = {
   [PeerKind.ibgp]: 'ibgp',
   [PeerKind.ebgp]: 'ebgp',
 };
+
+function isOf<K extends EditableKind>(kind: K, attribute: PathAttribute | undefined): attribute is AttributeOf<K> {
+  return attribute?.kind === kind;
+}

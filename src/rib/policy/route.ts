@@ -1,6 +1,7 @@
 /** A route as policies see it, and how their changes alter it. Pure. */
 
-import { ORIGINS, type LargeCommunity, type Origin, type PathAttribute } from '../../bgp/attributes.js';
+import type { EditableKind, Replacements } from '../../bgp/attributeBlocks.js';
+import { ORIGINS, type AttributeOf, type LargeCommunity, type Origin } from '../../bgp/attributes.js';
 import type { NetworkTag, RouteSource } from '../../bgp/policyTypes.js';
 import type { IpAddress } from '../../core/ip.js';
 import type { CommunityTest } from './communityMatcher.js';
@@ -19,10 +20,11 @@ export interface Route {
   readonly asPathLength: number;
   /** `self`: our own address, filled in when it is sent. */
   readonly nextHop: IpAddress | 'self';
-  /** Decoded when first asked for. */
-  readonly attributes: () => readonly PathAttribute[];
-  /** A policy has changed the attributes, MED among them, the next hop. */
-  readonly isEdited: boolean;
+  /** The attribute it came with, decoded when it is asked for. */
+  readonly original: <K extends EditableKind>(kind: K) => AttributeOf<K> | undefined;
+  /** What policies have put in place of those. */
+  readonly replaced: Replacements;
+  /** A policy has said something of MED, of the next hop. */
   readonly isMedSaid: boolean;
   readonly isNextHopSaid: boolean;
 }
@@ -46,25 +48,40 @@ const MAX_MED = 0xffff_ffff;
 /** AS numbers in one segment. */
 const MAX_SEGMENT = 255;
 
-/** The route after the changes. */
-export function changed(route: Route, changes: Changes): Route {
-  const med = newMed(route.med, changes);
-  const attributes = edited(route.attributes(), changes, med);
-  return {
-    ...route,
-    localPref: changes.localPref ?? route.localPref,
-    med: med === undefined ? route.med : (med ?? 0),
-    asPathLength: route.asPathLength + (changes.prepend?.length ?? 0),
-    nextHop: changes.nextHop ?? route.nextHop,
-    attributes: () => attributes,
-    isEdited: true,
-    isMedSaid: route.isMedSaid || med !== undefined,
-    isNextHopSaid: route.isNextHopSaid || changes.nextHop !== undefined,
-  };
+/** The attribute as it is now. */
+export function attributeOf<K extends EditableKind>(route: Route, kind: K): AttributeOf<K> | undefined {
+  const replaced: AttributeOf<K> | null | undefined = route.replaced[kind];
+  if (replaced === undefined) return route.original(kind);
+  return replaced === null ? undefined : replaced;
 }
 
 export function originOf(route: Route): Origin {
   return ORIGINS[route.origin]!;
+}
+
+/** The route after the changes. */
+export function changed(route: Route, changes: Changes): Route {
+  const { localPref, prepend } = changes;
+  const med = newMed(route.med, changes);
+  const path = prepend === undefined ? undefined : attributeOf(route, 'asPath');
+  return {
+    ...route,
+    localPref: localPref ?? route.localPref,
+    med: med === undefined ? route.med : (med ?? 0),
+    asPathLength: route.asPathLength + (prepend?.length ?? 0),
+    nextHop: changes.nextHop ?? route.nextHop,
+    replaced: {
+      ...route.replaced,
+      ...(localPref === undefined ? undefined : { localPref: { kind: 'localPref', localPref } }),
+      ...(med === undefined ? undefined : { med: med === null ? null : { kind: 'med', med } }),
+      ...(prepend === undefined ? undefined : { asPath: prepended(path, prepend) }),
+      ...standard(route, changes),
+      ...large(route, changes),
+      ...extended(route, changes),
+    },
+    isMedSaid: route.isMedSaid || med !== undefined,
+    isNextHopSaid: route.isNextHopSaid || changes.nextHop !== undefined,
+  };
 }
 
 /** MED after the changes: null to remove it, undefined to leave it alone. */
@@ -73,71 +90,36 @@ function newMed(before: number, { med, addMed }: Changes): number | null | undef
   return Math.min(MAX_MED, Math.max(0, (med ?? (med === null ? 0 : before)) + addMed));
 }
 
-type Edit = (attributes: readonly PathAttribute[]) => readonly PathAttribute[];
-
-function edited(
-  before: readonly PathAttribute[],
-  changes: Changes,
-  med: number | null | undefined,
-): readonly PathAttribute[] {
-  const { localPref, prepend } = changes;
-  const edits: readonly (Edit | undefined)[] = [
-    localPref === undefined ? undefined : list => [...without(list, 'localPref'), { kind: 'localPref', localPref }],
-    med === undefined
-      ? undefined
-      : list => [...without(list, 'med'), ...(med === null ? [] : [{ kind: 'med', med } as const])],
-    prepend === undefined ? undefined : list => list.map(attribute => prepended(attribute, prepend)),
-    list => withCommunities(list, changes),
-    list => withLargeCommunities(list, changes),
-    list => withExtendedCommunities(list, changes),
-  ];
-  return edits.reduce((list, edit) => edit?.(list) ?? list, before);
-}
-
-function prepended(attribute: PathAttribute, asns: readonly number[]): PathAttribute {
-  if (attribute.kind !== 'asPath') return attribute;
-  const [first, ...rest] = attribute.segments;
-  const joins = first?.type === 'sequence' && first.asns.length + asns.length <= MAX_SEGMENT;
-  const segments = joins
+function prepended(path: AttributeOf<'asPath'> | undefined, asns: readonly number[]): AttributeOf<'asPath'> {
+  const [first, ...rest] = path?.segments ?? [];
+  const isJoined = first?.type === 'sequence' && first.asns.length + asns.length <= MAX_SEGMENT;
+  const segments = isJoined
     ? [{ ...first, asns: [...asns, ...first.asns] }, ...rest]
-    : [{ type: 'sequence' as const, asns }, ...attribute.segments];
+    : [{ type: 'sequence' as const, asns }, ...(path?.segments ?? [])];
   return { kind: 'asPath', segments };
 }
 
-function withCommunities(list: readonly PathAttribute[], { remove, set, add }: Changes): readonly PathAttribute[] {
-  const before = list.find(attribute => attribute.kind === 'communities')?.communities ?? [];
+function standard(route: Route, { remove, set, add }: Changes): Replacements {
+  if (remove === undefined && set === undefined && add === undefined) return {};
+  const before = attributeOf(route, 'communities')?.communities ?? [];
   const kept = set ?? before.filter(community => remove?.some(test => test.standard(community)) !== true);
-  const after = [...new Set([...kept, ...(add ?? [])])];
-  if (set === undefined && add === undefined && after.length === before.length) return list;
-  const rest = without(list, 'communities');
-  return after.length === 0 ? rest : [...rest, { kind: 'communities', communities: after }];
+  const communities = [...new Set([...kept, ...(add ?? [])])];
+  return { communities: communities.length === 0 ? null : { kind: 'communities', communities } };
 }
 
-function withLargeCommunities(
-  list: readonly PathAttribute[],
-  { remove, setLarge, addLarge }: Changes,
-): readonly PathAttribute[] {
-  const before = list.find(attribute => attribute.kind === 'largeCommunities')?.communities ?? [];
+function large(route: Route, { remove, setLarge, addLarge }: Changes): Replacements {
+  if (remove === undefined && setLarge === undefined && addLarge === undefined) return {};
+  const before = attributeOf(route, 'largeCommunities')?.communities ?? [];
   const kept = setLarge ?? before.filter(community => remove?.some(test => test.large(community)) !== true);
   const all = [...kept, ...(addLarge ?? [])];
-  const after = [...new Map(all.map(community => [community.join(':'), community])).values()];
-  if (setLarge === undefined && addLarge === undefined && after.length === before.length) return list;
-  const rest = without(list, 'largeCommunities');
-  return after.length === 0 ? rest : [...rest, { kind: 'largeCommunities', communities: after }];
+  const communities = [...new Map(all.map(community => [community.join(':'), community])).values()];
+  return { largeCommunities: communities.length === 0 ? null : { kind: 'largeCommunities', communities } };
 }
 
-function withExtendedCommunities(
-  list: readonly PathAttribute[],
-  { remove, addExtended }: Changes,
-): readonly PathAttribute[] {
-  const before = list.find(attribute => attribute.kind === 'extendedCommunities')?.communities ?? [];
+function extended(route: Route, { remove, addExtended }: Changes): Replacements {
+  if (remove === undefined && addExtended === undefined) return {};
+  const before = attributeOf(route, 'extendedCommunities')?.communities ?? [];
   const kept = before.filter(community => remove?.some(test => test.extended(community)) !== true);
-  const after = [...new Set([...kept, ...(addExtended ?? [])])];
-  if (addExtended === undefined && after.length === before.length) return list;
-  const rest = without(list, 'extendedCommunities');
-  return after.length === 0 ? rest : [...rest, { kind: 'extendedCommunities', communities: after }];
-}
-
-function without(list: readonly PathAttribute[], kind: PathAttribute['kind']): readonly PathAttribute[] {
-  return list.filter(attribute => attribute.kind !== kind);
+  const communities = [...new Set([...kept, ...(addExtended ?? [])])];
+  return { extendedCommunities: communities.length === 0 ? null : { kind: 'extendedCommunities', communities } };
 }

@@ -6,7 +6,7 @@ import { PeerKind, type PeerKindValue } from '../../../../src/bgp/peerKind.js';
 import { NO_POLICIES, type Policy, type PolicySet, type PolicyTerm } from '../../../../src/bgp/policyTypes.js';
 import { UpdateRecord } from '../../../../src/bgp/updateRecord.js';
 import { createAttributeBlocks } from '../../../../src/bgp/wire/attributeBlocks.js';
-import { encodeAttributes } from '../../../../src/bgp/wire/attributeCodec.js';
+import { decodeBlock, encodeAttributes } from '../../../../src/bgp/wire/attributeCodec.js';
 import { scanUpdate } from '../../../../src/bgp/wire/updateScanner.js';
 import type { ipv4 } from '../../../../src/core/ip.js';
 import { Ipv4, parsePrefix, type IpPrefix } from '../../../../src/core/ip.js';
@@ -109,7 +109,8 @@ export class PolicyWorld {
   decode(attr: number): readonly PathAttribute[] {
     const { attributes } = this.rib;
     const id = attr as AttrId;
-    return blocks.decode(attributes.blockArray(id), attributes.blockStart(id), attributes.blockLength(id));
+    const start = attributes.blockStart(id);
+    return decodeBlock(attributes.blockArray(id), start, start + attributes.blockLength(id));
   }
 
   /** Every reference to an attribute set is somebody's. */
