@@ -9,6 +9,7 @@ import {
   queueScheduler,
   share,
   Subject,
+  take,
   type MonoTypeOperatorFunction,
   type OperatorFunction,
   type SchedulerLike,
@@ -104,6 +105,36 @@ export function gather<T>(
       return () => {
         input.unsubscribe();
         timer?.unsubscribe();
+      };
+    });
+}
+
+/** Holds values back until the signal comes, then lets the latest through and all that follow. */
+export function holdUntil<T>(signal: Observable<unknown>): MonoTypeOperatorFunction<T> {
+  return source =>
+    new Observable(subscriber => {
+      let held: { readonly value: T } | undefined;
+      let isOpen = false;
+      const gate = signal.pipe(take(1)).subscribe(() => {
+        isOpen = true;
+        if (held !== undefined) subscriber.next(held.value);
+        held = undefined;
+      });
+      const input = source.subscribe({
+        next: value => {
+          if (isOpen) subscriber.next(value);
+          else held = { value };
+        },
+        error: (error: unknown) => {
+          subscriber.error(error);
+        },
+        complete: () => {
+          subscriber.complete();
+        },
+      });
+      return () => {
+        gate.unsubscribe();
+        input.unsubscribe();
       };
     });
 }
