@@ -23,7 +23,8 @@ export default {
     { ...shared, displayName: 'unit', testMatch: ['<rootDir>/test/unit/**/*.test.ts'] },
     { ...shared, displayName: 'kernel', testMatch: ['<rootDir>/test/kernel/**/*.test.ts'] },
     { ...shared, displayName: 'system', testMatch: ['<rootDir>/test/system/**/*.test.ts'] },
-    { ...shared, displayName: 'interop', testMatch: ['<rootDir>/interop/**/*.test.ts'] },
+    { ...shared, displayName: 'interop', testMatch: ['<rootDir>/interop/*.test.ts'] },
+    { ...shared, displayName: 'kube', testMatch: ['<rootDir>/interop/kube/**/*.test.ts'] },
     { ...shared, displayName: 'fuzz', testMatch: ['<rootDir>/test/fuzz/**/*.test.ts'] },
   ],
 };

@@ -1,7 +1,8 @@
 /** A network namespace for a test: made with ip(8), entered for a moment to open sockets that then stay in it. */
 
 import { execFileSync } from 'node:child_process';
-import { inNamespace, removeNamespaces } from './tcpNamespaces.js';
+import { inNamespace } from '../../lab/topology/inNamespace.js';
+import { removeNamespaces } from './tcpNamespaces.js';
 
 export interface Namespace {
   readonly name: string;

@@ -2,30 +2,13 @@
 
 import { execFileSync } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
-import { libc, lastErrno, SyscallError } from '../../src/kernel/libc.js';
-
-const CLONE_NEWNET = 0x40000000;
-const setns = libc.func('int setns(int fd, int type)');
+import { enter } from '../../lab/topology/inNamespace.js';
 
 export function ip(...args: string[]): void {
   execFileSync('ip', args, { stdio: ['ignore', 'ignore', 'pipe'] });
 }
 
-/** Runs in another network namespace: sockets made meanwhile belong to it for good. */
-export function inNamespace<T>(name: string, act: () => T): T {
-  const home = openSync('/proc/thread-self/ns/net', 'r');
-  const there = openSync(`/var/run/netns/${name}`, 'r');
-  try {
-    enter(there);
-    return act();
-  } finally {
-    enter(home);
-    closeSync(there);
-    closeSync(home);
-  }
-}
-
-/** The same for as long as the promise takes. */
+/** Runs in another network namespace for as long as the promise takes. */
 export async function whileInNamespace(name: string, act: () => Promise<void>): Promise<void> {
   const home = openSync('/proc/thread-self/ns/net', 'r');
   const there = openSync(`/var/run/netns/${name}`, 'r');
@@ -37,10 +20,6 @@ export async function whileInNamespace(name: string, act: () => Promise<void>): 
     closeSync(there);
     closeSync(home);
   }
-}
-
-function enter(fd: number): void {
-  if (setns(fd, CLONE_NEWNET) !== 0) throw new SyscallError('setns', lastErrno());
 }
 
 /** Removes namespaces of an earlier run that was killed, or of this one. */

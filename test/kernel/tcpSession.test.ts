@@ -12,7 +12,8 @@ import { createSession } from '../../src/bgp/session/peerSession.js';
 import type { SessionConfig } from '../../src/bgp/session/sessionTypes.js';
 import type { SocketFactory } from '../../src/bgp/session/socketTypes.js';
 import { createSocketFactory } from '../../src/kernel/tcpSocket.js';
-import { inNamespace, ip, joinNamespaces, removeNamespaces, until } from './tcpNamespaces.js';
+import { inNamespace } from '../../lab/topology/inNamespace.js';
+import { ip, joinNamespaces, removeNamespaces, until } from './tcpNamespaces.js';
 
 const US = 'tcps-us';
 const BIRD = 'tcps-bird';

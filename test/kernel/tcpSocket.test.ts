@@ -4,7 +4,8 @@ import { readdirSync } from 'node:fs';
 import { formatAddress, parseAddress, parsePrefix, type IpAddress, type IpPrefix } from '../../src/core/ip.js';
 import type { ConnectOptions, ListeningSocket, StreamSocket } from '../../src/bgp/session/socketTypes.js';
 import { createSocketFactory } from '../../src/kernel/tcpSocket.js';
-import { inNamespace, whileInNamespace, ip, joinNamespaces, removeNamespaces, sleep, until } from './tcpNamespaces.js';
+import { inNamespace } from '../../lab/topology/inNamespace.js';
+import { whileInNamespace, ip, joinNamespaces, removeNamespaces, sleep, until } from './tcpNamespaces.js';
 
 // left --- middle --- right: two hops from end to end, one to the middle.
 const LEFT = 'tcpt-left';
