@@ -133,6 +133,9 @@ describe('plumbing', () => {
     await plumbing.idle();
     rig.node.ip('link set kube-bridge down');
     await eventually(() => /kube-bridge: .*[<,]UP[,>]/.test(bridge()));
+    writeFileSync(rig.options.cni.file, '{"plugins":[{"type":"bridge","ipam":{"type":"host-local"}}]}');
+    await eventually(() => cniFile().plugins[0]?.mtu === 1460);
+    await plumbing.idle();
     rig.switches.write('ipv4/ip_forward', '0');
     rig.log();
     plumbing.configure(rig.options);
@@ -168,6 +171,14 @@ describe('plumbing', () => {
     expect(sources()).toContain('10.244.1.0/24');
     expect(rig.switches.read('ipv4/ip_forward')).toBe('1');
     expect(readFileSync(rig.options.cni.file, 'utf8')).toBe('{ rubbish');
+  });
+
+  test('an MTU too small for IPv6 is told', async () => {
+    const plumbing = rig.start();
+    plumbing.configure({ ...rig.options, mtu: 1200 });
+    plumbing.nodesChanged(batchOf('added', nodeN(1)));
+    await plumbing.idle();
+    expect(rig.problems()).toEqual([{ subject: 'bridge kube-bridge', text: 'has an MTU of 1200: IPv6 needs 1280' }]);
   });
 
   test('the hook runs once, and knows the node', async () => {
@@ -217,6 +228,30 @@ describe('firewalls of others', () => {
     plumbing.configure(rig.options);
     await plumbing.idle();
     expect(inside(rig.node, 'nft list chain ip filter FORWARD').match(/kube-bridge/g)).toHaveLength(2);
+  });
+
+  test('rules that somebody else put there for the bridge are enough', async () => {
+    inside(rig.node, docker);
+    for (const direction of ['iifname', 'oifname'])
+      inside(rig.node, `nft add rule ip filter FORWARD ${direction} "kube-bridge" counter accept`);
+    const before = inside(rig.node, 'nft list table ip filter');
+    const plumbing = rig.start();
+    plumbing.configure(rig.options);
+    plumbing.nodesChanged(batchOf('added', nodeN(1)));
+    await plumbing.idle();
+    expect(inside(rig.node, 'nft list table ip filter')).toBe(before);
+  });
+
+  test('a bridge of another name gets rules of its own in their place', async () => {
+    inside(rig.node, docker);
+    const plumbing = rig.start();
+    plumbing.nodesChanged(batchOf('added', nodeN(1)));
+    for (const name of ['kube-bridge', 'pods0']) {
+      plumbing.configure({ ...rig.options, bridge: { enabled: true, name } });
+      await plumbing.idle();
+      const names = inside(rig.node, 'nft list table ip filter').match(/"(kube-bridge|pods0)"/g);
+      expect(names).toEqual([`"${name}"`, `"${name}"`]);
+    }
   });
 
   test('a firewall that an administrator wrote is named, not changed', async () => {

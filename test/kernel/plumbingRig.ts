@@ -10,6 +10,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
+import { watchFiles } from '../../src/app/config/configFile.js';
 import { createPlumbing, type Plumbing } from '../../src/app/plumbing/plumbing.js';
 import { DEFAULT_PLUMBING, type NodePlumbingOptions } from '../../src/app/plumbing/plumbingOptions.js';
 import { systemClock } from '../../src/core/clock.js';
@@ -95,6 +96,7 @@ export function buildPlumbingRig(prefix: string): PlumbingRig {
       nft,
       switches,
       report,
+      watchFiles,
     });
     running.push({ plumbing, close: () => monitor.close() });
     return plumbing;

@@ -5,7 +5,8 @@
  * network policies, judges first. A firewall that an administrator wrote is only named.
  */
 
-import type { FoundChain, Nft } from '../../kernel/nft.js';
+import { isDeepStrictEqual } from 'node:util';
+import type { FoundChain, FoundTable, Nft } from '../../kernel/nft.js';
 
 /** A chain through which pods' packets must go, and which drops by policy. */
 export interface DroppingChain {
@@ -18,7 +19,6 @@ export interface DroppingChain {
 
 const COMMENT = 'peerage: pods of this node';
 
-/** @param own name of the family's table that is ours */
 export function droppingChains(chains: readonly FoundChain[]): readonly DroppingChain[] {
   return chains
     .filter(({ hook, type, policy }) => hook === 'forward' && type === 'filter' && policy === 'drop')
@@ -46,16 +46,20 @@ export async function openForward(nft: Nft, bridge: string, mayOpen: boolean): P
   const complaints: string[] = [];
   for (const chain of droppingChains(await nft.chains())) {
     const name = `${chain.family} ${chain.table} ${chain.name}`;
-    const rules = rulesFor(bridge);
-    const present = await ourRules(nft, chain);
-    if (present.length === rules.length) continue;
+    const found = await rulesIn(nft, chain);
+    if (DIRECTIONS.every(direction => found.some(rule => acceptsAll(rule, direction, bridge)))) continue;
     if (!chain.isIptables || !mayOpen) {
       complaints.push(
         `chain ${name} drops packets by policy: pods are reached through it only as far as its own rules let them`,
       );
       continue;
     }
-    await nft.run([...deletions(chain, present), ...rules.map(rule => `add rule ${name} ${rule}\n`)].join(''));
+    const rules = DIRECTIONS.map(
+      direction => `add rule ${name} ${direction} "${bridge}" counter accept comment "${COMMENT}"
+`,
+    );
+    // What we put there before may name another bridge.
+    await nft.run([...deletions(chain, found.filter(isOurs)), ...rules].join(''));
     opened.push(name);
   }
   return { opened, complaints };
@@ -67,27 +71,42 @@ export async function closeForward(nft: Nft): Promise<readonly string[]> {
   for (const { family, table, name } of await nft.chains()) {
     if (table !== 'filter' || name !== 'FORWARD' || (family !== 'ip' && family !== 'ip6')) continue;
     const chain: DroppingChain = { family, table, name, isIptables: true };
-    const present = await ourRules(nft, chain);
-    if (present.length === 0) continue;
-    await nft.run(deletions(chain, present).join(''));
+    const ours = (await rulesIn(nft, chain)).filter(isOurs);
+    if (ours.length === 0) continue;
+    await nft.run(deletions(chain, ours).join(''));
     closed.push(`${family} ${table} ${name}`);
   }
   return closed;
 }
 
-/** As iptables-nft writes `-i BRIDGE -m comment --comment … -j ACCEPT`, so that it lists them as such. */
-function rulesFor(bridge: string): readonly string[] {
-  return [
-    `iifname "${bridge}" counter accept comment "${COMMENT}"`,
-    `oifname "${bridge}" counter accept comment "${COMMENT}"`,
-  ];
+/**
+ * Rules are written as iptables-nft(8) writes `-i BRIDGE -m comment --comment … -j ACCEPT`, and it lists and deletes them as
+ * such.
+ */
+const DIRECTIONS = ['iifname', 'oifname'] as const;
+
+type FoundRule = FoundTable['rules'][number];
+
+async function rulesIn(nft: Nft, { family, table, name }: DroppingChain): Promise<readonly FoundRule[]> {
+  return (await nft.readChain(family, table, name))?.rules ?? [];
 }
 
-async function ourRules(nft: Nft, { family, table, name }: DroppingChain): Promise<readonly number[]> {
-  const found = await nft.readChain(family, table, name);
-  return found?.rules.filter(({ comment }) => comment === COMMENT).map(({ handle }) => handle) ?? [];
+function isOurs({ comment }: FoundRule): boolean {
+  return comment === COMMENT;
 }
 
-function deletions({ family, table, name }: DroppingChain, handles: readonly number[]): readonly string[] {
-  return handles.map(handle => `delete rule ${family} ${table} ${name} handle ${handle}\n`);
+/** Also a rule of somebody else, and one of ours after iptables-restore(8), which keeps comments where nft(8) cannot read them. */
+function acceptsAll({ expr }: FoundRule, direction: (typeof DIRECTIONS)[number], bridge: string): boolean {
+  const significant = expr.filter(part => !isRemark(part));
+  const match = { match: { op: '==', left: { meta: { key: direction } }, right: bridge } };
+  return isDeepStrictEqual(significant, [match, { accept: null }]);
+}
+
+function isRemark(part: unknown): boolean {
+  if (typeof part !== 'object' || part === null) return false;
+  return 'counter' in part || ('xt' in part && isDeepStrictEqual(part.xt, { type: 'match', name: 'comment' }));
+}
+
+function deletions({ family, table, name }: DroppingChain, rules: readonly FoundRule[]): readonly string[] {
+  return rules.map(({ handle }) => `delete rule ${family} ${table} ${name} handle ${handle}\n`);
 }

@@ -9,6 +9,7 @@ import { openMonitor } from '../../kernel/monitor.js';
 import { openRouteChannel } from '../../kernel/netlink/channel.js';
 import { openNft } from '../../kernel/nft.js';
 import { kernelSwitches } from '../../kernel/sysctl.js';
+import { watchFiles } from '../config/configFile.js';
 import { cleanUp, type CleanupReport } from './cleanup.js';
 import { createPlumbing, type Plumbing } from './plumbing.js';
 import type { NodePlumbingOptions } from './plumbingOptions.js';
@@ -32,6 +33,7 @@ export function openPlumbing({ nodeName, logger, report }: OpenPlumbingOptions):
     nft: openNft(),
     switches: kernelSwitches,
     report,
+    watchFiles,
   });
   return {
     ...bound(plumbing),

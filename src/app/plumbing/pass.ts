@@ -93,14 +93,18 @@ function textOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-async function keepBridge({ options, channel, links, mtu, logger }: Pass): Promise<readonly string[]> {
+/** RFC 8200 section 5. */
+const LEAST_IPV6_MTU = 1280;
+
+async function keepBridge({ options, own, channel, links, mtu, logger }: Pass): Promise<readonly string[]> {
   const { enabled, name } = options.bridge;
   if (!enabled) return [];
   const done = await ensureBridge(channel, name, mtu, links);
   if (!done.ok) return [done.error];
   if (done.value !== 'kept')
     logger.info({ bridge: name, mtu }, done.value === 'made' ? 'bridge made' : 'bridge changed');
-  return [];
+  const hasIpv6 = options.ipv6 && (own?.podCidrs.some(({ address }) => address.version === 6) ?? false);
+  return hasIpv6 && mtu !== null && mtu < LEAST_IPV6_MTU ? [`has an MTU of ${mtu}: IPv6 needs ${LEAST_IPV6_MTU}`] : [];
 }
 
 function keepCniFile({ options, own, mtu, logger }: Pass): readonly string[] {
@@ -115,7 +119,7 @@ function keepCniFile({ options, own, mtu, logger }: Pass): readonly string[] {
   return done.value.complaints;
 }
 
-function keepSwitches({ options, addresses, links, memory, switches, logger }: Pass): readonly string[] {
+function keepSwitches({ options, own, addresses, links, memory, switches, logger }: Pass): readonly string[] {
   const outward = [...new Set([...linksWith(links, addresses), ...links.tunnels])];
   memory.watched = new Set(outward);
   if (!options.sysctls) return [];
@@ -127,6 +131,7 @@ function keepSwitches({ options, addresses, links, memory, switches, logger }: P
       bridge: bridge ? options.bridge.name : undefined,
       outward,
       listening: [...new Set([...linksWith(links, addresses), ...linksWithExpiringAddresses(links)])],
+      ipv6Pods: own?.podCidrs.some(({ address }) => address.version === 6) ?? false,
       bridgeNetfilter: options.bridgeNetfilter,
     },
     switches,

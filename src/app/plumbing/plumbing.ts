@@ -26,6 +26,8 @@ export interface PlumbingDeps {
   readonly nft: Nft;
   readonly switches: Switches;
   report(problems: ProblemReport): void;
+  /** Calls back when one of the files has changed. @returns a function that ends it */
+  watchFiles(files: readonly string[], changed: () => void): () => Promise<void>;
 }
 
 export interface Plumbing {
@@ -64,6 +66,7 @@ class RunningPlumbing implements Plumbing {
   private egressProblem: string | undefined;
   private passProblems: readonly Problem[] = [];
   private readonly unsubscribe;
+  private cniWatch: { readonly file: string | undefined; readonly end: () => Promise<void> } | undefined;
 
   constructor(private readonly deps: PlumbingDeps) {
     this.networks = createNodeNetworks(deps.nodeName);
@@ -85,6 +88,7 @@ class RunningPlumbing implements Plumbing {
   configure(options: NodePlumbingOptions): void {
     this.options = options;
     this.egress.configure(options);
+    void this.watchCni(options.cni.enabled ? options.cni.file : undefined);
     this.wake(0);
   }
 
@@ -107,7 +111,17 @@ class RunningPlumbing implements Plumbing {
     this.unsubscribe();
     this.timer?.cancel();
     await this.running;
+    await this.watchCni(undefined);
     await this.egress.stop();
+  }
+
+  /** Whoever installs the file anew, as init containers do, takes our part out of it. */
+  private async watchCni(file: string | undefined): Promise<void> {
+    if (file === this.cniWatch?.file) return;
+    const before = this.cniWatch;
+    const end = file === undefined ? () => Promise.resolve() : this.deps.watchFiles([file], () => this.wake(GATHER));
+    this.cniWatch = { file, end };
+    await before?.end();
   }
 
   private wake(delay: number): void {

@@ -13,6 +13,8 @@ export interface SwitchFacts {
   readonly outward: readonly string[];
   /** Links that may have learnt from router advertisements: those with the node's addresses or with addresses that expire. */
   readonly listening: readonly string[];
+  /** Pods have IPv6 addresses. */
+  readonly ipv6Pods: boolean;
   /** Packets between pods on one bridge shall pass the firewall. */
   readonly bridgeNetfilter: boolean;
 }
@@ -54,16 +56,13 @@ function looseFilters({ outward }: SwitchFacts, now: SwitchReading): readonly Wa
  * With forwarding on, a link whose accept_ra is 1 heeds routers no more: the node's own links go on doing so with 2. The
  * pods' links never do: no pod shall tell the node where its packets go.
  */
-function ipv6Switches({ bridge, listening }: SwitchFacts, now: SwitchReading): readonly WantedSwitch[] {
+function ipv6Switches({ bridge, ipv6Pods, listening }: SwitchFacts, now: SwitchReading): readonly WantedSwitch[] {
   const heeding = listening
     .filter(link => now.read(`ipv6/conf/${link}/accept_ra`) === '1')
     .map((link): WantedSwitch => [`ipv6/conf/${link}/accept_ra`, '2']);
-  const onBridge: readonly WantedSwitch[] =
-    bridge === undefined
-      ? []
-      : [
-          [`ipv6/conf/${bridge}/disable_ipv6`, '0'],
-          [`ipv6/conf/${bridge}/accept_ra`, '0'],
-        ];
-  return [...heeding, ...onBridge, ['ipv6/conf/all/forwarding', '1']];
+  const onBridge: readonly WantedSwitch[] = bridge === undefined ? [] : [[`ipv6/conf/${bridge}/accept_ra`, '0']];
+  // A machine on which new links have no IPv6.
+  const forPods: readonly WantedSwitch[] =
+    bridge === undefined || !ipv6Pods ? [] : [[`ipv6/conf/${bridge}/disable_ipv6`, '0']];
+  return [...heeding, ...forPods, ...onBridge, ['ipv6/conf/all/forwarding', '1']];
 }

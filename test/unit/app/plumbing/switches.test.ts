@@ -14,6 +14,7 @@ const FACTS: SwitchFacts = {
   bridge: 'kube-bridge',
   outward: ['eth0', 'pgx4-1'],
   listening: ['eth0', 'mgmt0'],
+  ipv6Pods: true,
   bridgeNetfilter: true,
 };
 
@@ -75,6 +76,12 @@ describe('what is wanted', () => {
       wantedSwitches(facts, machine(reading)).some(([name]) => name.startsWith('bridge/'));
     expect(named(FACTS)).toBe(true);
     expect(named({ ...FACTS, bridgeNetfilter: false })).toBe(false);
+  });
+
+  test('the bridge gets IPv6 where pods have it', () => {
+    const named = wantedSwitches({ ...FACTS, ipv6Pods: false }, machine(FRESH)).map(([name]) => name);
+    expect(named).not.toContain('ipv6/conf/kube-bridge/disable_ipv6');
+    expect(named).toContain('ipv6/conf/kube-bridge/accept_ra');
   });
 
   test('a machine without IPv6 is asked for nothing of it', () => {
