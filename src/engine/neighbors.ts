@@ -73,7 +73,10 @@ export class Neighbors {
   }
 
   stop(cease: Parameters<Session['stop']>[0]): void {
-    for (const neighbor of this.byName.values()) neighbor.session.stop(cease);
+    for (const neighbor of this.byName.values()) {
+      neighbor.forgetLimit();
+      neighbor.session.stop(cease);
+    }
   }
 
   /** Nothing of the neighbour is left in the RIB; a removed or dynamic one is forgotten. */

@@ -275,6 +275,17 @@ describe('too many prefixes (RFC 4486)', () => {
     expect(stateOf(b)).toBe('Idle');
   });
 
+  test('and nothing begins again once the router has stopped', async () => {
+    const { world, a, b } = await pair();
+    await b.peer(a, { maxPrefixes: { 'ipv4-unicast': limit } }).apply();
+    const stopped = b.engine.stop('shutdown');
+    await world.settle();
+    await stopped;
+    await world.settle(100);
+    expect(stateOf(b)).toBe('Idle');
+    expect(stateOf(a)).not.toBe('Established');
+  });
+
   test('or keep it down until an operator enables the peer', async () => {
     const { world, a, b } = await pair();
     await b.peer(a, { maxPrefixes: { 'ipv4-unicast': { ...limit, action: 'idle' } } }).apply();
