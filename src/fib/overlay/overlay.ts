@@ -74,7 +74,7 @@ class RunningOverlay implements Overlay {
   /** Objects that nobody wants any more. */
   private readonly lingering = new Set<ObjectKey>();
   /** The last way to each address that packets could go, until its successor stands; a while longer if it has none. */
-  private readonly former = new Map<string, PlannedWay>();
+  private readonly former = new Map<string, { readonly address: IpAddress; readonly way: PlannedWay }>();
   /** Addresses that are no node's any more. */
   private readonly left = new Set<string>();
   private timer: TimerHandle | undefined;
@@ -117,11 +117,11 @@ class RunningOverlay implements Overlay {
     const former = this.former.get(key);
     const way = planned && this.answer(address, planned);
     if (planned !== undefined && way?.kind !== 'blocked') {
-      this.former.set(key, planned);
+      this.former.set(key, { address, way: planned });
       return way;
     }
     // Make before break: as long as the new way does not stand, packets go the old one.
-    const old = former && this.answer(address, former);
+    const old = former && this.answer(address, former.way);
     return old === undefined || old.kind === 'blocked' ? way : old;
   }
 
@@ -203,7 +203,8 @@ class RunningOverlay implements Overlay {
     this.tell();
     await this.config.routesWritten();
     // What has come back meanwhile lingers no more; what packets still go through, because its successor fails, goes on.
-    const inUse = new Set([...this.former.values()].flatMap(way => (way.kind === 'tunnel' ? way.needs : [])));
+    for (const { address } of [...this.former.values()]) this.wayTo(address);
+    const inUse = new Set([...this.former.values()].flatMap(({ way }) => (way.kind === 'tunnel' ? way.needs : [])));
     const keys = [...this.lingering].filter(key => !inUse.has(key));
     for (const key of keys) this.lingering.delete(key);
     this.reconciler.apply(keys.map(key => [key, undefined]));
