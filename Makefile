@@ -4,7 +4,7 @@ TOR ?= bird
 ARGS ?=
 FUZZ_SECONDS ?= 600
 
-.PHONY: help lab test bench fuzz interop build types lint layers check format schema clean setup
+.PHONY: help lab test test-kube bench fuzz interop build types lint layers check format schema clean setup
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -15,6 +15,10 @@ lab: setup build ## three nodes, a ToR, real sessions and packets (TOR=bird|peer
 
 test: setup build ## every test (ARGS='unit kernel' for some suites)
 	@node build/scripts/testAll.js $(ARGS)
+
+test-kube: setup build ## against the real Kubernetes API server, built once with Go (minutes)
+	@scripts/buildKube.sh
+	@node build/scripts/testAll.js kube
 
 interop: setup build ## sessions with BIRD, GoBGP, FRR and OpenBGPD
 	@node build/scripts/testAll.js interop

@@ -9,9 +9,9 @@ if ! "$go" version >/dev/null 2>&1; then
   echo "the real API server is built with Go 1.26 or newer: install it (https://go.dev/dl) and have 'go' in PATH" >&2
   exit 1
 fi
-if ! command -v etcd >/dev/null; then
+if ! command -v etcd >/dev/null || ! command -v etcdctl >/dev/null; then
   if ((EUID != 0)); then
-    echo "need root to install etcd-server: run 'apt-get install etcd-server', or call make as root" >&2
+    echo "need root to install etcd: run 'apt-get install etcd-server etcd-client', or call make as root" >&2
     exit 1
   fi
   policy=/usr/sbin/policy-rc.d
@@ -21,7 +21,7 @@ if ! command -v etcd >/dev/null; then
     trap 'rm -f "$policy"' EXIT
   fi
   apt-get update -qq
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends etcd-server >/dev/null
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends etcd-server etcd-client >/dev/null
 fi
 
 key=$(cat interop/kube/server/{go.mod,go.sum,main.go} scripts/buildKube.sh | sha256sum | cut -c1-16)

@@ -72,15 +72,6 @@ export class ControlPlane {
     await this.ready();
   }
 
-  /** The server hangs: connections stay open and nothing is answered. */
-  freezeServer(): void {
-    this.server.signal('SIGSTOP');
-  }
-
-  thawServer(): void {
-    this.server.signal('SIGCONT');
-  }
-
   /** Forgets all but the newest state, so that watches from before end in 410 Gone. */
   async compact(): Promise<void> {
     const url = `--endpoints=http://${this.address}:2379`;

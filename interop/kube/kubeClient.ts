@@ -100,7 +100,7 @@ export class KubeClient {
 
   async delete(object: KubeManifest): Promise<void> {
     // Pods have no kubelet here that would end their grace.
-    const { status, body } = await this.ask('DELETE', pathOf(object), { gracePeriodSeconds: 0 });
+    const { status, body } = await this.ask('DELETE', `${pathOf(object)}?gracePeriodSeconds=0`);
     if (status >= 300 && status !== 404)
       throw new Error(`deleting ${object.kind} ${object.metadata.name}: ${said(body)}`);
   }

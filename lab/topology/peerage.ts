@@ -38,15 +38,19 @@ export class PeerageProcess {
   static agent(
     topology: Topology,
     host: string,
-    options: { readonly node: string; readonly manifests: string; readonly config: string },
+    options: {
+      readonly node: string;
+      /** Folder of objects; absent: the API server that the configuration names. */
+      readonly manifests?: string;
+      readonly config: string;
+    },
   ): PeerageProcess {
     const file = join(topology.folder, `${host}.yaml`);
     writeFileSync(file, options.config);
     const control = join(topology.folder, `${host}.sock`);
     const args = [
       'agent',
-      '--manifests',
-      options.manifests,
+      ...(options.manifests === undefined ? [] : ['--manifests', options.manifests]),
       '--node-name',
       options.node,
       '--config',
