@@ -60,6 +60,7 @@ export const ROUTES: readonly Route[] = [
     path: '/v1/fib',
     answer: (view, { query }) => ({ status: 200, items: view.fib(routeQuery(query)) }),
   },
+  { method: 'GET', path: '/v1/problems', answer: async view => ({ status: 200, items: await view.problems() }) },
   {
     method: 'POST',
     path: '/v1/peers/:name/disable',

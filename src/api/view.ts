@@ -13,6 +13,15 @@ export interface FibRouteView {
   readonly error: string | null;
 }
 
+/** What is wrong at this moment, outside of single sessions and routes. */
+export interface ProblemView {
+  /** What it is about: `Node node-2`, a file, or `router`. */
+  readonly subject: string;
+  readonly text: string;
+  /** ISO 8601; null where nobody noted it. */
+  readonly since: string | null;
+}
+
 /** At once, or later when who knows it runs on another thread. */
 export type Answered<T> = T | Promise<T>;
 
@@ -23,6 +32,8 @@ export type RouterView = {
   readonly [K in keyof EngineView]: (...args: Parameters<EngineView[K]>) => Answered<Listed<ReturnType<EngineView[K]>>>;
 } & {
   fib(query: RouteQuery): Iterable<FibRouteView>;
+  /** Oldest first. There also before the router has a configuration. */
+  problems(): Answered<readonly ProblemView[]>;
 };
 
 /** Thrown by a RouterView that has no configuration yet, such as an agent that waits for its Node. */

@@ -68,7 +68,7 @@ export async function runAgent(options: AgentOptions): Promise<number> {
       logOverlayEvent(logger, event);
       overlayChanged();
     },
-    problems: () => problems.list().map(({ subject, text }) => `${subject}: ${text}`),
+    problems: () => problems.list(),
   });
   const { overlay } = router;
   if (overlay !== undefined)

@@ -12,12 +12,15 @@ import type { FibEvent } from '../fib/fibTypes.js';
 import { openKernelRouting, type KernelRouting } from '../fib/kernelRouting.js';
 import type { Overlay, OverlayEvent } from '../fib/overlay/overlay.js';
 import { RT_TABLE_MAIN } from '../kernel/rtnetlink.js';
+import type { StandingProblem } from '../kube/problems.js';
 import type { RibChanges } from '../rib/changes.js';
 import type { EngineClient } from './engine/client.js';
 import { startEngineHere } from './engine/here.js';
 import { startEngineThread } from './engine/thread.js';
 import { createEngineLog, logFibEvent } from './logging.js';
 import { endNow } from './process.js';
+
+const WAITING = 'the router waits for its configuration';
 
 export interface RouterSettings {
   readonly fib: {
@@ -32,8 +35,8 @@ export interface RouterSettings {
   readonly ownThread: boolean;
   /** The machine is a node of a cluster, and reaches others through tunnels: told what becomes of them. */
   readonly onOverlay?: (event: OverlayEvent) => void;
-  /** What is wrong outside the engine, one line each, for `show summary`. */
-  readonly problems?: () => readonly string[];
+  /** What is wrong outside the engine, for `show problems`. */
+  readonly problems?: () => readonly StandingProblem[];
 }
 
 export interface RunningRouter {
@@ -97,12 +100,17 @@ export async function startRouter({
   const view: RouterView = {
     ...engine,
     summary: async () => {
-      const others = problems?.() ?? [];
-      if (!isConfigured) throw new NotReady(['the router waits for its configuration', ...others].join('; '));
+      const others = (problems?.() ?? []).map(({ subject, text }) => `${subject}: ${text}`);
+      if (!isConfigured) throw new NotReady([WAITING, ...others].join('; '));
       const summary = await engine.summary();
       return { ...summary, problems: [...summary.problems, ...others] };
     },
     fib: query => kernel?.fib?.routes(query) ?? [],
+    problems: async () => {
+      const ofEngine = isConfigured ? (await engine.summary()).problems : [WAITING];
+      const others = (problems?.() ?? []).map(problem => ({ ...problem, since: problem.since.toISOString() }));
+      return [...ofEngine.map(text => ({ subject: 'router', text, since: null })), ...others];
+    },
   };
   const control = await createControlServer({ path: controlPath, view }).catch(async (error: unknown) => {
     await kernel?.stop({ keepRoutes: true });

@@ -1,6 +1,6 @@
 /** How the things of the control API stand in tables. Pure. */
 
-import type { FibRouteView, PeerSummary, RouteView } from '../api/view.js';
+import type { FibRouteView, PeerSummary, ProblemView, RouteView } from '../api/view.js';
 import type { Column } from './output.js';
 
 export const PEER_COLUMNS: readonly Column<PeerSummary>[] = [
@@ -53,6 +53,12 @@ export const ROUTE_COLUMNS: readonly Column<RouteView>[] = [
         .join(' '),
   },
   { head: 'WHY NOT BEST', value: route => route.reason ?? '' },
+];
+
+export const PROBLEM_COLUMNS: readonly Column<ProblemView>[] = [
+  { head: 'FOR', align: 'right', value: problem => (problem.since === null ? '-' : age(problem.since)) },
+  { head: 'WHAT', value: problem => problem.subject },
+  { head: 'PROBLEM', value: problem => problem.text },
 ];
 
 export const FIB_COLUMNS: readonly Column<FibRouteView>[] = [

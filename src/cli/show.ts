@@ -8,11 +8,12 @@ import {
   type FibRouteView,
   type PeerDetail,
   type PeerSummary,
+  type ProblemView,
   type RouterSummary,
   type RouteView,
 } from '../api/view.js';
 import { controlOption } from './controlOption.js';
-import { age, duration, FIB_COLUMNS, PEER_COLUMNS, ROUTE_COLUMNS } from './columns.js';
+import { age, duration, FIB_COLUMNS, PEER_COLUMNS, PROBLEM_COLUMNS, ROUTE_COLUMNS } from './columns.js';
 import { printFields, printList, write, type Column, type OutputFormat } from './output.js';
 
 interface ShowOptions {
@@ -60,6 +61,11 @@ export function addShowCommands(program: Command): void {
   addRoutes('fib [prefix]', 'routes in the kernel, and those on their way').action(
     async (prefix: string | undefined, options: ShowOptions) => {
       await showList<FibRouteView>(options, '/v1/fib', prefix, FIB_COLUMNS);
+    },
+  );
+  add('problems', 'what is wrong now: objects that cannot be used, and what does not work').action(
+    async (options: ShowOptions) => {
+      await showList<ProblemView>(options, '/v1/problems', undefined, PROBLEM_COLUMNS);
     },
   );
 }

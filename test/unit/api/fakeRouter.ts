@@ -4,7 +4,14 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createControlServer } from '../../../src/api/server.js';
-import type { FibRouteView, PeerDetail, PeerSummary, RouterView, RouteView } from '../../../src/api/view.js';
+import type {
+  FibRouteView,
+  PeerDetail,
+  PeerSummary,
+  ProblemView,
+  RouterView,
+  RouteView,
+} from '../../../src/api/view.js';
 
 const NONE = { 'ipv4-unicast': 0, 'ipv6-unicast': 0 } as const;
 
@@ -102,6 +109,13 @@ export const FIB_ROUTE: FibRouteView = {
   error: 'ENETUNREACH',
 };
 
+export const PROBLEM: ProblemView = {
+  subject: 'Node node-2',
+  text: 'spec.podCIDR: not a prefix',
+  // Two hours and some seconds ago.
+  since: new Date(Date.now() - 7_205_000).toISOString(),
+};
+
 export interface FakeRouter {
   readonly view: RouterView;
   /** Calls that change something, and queries, as text in order. */
@@ -145,6 +159,7 @@ export function createFakeRouter(routes: readonly RouteView[] | number): FakeRou
     adjIn: (name, query) => (name === TOR.name ? list(`adj-in ${name}`, query) : undefined),
     adjOut: (name, query) => (name === TOR.name ? list(`adj-out ${name}`, query) : undefined),
     fib: () => [FIB_ROUTE],
+    problems: () => [PROBLEM, { subject: 'router', text: 'cannot listen', since: null }],
     disablePeer: (name, message) => known(name, `disable ${message ?? '-'}`),
     enablePeer: name => known(name, 'enable'),
     resetPeer: (name, message) => known(name, `reset ${message ?? '-'}`),

@@ -81,6 +81,16 @@ describe('tables', () => {
     );
   });
 
+  test('problems', async () => {
+    expect((await show(0, 'problems')).out).toBe(
+      table(`
+      FOR  WHAT         PROBLEM
+    2h00m  Node node-2  spec.podCIDR: not a prefix
+        -  router       cannot listen
+    `),
+    );
+  });
+
   test('summary', async () => {
     expect((await show(0, 'summary')).out).toBe(
       table(`
