@@ -13,11 +13,13 @@ import { PathFlag } from '../rib/pathTable.js';
 import type { PeerId } from '../rib/peerTable.js';
 import type { Rib } from '../rib/rib.js';
 import { emptyRoute, fillRoute } from '../rib/updateBatch.js';
+import type { UpdateGroup } from '../rib/updateGroup.js';
 import type { EngineConfig } from './engineTypes.js';
 import type { Neighbors } from './neighbors.js';
 import type { Neighbor } from './neighbor.js';
 import { peerDetail, peerSummary } from './peerView.js';
 import { prefixText, queriedFamilies, selectPrefixes, viewAttributes } from './routeView.js';
+import { whyUntold } from './untold.js';
 import type { EngineView, RouteQuery, RouterSummary, RouteView } from './view.js';
 
 export interface ViewSource {
@@ -164,9 +166,14 @@ function* told(source: ViewSource, query: RouteQuery, neighbor: Neighbor): Itera
     const framing = createUpdateFraming({ ...membership.options, fourOctetAs: true });
     const route = emptyRoute();
     const { prefixes } = rib.families[family];
-    const present = (id: number): boolean => group.tells(id, neighbor.id);
+    const isTold = (id: number): boolean => group.tells(id, neighbor.id);
+    const { best } = rib.families[family];
+    const present = (id: number): boolean => isTold(id) || (query.untold === true && best[id] !== 0);
     for (const prefix of selectPrefixes(prefixes, query, present)) {
-      if (!present(prefix)) continue;
+      if (!isTold(prefix)) {
+        if (query.untold === true && best[prefix] !== 0) yield untold(source, family, prefix, group, neighbor.id);
+        continue;
+      }
       const peer = group.outPeer[prefix]! as PeerId;
       fillRoute(route, group.outAttr[prefix]! as AttrId, peer, rib);
       if (!framing.prepare(route)) continue;
@@ -185,6 +192,13 @@ function* told(source: ViewSource, query: RouteQuery, neighbor: Neighbor): Itera
       };
     }
   }
+}
+
+/** A best route, as it is held, that a peer is not told. */
+function untold(source: ViewSource, family: FamilyIndex, prefix: number, group: UpdateGroup, peer: PeerId): RouteView {
+  const best = pathsOf(source, family, prefix, undefined)[0];
+  if (best === undefined) throw new Error('a prefix with a best path has no path');
+  return { ...best, best: false, multipath: false, reason: whyUntold(source.rib, family, prefix, group, peer) };
 }
 
 function nextHopText(rib: Rib, id: NextHopId): string {

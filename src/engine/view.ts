@@ -68,7 +68,7 @@ export interface RouteView {
   /** Part of the multipath set that goes to the kernel. */
   readonly multipath: boolean;
   readonly stale: boolean;
-  /** Why it is not best: the elimination that removed it, or why it takes no part at all; null for the best. */
+  /** Why it is not best, or not told: the elimination that removed it, or why it takes no part at all; otherwise null. */
   readonly reason: string | null;
   readonly origin: 'igp' | 'egp' | 'incomplete';
   /** As routers print it: sequences plain, sets in braces, confederation segments in parentheses or brackets. */
@@ -103,6 +103,8 @@ export interface RouteQuery {
   /** Only this prefix, or with `longer` also what it covers; a bare address: the routes that match it, longest first. */
   readonly prefix?: string;
   readonly longer?: boolean;
+  /** Of what a peer is told: also the best routes that it is not told, with the reason. */
+  readonly untold?: boolean;
 }
 
 /** Answered by the running engine. Iterables are lazy: a table may hold a million routes. */

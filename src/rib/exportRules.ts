@@ -34,3 +34,26 @@ export function mayExport(
   // iBGP split horizon, and its exception for a route reflector.
   return outside || peers.kind[source] !== PeerKind.ibgp || audience.clients || peers.client[source] === 1;
 }
+
+/** Why {@link mayExport} says no, for people; undefined when it says yes. */
+export function refusal(
+  audience: ExportAudience,
+  attributes: AttributeStore,
+  attr: AttrId,
+  peers: PeerTable,
+  source: PeerId,
+): string | undefined {
+  if (mayExport(audience, attributes, attr, peers, source)) return undefined;
+  if (audience.ownOnly === true && peers.kind[source] !== PeerKind.local)
+    return 'it is not a network of our own, and the peer is told only those (announce: own)';
+  const flags = attributes.flags[attr]!;
+  const community = COMMUNITY_NAMES.find(([flag]) => flags & flag & (audience.kind === 'ebgp' ? NOT_OUTSIDE : NOBODY));
+  if (community !== undefined) return `it has the community ${community[1]} (RFC 1997)`;
+  return 'it came from an iBGP peer, and neither that nor this one is a client (RFC 4456)';
+}
+
+const COMMUNITY_NAMES: readonly (readonly [number, string])[] = [
+  [AttrFlag.noAdvertise, 'no-advertise'],
+  [AttrFlag.noExport, 'no-export'],
+  [AttrFlag.noExportSubconfed, 'no-export-subconfed'],
+];

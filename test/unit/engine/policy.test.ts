@@ -210,6 +210,51 @@ describe('export policy', () => {
   });
 });
 
+describe('what a peer is not told', () => {
+  test('is said with the reason, when it is asked for', async () => {
+    const { world, b } = await pair();
+    const [c, d] = [world.router(3), world.router(4, 65002)];
+    const rules = policy([{ match: { prefixes: ['test1'] }, verdict: 'reject' }]);
+    const lists = { prefixLists: { test1: [{ prefix: prefix('192.0.2.0/24'), action: 'permit' }] } } as const;
+    await c.peer(b).peer(d).originate('203.0.113.0/24').apply();
+    await b
+      .peer(c, { exportPolicy: ['p'] })
+      .peer(d, { announce: 'own' })
+      .originate({ prefix: '10.96.0.0/12', aggregate: { summaryOnly: true } }, '10.96.0.1/32', {
+        prefix: '10.1.0.0/16',
+        communities: [0xffffff01],
+      })
+      .with({ policies: set({ p: rules }, lists) })
+      .apply();
+    await d.peer(b).peer(c).apply();
+    await world.settle(10);
+    const shown = (to: string): unknown[] =>
+      [...b.engine.adjOut(to, { family: 'ipv4-unicast', untold: true })!].map(route => [route.prefix, route.reason]);
+    const hidden = 'an aggregate is told in its place';
+    expect(shown('r3')).toEqual([
+      ['10.1.0.0/16', 'it has the community no-export (RFC 1997)'],
+      ['10.96.0.0/12', null],
+      ['10.96.0.1/32', hidden],
+      ['192.0.2.0/24', 'rejected by export policy p term0'],
+      ['198.51.100.0/24', null],
+      ['203.0.113.0/24', 'the best path came from this peer'],
+    ]);
+    expect(shown('r4')).toEqual([
+      ['10.1.0.0/16', null],
+      ['10.96.0.0/12', null],
+      ['10.96.0.1/32', hidden],
+      ['192.0.2.0/24', expect.stringContaining('announce: own')],
+      ['198.51.100.0/24', expect.stringContaining('announce: own')],
+      ['203.0.113.0/24', expect.stringContaining('announce: own')],
+    ]);
+    expect([...b.engine.adjOut('r3', {})!].map(route => route.prefix)).toEqual(['10.96.0.0/12', '198.51.100.0/24']);
+    expect([...b.engine.adjOut('r3', { prefix: '192.0.2.0/24', untold: true })!]).toMatchObject([
+      { best: false, from: 'r1', asPath: '65001' },
+    ]);
+    expect([...b.engine.adjOut('r3', { prefix: '192.0.2.0/25', untold: true })!]).toEqual([]);
+  });
+});
+
 describe('draining (RFC 8326)', () => {
   test('is said to all peers and taken back, and the routes stay', async () => {
     const world = new Routers();
