@@ -3,8 +3,8 @@
  * transaction: all of it is done, or nothing. Impure: runs a process in the network namespace of the caller.
  */
 
-import { execFile } from 'node:child_process';
 import { z } from 'zod';
+import { ProgramError, runProgram } from './runProgram.js';
 
 const Chain = z.object({
   family: z.string(),
@@ -89,29 +89,16 @@ async function read(command: readonly string[], what: readonly string[]): Promis
   }
 }
 
-/** A table of 5,000 nodes in two families is about half a megabyte. */
-const LARGEST_ANSWER = 64 << 20;
-/** Milliseconds. */
-const TIME_LIMIT = 30_000;
-
-function nft([program = 'nft', ...first]: readonly string[], args: readonly string[], input = ''): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const options = { env: { ...process.env, LC_ALL: 'C' }, maxBuffer: LARGEST_ANSWER, timeout: TIME_LIMIT };
-    const child = execFile(program, [...first, ...args], options, (error, out, complaint) => {
-      if (error === null) resolve(out);
-      else reject(new NftError(reasonOf(error, complaint)));
-    });
-    // A program that cannot be run, or that ends early, closes the pipe: its own error says why.
-    child.stdin?.on('error', () => undefined);
-    child.stdin?.end(input);
-  });
+async function nft(command: readonly string[], args: readonly string[], input = ''): Promise<string> {
+  try {
+    return await runProgram(command, args, input);
+  } catch (error) {
+    if (error instanceof ProgramError) throw new NftError(error.isMissing ? MISSING : `nft: ${error.message}`);
+    throw error;
+  }
 }
 
-function reasonOf(error: Error & { readonly code?: unknown }, complaint: string): string {
-  if (error.code === 'ENOENT') return 'nft(8) is not installed on this machine';
-  const [first = '', second = ''] = complaint.split('\n');
-  return complaint === '' ? error.message : `nft: ${first.slice(0, 300)} (${second.trim().slice(0, 100)})`;
-}
+const MISSING = 'nft(8) is not installed on this machine';
 
 function parseListing(text: string): z.infer<typeof Listing> {
   const parsed = Listing.safeParse(JSON.parse(text));

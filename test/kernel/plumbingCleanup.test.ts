@@ -20,9 +20,9 @@ afterEach(async () => {
 
 async function cleanup(): Promise<CleanupReport> {
   const fou = rig.node.inside(openFouPorts);
-  const { channel, nft, switches, options } = rig;
+  const { channel, nft, legacyIptables, switches, options } = rig;
   try {
-    return await cleanUp({ channel, nft, fou, switches }, options, DEFAULT_OWNERSHIP);
+    return await cleanUp({ channel, nft, legacyIptables, fou, switches }, options, DEFAULT_OWNERSHIP);
   } finally {
     fou.close();
   }

@@ -15,6 +15,7 @@ import { createPlumbing, type Plumbing } from '../../src/app/plumbing/plumbing.j
 import { DEFAULT_PLUMBING, type NodePlumbingOptions } from '../../src/app/plumbing/plumbingOptions.js';
 import { systemClock } from '../../src/core/clock.js';
 import type { Problem } from '../../src/kube/problems.js';
+import { openLegacyIptables, type LegacyIptables } from '../../src/kernel/legacyForward.js';
 import { openMonitor } from '../../src/kernel/monitor.js';
 import { openRouteChannel, type NetlinkChannel } from '../../src/kernel/netlink/channel.js';
 import { openNft, type Nft } from '../../src/kernel/nft.js';
@@ -30,6 +31,7 @@ export interface PlumbingRig {
   readonly options: NodePlumbingOptions;
   readonly channel: NetlinkChannel;
   readonly nft: Nft;
+  readonly legacyIptables: LegacyIptables;
   readonly switches: Switches;
   /** What is wrong now. */
   problems(): readonly Problem[];
@@ -71,6 +73,10 @@ export function buildPlumbingRig(prefix: string): PlumbingRig {
   };
   const channel = node.inside(openRouteChannel);
   const nft = openNft(['ip', 'netns', 'exec', node.name, 'nft']);
+  const legacyIptables = openLegacyIptables(['ip', 'netns', 'exec', node.name], version => {
+    const file = version === 4 ? 'ip_tables_names' : 'ip6_tables_names';
+    return inside(node, `cat /proc/net/${file}`);
+  });
   const switches: Switches = {
     read: name => node.inside(() => kernelSwitches.read(name)),
     write: (name, value) => node.inside(() => kernelSwitches.write(name, value)),
@@ -94,6 +100,7 @@ export function buildPlumbingRig(prefix: string): PlumbingRig {
       channel,
       monitor,
       nft,
+      legacyIptables,
       switches,
       report,
       watchFiles,
@@ -109,6 +116,7 @@ export function buildPlumbingRig(prefix: string): PlumbingRig {
     options,
     channel,
     nft,
+    legacyIptables,
     switches,
     problems: () => problems,
     log: () => {

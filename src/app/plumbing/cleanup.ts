@@ -11,6 +11,7 @@ import type { OverlayObject } from '../../fib/overlay/overlayTypes.js';
 import type { FouPort, FouPorts } from '../../kernel/fou.js';
 import { describeErrno, dumpAll, NetlinkError, type NetlinkChannel } from '../../kernel/netlink/channel.js';
 import { NetlinkWriter } from '../../kernel/netlink/writer.js';
+import type { LegacyIptables } from '../../kernel/legacyForward.js';
 import type { Nft } from '../../kernel/nft.js';
 import { RouteScan } from '../../kernel/routeScan.js';
 import { routeOf, writeRoute, writeRouteDump, type Route } from '../../kernel/routes.js';
@@ -19,6 +20,7 @@ import { sysctlName, type Switches } from '../../kernel/sysctl.js';
 import { restoreCniFile } from './cniFile.js';
 import { EGRESS_TABLE } from './egress.js';
 import { closeForward } from './forward.js';
+import { closeLegacyForward } from './legacyForward.js';
 import { readNodeLinks } from './nodeLinks.js';
 import type { NodePlumbingOptions } from './plumbingOptions.js';
 import { removeBridge } from './podBridge.js';
@@ -27,6 +29,7 @@ import { restoreSwitches } from './switchMemory.js';
 export interface CleanupTools {
   readonly channel: NetlinkChannel;
   readonly nft: Nft;
+  readonly legacyIptables: LegacyIptables;
   readonly fou: FouPorts;
   readonly switches: Switches;
 }
@@ -80,8 +83,9 @@ export async function cleanUp(
   return { done, left };
 }
 
-async function closeFirewall({ nft, done }: Cleanup): Promise<void> {
-  for (const chain of await closeForward(nft)) done(`took our rules out of chain ${chain}`);
+async function closeFirewall({ nft, legacyIptables, done }: Cleanup): Promise<void> {
+  for (const chain of [...(await closeForward(nft)), ...(await closeLegacyForward(legacyIptables))])
+    done(`took our rules out of chain ${chain}`);
 }
 
 async function deleteEgress({ nft, done }: Cleanup): Promise<void> {

@@ -17,7 +17,7 @@ export interface DroppingChain {
   readonly isIptables: boolean;
 }
 
-const COMMENT = 'peerage: pods of this node';
+export const FORWARD_COMMENT = 'peerage: pods of this node';
 
 export function droppingChains(chains: readonly FoundChain[]): readonly DroppingChain[] {
   return chains
@@ -55,7 +55,7 @@ export async function openForward(nft: Nft, bridge: string, mayOpen: boolean): P
       continue;
     }
     const rules = DIRECTIONS.map(
-      direction => `add rule ${name} ${direction} "${bridge}" counter accept comment "${COMMENT}"
+      direction => `add rule ${name} ${direction} "${bridge}" counter accept comment "${FORWARD_COMMENT}"
 `,
     );
     // What we put there before may name another bridge.
@@ -92,7 +92,7 @@ async function rulesIn(nft: Nft, { family, table, name }: DroppingChain): Promis
 }
 
 function isOurs({ comment }: FoundRule): boolean {
-  return comment === COMMENT;
+  return comment === FORWARD_COMMENT;
 }
 
 /** Also a rule of somebody else, and one of ours after iptables-restore(8), which keeps comments where nft(8) cannot read them. */

@@ -5,6 +5,7 @@ import { systemClock } from '../../core/clock.js';
 import type { Ownership } from '../../fib/ownership.js';
 import type { ProblemReport } from '../../kube/problems.js';
 import { openFouPorts } from '../../kernel/fou.js';
+import { openLegacyIptables } from '../../kernel/legacyForward.js';
 import { openMonitor } from '../../kernel/monitor.js';
 import { openRouteChannel } from '../../kernel/netlink/channel.js';
 import { openNft } from '../../kernel/nft.js';
@@ -31,6 +32,7 @@ export function openPlumbing({ nodeName, logger, report }: OpenPlumbingOptions):
     channel,
     monitor,
     nft: openNft(),
+    legacyIptables: openLegacyIptables(),
     switches: kernelSwitches,
     report,
     watchFiles,
@@ -59,7 +61,11 @@ export async function cleanUpMachine(options: NodePlumbingOptions, owner: Owners
   const channel = openRouteChannel();
   const fou = openFouPorts();
   try {
-    return await cleanUp({ channel, fou, nft: openNft(), switches: kernelSwitches }, options, owner);
+    return await cleanUp(
+      { channel, fou, nft: openNft(), legacyIptables: openLegacyIptables(), switches: kernelSwitches },
+      options,
+      owner,
+    );
   } finally {
     fou.close();
     channel.close();

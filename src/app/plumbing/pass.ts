@@ -4,11 +4,13 @@ import { execFile } from 'node:child_process';
 import type { Logger } from 'pino';
 import { formatAddress, formatPrefix, type IpAddress } from '../../core/ip.js';
 import type { Problem } from '../../kube/problems.js';
+import type { LegacyIptables } from '../../kernel/legacyForward.js';
 import type { NetlinkChannel } from '../../kernel/netlink/channel.js';
 import type { Nft } from '../../kernel/nft.js';
 import { sysctlName, type Switches } from '../../kernel/sysctl.js';
 import { syncCniFile } from './cniFile.js';
 import { openForward } from './forward.js';
+import { openLegacyForward } from './legacyForward.js';
 import { linksWith, linksWithExpiringAddresses, podMtu, readNodeLinks, type NodeLinks } from './nodeLinks.js';
 import type { OwnPlumbing } from './nodeNetworks.js';
 import type { NodePlumbingOptions } from './plumbingOptions.js';
@@ -25,6 +27,7 @@ export interface PassFacts {
 export interface PassTools {
   readonly channel: NetlinkChannel;
   readonly nft: Nft;
+  readonly legacyIptables: LegacyIptables;
   readonly switches: Switches;
   readonly logger: Logger;
 }
@@ -144,11 +147,16 @@ function keepSwitches({ options, own, addresses, links, memory, switches, logger
   return [...failures].map(([name, text]) => `${sysctlName(name)} cannot be set: ${text}`);
 }
 
-async function keepForward({ options, nft, logger }: Pass): Promise<readonly string[]> {
+async function keepForward({ options, nft, legacyIptables, logger }: Pass): Promise<readonly string[]> {
   if (options.forward === 'off') return [];
-  const { opened, complaints } = await openForward(nft, options.bridge.name, options.forward === 'accept');
-  if (opened.length > 0) logger.info({ chains: opened }, 'firewall opened for pods');
-  return complaints;
+  const mayOpen = options.forward === 'accept';
+  const outcomes = [
+    await openForward(nft, options.bridge.name, mayOpen),
+    await openLegacyForward(legacyIptables, options.bridge.name, mayOpen),
+  ];
+  const chains = outcomes.flatMap(({ opened }) => opened);
+  if (chains.length > 0) logger.info({ chains }, 'firewall opened for pods');
+  return outcomes.flatMap(({ complaints }) => complaints);
 }
 
 /** Milliseconds. */

@@ -8,6 +8,7 @@ import type { Clock, TimerHandle } from '../../core/clock.js';
 import type { ReconcilerEvent } from '../../core/reconciler.js';
 import type { ObjectBatch } from '../../kube/objectBatch.js';
 import type { Problem, ProblemReport } from '../../kube/problems.js';
+import type { LegacyIptables } from '../../kernel/legacyForward.js';
 import type { KernelEvent, KernelMonitor } from '../../kernel/monitor.js';
 import type { NetlinkChannel } from '../../kernel/netlink/channel.js';
 import type { Nft } from '../../kernel/nft.js';
@@ -24,6 +25,7 @@ export interface PlumbingDeps {
   readonly channel: NetlinkChannel;
   readonly monitor: KernelMonitor;
   readonly nft: Nft;
+  readonly legacyIptables: LegacyIptables;
   readonly switches: Switches;
   report(problems: ProblemReport): void;
   /** Calls back when one of the files has changed. @returns a function that ends it */
@@ -150,9 +152,9 @@ class RunningPlumbing implements Plumbing {
 
   private async look(): Promise<void> {
     if (this.options === undefined) return;
-    const { channel, nft, switches, logger } = this.deps;
+    const { channel, nft, legacyIptables, switches, logger } = this.deps;
     const facts: PassFacts = { options: this.options, own: this.own };
-    this.passProblems = await runPass(this.pass, facts, { channel, nft, switches, logger });
+    this.passProblems = await runPass(this.pass, facts, { channel, nft, legacyIptables, switches, logger });
     this.failures = this.passProblems.length > 0 ? this.failures + 1 : 0;
     this.tell();
   }
