@@ -27,6 +27,7 @@ const Query = z.strictObject({
   family: z.enum(FAMILIES).optional(),
   prefix: z.string().optional(),
   longer: z.enum(['true', 'false']).optional(),
+  untold: z.enum(['true', 'false']).optional(),
 });
 const Message = z.strictObject({ message: z.string().max(255).optional() });
 const Refresh = z.strictObject({ direction: z.enum(['in', 'out']) });
@@ -119,7 +120,7 @@ function decoded(segment: string): string {
 }
 
 function routeQuery(query: URLSearchParams): RouteQuery {
-  const { family, prefix, longer } = parse(Query, Object.fromEntries(query));
+  const { family, prefix, longer, untold } = parse(Query, Object.fromEntries(query));
   if (prefix !== undefined) {
     // Lists are lazy: what is wrong must be found before the first octet of the answer is on its way.
     const target = prefix.includes('/') ? parsePrefix(prefix) : parseAddress(prefix);
@@ -129,6 +130,7 @@ function routeQuery(query: URLSearchParams): RouteQuery {
     ...(family === undefined ? {} : { family }),
     ...(prefix === undefined ? {} : { prefix }),
     ...(longer === 'true' ? { longer: true } : {}),
+    ...(untold === 'true' ? { untold: true } : {}),
   };
 }
 

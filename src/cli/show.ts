@@ -21,6 +21,7 @@ interface ShowOptions {
   readonly output: OutputFormat;
   readonly family?: string;
   readonly longer?: boolean;
+  readonly untold?: boolean;
 }
 
 export function addShowCommands(program: Command): void {
@@ -53,11 +54,11 @@ export function addShowCommands(program: Command): void {
       await showList<RouteView>(options, `/v1/peers/${encodeURIComponent(name)}/adj-in`, prefix, ROUTE_COLUMNS);
     },
   );
-  addRoutes('adj-out <name> [prefix]', 'what we have told a neighbour, as it was sent').action(
-    async (name: string, prefix: string | undefined, options: ShowOptions) => {
+  addRoutes('adj-out <name> [prefix]', 'what we have told a neighbour, as it was sent')
+    .option('--untold', 'also the best routes that it is not told, and why')
+    .action(async (name: string, prefix: string | undefined, options: ShowOptions) => {
       await showList<RouteView>(options, `/v1/peers/${encodeURIComponent(name)}/adj-out`, prefix, ROUTE_COLUMNS);
-    },
-  );
+    });
   addRoutes('fib [prefix]', 'routes in the kernel, and those on their way').action(
     async (prefix: string | undefined, options: ShowOptions) => {
       await showList<FibRouteView>(options, '/v1/fib', prefix, FIB_COLUMNS);
@@ -79,6 +80,7 @@ Examples:
   peerage show peers
   peerage show routes 10.244.1.7
   peerage show routes 10.244.0.0/16 --longer -o wide
+  peerage show adj-out tor-1 10.244.1.0/24 --untold
   peerage show adj-out tor-1 -o json | jq '.[].prefix'`;
 
 function outputOption(): Option {
@@ -95,6 +97,7 @@ async function showList<T>(
     ...(options.family === undefined ? {} : { family: options.family }),
     ...(prefix === undefined ? {} : { prefix }),
     ...(options.longer === true ? { longer: 'true' } : {}),
+    ...(options.untold === true ? { untold: 'true' } : {}),
   };
   const items = client(options).list(path, query) as AsyncIterable<T>;
   const count = await printList(items, columns, options.output);

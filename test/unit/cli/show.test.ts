@@ -172,6 +172,7 @@ describe('JSON', () => {
 describe('queries', () => {
   test.each([
     [['routes', '10.0.0.0/8', '--longer'], 'routes {"prefix":"10.0.0.0/8","longer":true}'],
+    [['adj-out', 'tor-1', '10.0.0.0/8', '--untold'], 'adj-out tor-1 {"prefix":"10.0.0.0/8","untold":true}'],
     [['adj-in', 'tor-1', '10.0.0.1'], 'adj-in tor-1 {"prefix":"10.0.0.1"}'],
     [['adj-out', 'tor-1', '--family', 'ipv6-unicast'], 'adj-out tor-1 {"family":"ipv6-unicast"}'],
   ])('%j', async (args, call) => {
