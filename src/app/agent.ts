@@ -21,6 +21,8 @@ import { loadAgentConfig, type LoadedAgentConfig } from './kubeConfigFile.js';
 import { createEngineComposer } from './kubeEngine.js';
 import { createLogger, type LogFormat } from './logging.js';
 import { logOverlayEvent, overlayProblems } from './overlayLog.js';
+import { createMetrics, type Metrics } from './observe/metrics.js';
+import { openObservation } from './observe/openObservation.js';
 import { openPlumbing } from './plumbing/openPlumbing.js';
 import { endNow, endOnBug, runUntilSignal } from './process.js';
 import { startRouter, type RunningRouter } from './router.js';
@@ -47,7 +49,9 @@ export async function runAgent(options: AgentOptions): Promise<number> {
   if (!loaded.ok) return refuse(formatConfigErrors(loaded.error));
   const { settings } = loaded.value;
   const { kubeconfig, apiServer: master } = settings.kubernetes;
+  const metrics = createMetrics();
   const source = await openClusterSource({
+    counters: metrics,
     ...(options.manifests === undefined ? {} : { manifests: options.manifests }),
     ...(kubeconfig === undefined ? {} : { kubeconfig }),
     ...(master === undefined ? {} : { master }),
@@ -68,12 +72,13 @@ export async function runAgent(options: AgentOptions): Promise<number> {
       logOverlayEvent(logger, event);
       overlayChanged();
     },
+    watcher: metrics,
     problems: () => problems.list(),
   });
   const { overlay } = router;
   if (overlay !== undefined)
     overlayChanged = () => reportProblems(problems, new Map([['overlay', overlayProblems(overlay.failures)]]), logger);
-  return runGraph({ options, nodeName, loaded: loaded.value, source: source.value, logger, problems, router });
+  return runGraph({ options, nodeName, loaded: loaded.value, source: source.value, logger, problems, metrics, router });
 }
 
 /** Parts of the configuration that are read once. */
@@ -86,11 +91,21 @@ interface Parts {
   readonly source: ClusterSource;
   readonly logger: Logger;
   readonly problems: ProblemSet;
+  readonly metrics: Metrics;
   readonly router: RunningRouter;
 }
 
 /** Runs the graph until a signal comes or a source fails. @returns the exit code */
-async function runGraph({ options, nodeName, loaded, source, logger, problems, router }: Parts): Promise<number> {
+async function runGraph({
+  options,
+  nodeName,
+  loaded,
+  source,
+  logger,
+  problems,
+  metrics,
+  router,
+}: Parts): Promise<number> {
   const settings = new Subject<AgentConfig>();
   const report = (found: ProblemReport): void => {
     reportProblems(problems, found, logger);
@@ -98,7 +113,9 @@ async function runGraph({ options, nodeName, loaded, source, logger, problems, r
   const applied: { config?: EngineConfig } = {};
   const apply = (config: EngineConfig): void => {
     applied.config = config;
+    const begun = performance.now();
     void router.apply(config).then(report => {
+      metrics.applied((performance.now() - begun) / 1000);
       const fields = reportFields(report);
       if (Object.keys(fields).length > 0) logger.info(fields, 'configuration applied');
     });
@@ -111,6 +128,7 @@ async function runGraph({ options, nodeName, loaded, source, logger, problems, r
     objects: source.objects,
     settings: settings.pipe(startWith(loaded.settings)),
     compose: createEngineComposer(config => toEngineConfig(config, router.restarted)),
+    derived: seconds => metrics.derived(seconds),
     sinks: {
       apply,
       problems: report,
@@ -120,6 +138,14 @@ async function runGraph({ options, nodeName, loaded, source, logger, problems, r
       plumbingOptions: next => plumbing.configure({ ...next, stateDirectory }),
       plumbing: batch => plumbing.nodesChanged(batch),
     },
+  });
+  const endObservation = openObservation({
+    settings: loaded.settings.kubernetes,
+    metrics,
+    problems,
+    peers: () => router.engine.peers(),
+    isConfigured: () => applied.config !== undefined,
+    logger,
   });
   const reloader = watchConfig(options.config, loaded, report, next => {
     const late = LATE.filter(key => !isDeepStrictEqual(next.settings[key], loaded.settings[key]));
@@ -136,6 +162,7 @@ async function runGraph({ options, nodeName, loaded, source, logger, problems, r
   const failed = await Promise.race([failure, runUntilSignal({ logger, reload: reloader.reload })]);
   stopGraph();
   source.close();
+  endObservation();
   await reloader.close();
   await plumbing.stop();
   if (failed instanceof StageError) return endNow(logger, failed.stage, failed);

@@ -4,7 +4,7 @@ import { statSync } from 'node:fs';
 import type { Observable } from 'rxjs';
 import { err, ok, type Result } from '../core/result.js';
 import { connectApi } from '../kube/client/apiConnection.js';
-import { apiServerObjects } from '../kube/client/apiServer.js';
+import { apiServerObjects, type ApiServerOptions } from '../kube/client/apiServer.js';
 import type { SourceEvent } from '../kube/client/folder.js';
 import { loadKubeConfig, type KubeConfigChoice } from '../kube/client/kubeConfig.js';
 import { manifests } from '../kube/client/manifests.js';
@@ -13,6 +13,7 @@ import type { Kind } from '../kube/objectTypes.js';
 export interface ClusterChoice extends KubeConfigChoice {
   /** Folder of Kubernetes objects; goes before the API server. */
   readonly manifests?: string;
+  readonly counters?: ApiServerOptions['counters'];
 }
 
 export interface ClusterSource {
@@ -36,7 +37,11 @@ export async function openClusterSource(choice: ClusterChoice): Promise<Result<C
   try {
     const connection = connectApi(await loadKubeConfig(choice));
     return ok({
-      objects: apiServerObjects({ connection, kinds: KINDS }),
+      objects: apiServerObjects({
+        connection,
+        kinds: KINDS,
+        ...(choice.counters ? { counters: choice.counters } : {}),
+      }),
       from: { apiServer: connection.server },
       close: () => connection.close(),
     });

@@ -68,6 +68,8 @@ export interface GraphOptions {
   readonly sinks: GraphSinks;
   /** Called once, at the start: data planes that announcements shall wait for register here. */
   readonly attachPlanes?: (ordering: Ordering<NetworkIntent>) => void;
+  /** For metrics: seconds that one derivation took. */
+  readonly derived?: (seconds: number) => void;
   readonly clock?: Clock;
   readonly scheduler?: SchedulerLike;
 }
@@ -91,12 +93,12 @@ export interface GraphSinks {
  */
 export function agentGraph(options: GraphOptions): Observable<never> {
   return defer(() => {
-    const { sinks } = options;
+    const { sinks, clock = systemClock } = options;
     const inbox = newInbox<Input>();
     const routing = createRouting(options.nodeName, DEFAULT_ROUTING);
     const settled = new Subject<void>();
     const ordering = createOrdering<NetworkIntent>({
-      clock: options.clock ?? systemClock,
+      clock,
       settleTime: SETTLE_TIME,
       changed: delta => inbox.send({ kind: 'services', delta }),
       settled: () => settled.next(),
@@ -113,7 +115,12 @@ export function agentGraph(options: GraphOptions): Observable<never> {
     );
     const tunnels = batches.pipe(stage('overlay', createOverlayNodes(options.nodeName)), share());
     const derived = batches.pipe(
-      stage('routing', batch => routing.apply(batch)),
+      stage('routing', batch => {
+        const begun = clock.now();
+        const outcome = routing.apply(batch);
+        options.derived?.((clock.now() - begun) / 1000);
+        return outcome;
+      }),
       share(),
     );
     const reconfigured = given.pipe(stage('routing', ({ settings }) => routing.configure(routingOptions(settings))));

@@ -28,6 +28,8 @@ export interface RouterSettings {
     readonly table: 'main' | number;
     readonly protocol: number;
     readonly metric: number;
+    /** Seconds between two readings of the kernel's routes. */
+    readonly readInterval: number;
   };
   readonly controlPath: string;
   readonly logger: Logger;
@@ -35,6 +37,8 @@ export interface RouterSettings {
   readonly ownThread: boolean;
   /** The machine is a node of a cluster, and reaches others through tunnels: told what becomes of them. */
   readonly onOverlay?: (event: OverlayEvent) => void;
+  /** Told everything that happens, besides the log. */
+  readonly watcher?: { engineEvent(event: EngineEvent): void; fibEvent(event: FibEvent): void };
   /** What is wrong outside the engine, for `show problems`. */
   readonly problems?: () => readonly StandingProblem[];
 }
@@ -60,6 +64,7 @@ export async function startRouter({
   logger,
   ownThread,
   onOverlay,
+  watcher,
   problems,
 }: RouterSettings): Promise<RunningRouter> {
   // The joints between engine and kernel carry batches, never single routes.
@@ -68,6 +73,8 @@ export async function startRouter({
   const fibEvents = new Subject<FibEvent>();
   engineEvents.subscribe(createEngineLog(logger));
   fibEvents.subscribe(event => logFibEvent(logger, event));
+  engineEvents.subscribe(event => watcher?.engineEvent(event));
+  fibEvents.subscribe(event => watcher?.fibEvent(event));
 
   let adopted = 0;
   fibEvents.subscribe(event => {
@@ -141,6 +148,7 @@ async function openKernel(
 ): Promise<KernelRouting> {
   const kernel = openKernelRouting({
     owner: { protocol: fib.protocol, table: fib.table === 'main' ? RT_TABLE_MAIN : fib.table, metric: fib.metric },
+    readBackInterval: fib.readInterval * 1000,
     install: true,
     onEvent,
     ...(onOverlayEvent === undefined ? {} : { onOverlayEvent }),

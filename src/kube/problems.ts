@@ -25,8 +25,8 @@ export type ProblemReport = ReadonlyMap<string, readonly Problem[]>;
 export interface ProblemSet {
   /** Takes the owners' problems in place of what they reported before. A problem that stays is in neither list. */
   report(report: ProblemReport): ProblemDelta;
-  /** Oldest first. */
-  list(): readonly StandingProblem[];
+  /** Oldest first. @param isWanted of which owners; all unless told */
+  list(isWanted?: (owner: string) => boolean): readonly StandingProblem[];
 }
 
 /** @param now the wall clock */
@@ -50,7 +50,10 @@ export function createProblemSet(now: () => Date = () => new Date()): ProblemSet
       });
       return { appeared: deltas.flatMap(d => d.appeared), cleared: deltas.flatMap(d => d.cleared) };
     },
-    list: () => [...byOwner.values()].flat().sort((a, b) => a.since.getTime() - b.since.getTime()),
+    list: (isWanted = () => true) =>
+      [...byOwner]
+        .flatMap(([owner, problems]) => (isWanted(owner) ? problems : []))
+        .sort((a, b) => a.since.getTime() - b.since.getTime()),
   };
 }
 

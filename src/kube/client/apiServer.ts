@@ -17,6 +17,8 @@ export interface ApiServerOptions {
   readonly clock?: Clock;
   /** 0 <= x < 1, for jitter. */
   readonly random?: () => number;
+  /** For metrics: a kind was listed in full, or could not be followed. */
+  readonly counters?: { listed(kind: Kind): void; hindered(kind: Kind): void };
 }
 
 /**
@@ -28,6 +30,7 @@ export function apiServerObjects({
   kinds,
   clock = systemClock,
   random = Math.random,
+  counters,
 }: ApiServerOptions): Observable<SourceEvent> {
   return new Observable(subscriber => {
     const reflected = kinds.map(kind => ({ kind, objects: new ReflectedObjects() }));
@@ -56,6 +59,7 @@ export function apiServerObjects({
         random,
         events: {
           changed: tell,
+          listed: () => counters?.listed(kind),
           synced: () => {
             waiting.delete(kind);
             if (waiting.size > 0) return;
@@ -63,6 +67,7 @@ export function apiServerObjects({
             tell();
           },
           hindered: text => {
+            if (text !== undefined) counters?.hindered(kind);
             hindrances.set(`API server ${kind}`, text === undefined ? [] : [hindrance(connection.server, kind, text)]);
             tell();
           },

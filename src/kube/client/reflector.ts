@@ -48,6 +48,8 @@ export interface ReflectorOptions {
 export interface ReflectorEvents {
   /** The objects may have changed. Called once for what came together. */
   changed(): void;
+  /** A list is complete. */
+  listed(): void;
   /** The first list is complete. */
   synced(): void;
   /** What hinders the reflection; undefined: nothing any more. */
@@ -78,6 +80,7 @@ export function startReflector(options: ReflectorOptions): () => void {
       case 'endSnapshot':
         objects.endSnapshot();
         events.changed();
+        events.listed();
         if (!isSynced) events.synced();
         isSynced = true;
         return;

@@ -1,0 +1,42 @@
+/** Everything by which an agent is observed from outside: its metrics, its health, and the server that tells both. */
+
+import type { Logger } from 'pino';
+import { systemClock } from '../../core/clock.js';
+import type { PeerSummary } from '../../engine/view.js';
+import type { ProblemSet } from '../../kube/problems.js';
+import { concernsAll } from './health.js';
+import { startHeartbeat } from './heartbeat.js';
+import type { Metrics } from './metrics.js';
+import { openObserver, type Endpoint } from './observer.js';
+
+export interface ObservationOptions {
+  readonly settings: { readonly health: Endpoint; readonly metrics: Endpoint & { readonly path: string } };
+  readonly metrics: Metrics;
+  readonly problems: ProblemSet;
+  readonly peers: () => Promise<readonly PeerSummary[]>;
+  readonly isConfigured: () => boolean;
+  readonly logger: Logger;
+}
+
+/** @returns a function that ends it */
+export function openObservation(options: ObservationOptions): () => void {
+  const { metrics, problems, peers, isConfigured, settings, logger } = options;
+  const engine = startHeartbeat(systemClock, peers);
+  const observer = openObserver({
+    ...settings,
+    logger,
+    facts: () => ({
+      silence: { 'BGP engine': engine.silence() },
+      hindrances: problems.list(concernsAll),
+      configured: isConfigured(),
+    }),
+    scrape: async () => ({
+      contentType: metrics.contentType,
+      text: await metrics.text(isConfigured() ? await peers() : [], problems.list().length),
+    }),
+  });
+  return () => {
+    engine.stop();
+    observer.close();
+  };
+}
