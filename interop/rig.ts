@@ -34,6 +34,7 @@ export interface Scenario extends Setup {
 }
 
 export interface Rig {
+  readonly topology: Topology;
   readonly us: Peerage;
   readonly them: Daemon;
   /** @throws Error when the scenario has no third */
@@ -82,6 +83,7 @@ export function buildRig(
   const them = kind.create(topology, plan('them', 'us'));
   const third_ = third === undefined ? undefined : thirdDaemon(topology, kind, setup, third, asn[third.of]);
   return {
+    topology,
     us,
     them,
     all: third_ === undefined ? [us, them] : [us, them, third_],

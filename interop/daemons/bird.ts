@@ -7,6 +7,7 @@ import { waitFor } from '../../lab/topology/commands.js';
 import {
   control,
   isIpv6,
+  START_PATIENCE,
   words,
   type Daemon,
   type DaemonKind,
@@ -48,7 +49,7 @@ class Bird implements Daemon {
       // Recovers: only then does it claim to have kept forwarding.
       ...(this.plan.gracefulRestart && this.starts++ > 0 ? ['-R'] : []),
     ]);
-    await waitFor('an answer of BIRD', 5000, () => this.birdc('show', 'status'));
+    await waitFor('an answer of BIRD', START_PATIENCE, () => this.birdc('show', 'status'));
   }
 
   async established(neighbour: string): Promise<boolean> {
@@ -67,6 +68,8 @@ class Bird implements Daemon {
     const listed = (name: string): string[] =>
       [...(field(name) ?? '').matchAll(/\(([^)]*)\)/g)].map(match => match[1]!.replace(/,\s*/g, ':'));
     return {
+      nextHop: words(field('next_hop'))[0] ?? '',
+      stale: null,
       asPath: field('as_path') ?? '',
       communities: listed('community'),
       extended: listed('ext_community'),

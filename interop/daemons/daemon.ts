@@ -37,6 +37,10 @@ export interface Origin {
 
 /** A route as the daemon holds it; texts as in {@link Origin}, the path as AS numbers with spaces between. */
 export interface Seen {
+  /** Of a route with an IPv6 prefix the global one. */
+  readonly nextHop: string;
+  /** Kept over the restart of who told it (RFC 4724); null from daemons that do not say. */
+  readonly stale: boolean | null;
   readonly asPath: string;
   readonly communities: readonly string[];
   readonly extended: readonly string[];
@@ -65,8 +69,8 @@ export interface Daemon {
   reasons(neighbour: string): Promise<string>;
 }
 
-export type Feature =
-  'md5' | 'shutdownMessage' | 'gtsm' | 'gracefulRestart' | 'refresh' | 'askRefresh' | 'answerRefresh' | 'restarter';
+/** What not every daemon can; that one truly cannot is shown by `lacks.ts`. */
+export type Feature = 'askRefresh' | 'answerRefresh' | 'restarter';
 
 export interface DaemonKind {
   readonly name: string;
@@ -75,6 +79,9 @@ export interface DaemonKind {
   /** Configured but not started. */
   create(topology: Topology, plan: Plan): Daemon;
 }
+
+/** Milliseconds for a program to come up on a busy machine. */
+export const START_PATIENCE = 30_000;
 
 /** Signals a daemon with the processes it has split itself into. */
 export function signalAll({ pid }: Program, signal: NodeJS.Signals): void {

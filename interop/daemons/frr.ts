@@ -7,6 +7,7 @@ import type { Program, Topology } from '../../lab/topology/topology.js';
 import {
   control,
   isIpv6,
+  START_PATIENCE,
   words,
   type Daemon,
   type DaemonKind,
@@ -34,6 +35,8 @@ interface RouteJson {
     readonly largeCommunity?: { readonly list: readonly string[] };
     readonly originatorId?: string;
     readonly clusterList?: { readonly list: readonly string[] };
+    readonly nexthops?: readonly { readonly ip: string; readonly scope?: string }[];
+    readonly stale?: boolean;
   }[];
 }
 
@@ -71,7 +74,7 @@ class Frr implements Daemon {
       '--log',
       'stdout',
     ]);
-    await waitFor('an answer of FRR', 5000, () => this.vtysh('show bgp summary'));
+    await waitFor('an answer of FRR', START_PATIENCE, () => this.vtysh('show bgp summary'));
   }
 
   async established(neighbour: string): Promise<boolean> {
@@ -94,6 +97,8 @@ class Frr implements Daemon {
     const path = (JSON.parse(text) as RouteJson).paths?.find(({ bestpath }) => bestpath?.overall === true);
     if (path === undefined) return undefined;
     return {
+      nextHop: path.nexthops?.find(({ scope }) => scope !== 'link-local')?.ip ?? '',
+      stale: path.stale ?? false,
       asPath: path.aspath?.string === 'Local' ? '' : (path.aspath?.string ?? ''),
       communities: path.community?.list ?? [],
       extended: words(path.extendedCommunity?.string).map(text => text.toLowerCase()),

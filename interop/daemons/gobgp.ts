@@ -8,6 +8,7 @@ import {
   communityText,
   control,
   isIpv6,
+  START_PATIENCE,
   type Daemon,
   type DaemonKind,
   type Neighbour,
@@ -29,10 +30,12 @@ interface Attribute {
   readonly value?: unknown;
   readonly as_paths?: readonly { readonly asns: readonly number[] }[];
   readonly communities?: readonly number[];
+  readonly nexthop?: string;
 }
 interface Path {
   readonly attrs: readonly Attribute[];
   readonly best?: boolean;
+  readonly stale?: boolean;
 }
 interface NeighbourState {
   readonly state: { readonly neighbor_address?: string; readonly session_state?: number };
@@ -66,7 +69,7 @@ class Gobgp implements Daemon {
       'debug',
       ...(this.plan.gracefulRestart && this.starts++ > 0 ? ['-r'] : []),
     ]);
-    await waitFor('an answer of GoBGP', 5000, () => this.gobgp('global'));
+    await waitFor('an answer of GoBGP', START_PATIENCE, () => this.gobgp('global'));
     await this.announce('add', this.origins);
   }
 
@@ -87,6 +90,8 @@ class Gobgp implements Daemon {
     // eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- names the items at each use
     const list = <T>(type: number): readonly T[] => (attribute(type)?.value as readonly T[] | undefined) ?? [];
     return {
+      nextHop: attribute(3)?.nexthop ?? attribute(14)?.nexthop ?? '',
+      stale: path.stale ?? false,
       asPath: (attribute(2)?.as_paths ?? []).flatMap(({ asns }) => asns).join(' '),
       communities: (attribute(8)?.communities ?? []).map(communityText),
       extended: list<{ subtype: number; value: string }>(16).map(

@@ -7,6 +7,7 @@ import type { Program, Topology } from '../../lab/topology/topology.js';
 import {
   control,
   isIpv6,
+  START_PATIENCE,
   type Daemon,
   type DaemonKind,
   type Neighbour,
@@ -32,6 +33,9 @@ interface RibEntry {
   readonly prefix: string;
   readonly aspath?: string;
   readonly best?: boolean;
+  readonly stale?: boolean;
+  /** As it came; `true_nexthop` would be where packets go. */
+  readonly exit_nexthop?: string;
   readonly communities?: readonly string[];
   readonly extended_communities?: readonly string[];
   readonly large_communities?: readonly string[];
@@ -62,7 +66,7 @@ class Openbgpd implements Daemon {
     mkdirSync(HOME, { recursive: true });
     writeFileSync(this.config, configText(this.plan, this.origins, this.socket), { mode: 0o600 });
     this.program = this.topology.start(this.plan.host, 'openbgpd', '/usr/sbin/bgpd', ['-d', '-v', '-f', this.config]);
-    await waitFor('an answer of OpenBGPD', 5000, () => this.bgpctl('show', 'summary'));
+    await waitFor('an answer of OpenBGPD', START_PATIENCE, () => this.bgpctl('show', 'summary'));
   }
 
   async established(neighbour: string): Promise<boolean> {
@@ -79,6 +83,8 @@ class Openbgpd implements Daemon {
     if (entry === undefined) return undefined;
     const attributes = entry.attributes ?? [];
     return {
+      nextHop: entry.exit_nexthop ?? '',
+      stale: entry.stale ?? false,
       asPath: entry.aspath ?? '',
       communities: entry.communities ?? [],
       extended: (entry.extended_communities ?? []).map(text => text.replace(' ', ':')),
@@ -143,6 +149,7 @@ neighbor ${neighbour.address} {
       ...communities.map(text => `community ${text}`),
       ...large.map(text => `large-community ${text}`),
       ...extended.map(text => `ext-community ${text.replace(':', ' ')}`),
+      ...(isIpv6(prefix) ? [`nexthop ${plan.address6}`] : []),
     ];
     return `network ${prefix}${set.length === 0 ? '' : ` set { ${set.join(' ')} }`}\n`;
   };
@@ -158,5 +165,11 @@ ${origins.map(network).join('')}
 ${plan.neighbours.map(session).join('')}
 allow from any
 allow to any
-`;
+${
+  // Over an IPv4 session it would name its loopback, ::1, as the next hop.
+  origins
+    .filter(({ prefix }) => isIpv6(prefix))
+    .map(({ prefix }) => `match to any prefix ${prefix} set nexthop no-modify\n`)
+    .join('')
+}`;
 }

@@ -5,7 +5,16 @@ import { PeerageProcess } from '../../lab/topology/peerage.js';
 import type { Topology } from '../../lab/topology/topology.js';
 import { waitFor } from '../../lab/topology/commands.js';
 import type { Program } from '../../lab/topology/topology.js';
-import { isIpv6, type Daemon, type DaemonKind, type Neighbour, type Origin, type Plan, type Seen } from './daemon.js';
+import {
+  isIpv6,
+  START_PATIENCE,
+  type Daemon,
+  type DaemonKind,
+  type Neighbour,
+  type Origin,
+  type Plan,
+  type Seen,
+} from './daemon.js';
 
 export const peerage: DaemonKind = {
   name: 'Peerage',
@@ -36,7 +45,7 @@ export class Peerage implements Daemon {
     if (this.process === undefined)
       this.process = PeerageProcess.speaker(this.topology, this.plan.host, configText(this.plan, this.origins));
     else this.process.restart();
-    await waitFor('an answer of Peerage', 10_000, () => this.own.client.get('/v1/summary'));
+    await waitFor('an answer of Peerage', START_PATIENCE, () => this.own.client.get('/v1/summary'));
   }
 
   /** Sets the networks before the first start, which is quicker than a change of a running one. */
@@ -80,6 +89,11 @@ export class Peerage implements Daemon {
 
   async refresh(neighbour: string): Promise<void> {
     await this.own.act(neighbour, 'refresh', { direction: 'in' });
+  }
+
+  /** What we remember of why the session ended last, and nothing else. */
+  async lastError(neighbour: string): Promise<string> {
+    return (await this.own.peer(neighbour)).lastError?.text ?? '';
   }
 
   async reasons(neighbour: string): Promise<string> {

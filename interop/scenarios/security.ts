@@ -1,0 +1,21 @@
+/** Who may have a session at all: TCP-MD5 (RFC 2385) and GTSM (RFC 5082). */
+
+import { type Rig, type Scenario } from '../rig.js';
+import { exchange, staysDown } from './checks.js';
+
+export const SECURITY: readonly Scenario[] = [
+  {
+    name: 'MD5, same password',
+    us: { password: 'sesame-42' },
+    them: { password: 'sesame-42' },
+    run: (rig: Rig): Promise<void> => exchange(rig, 'v4'),
+  },
+  { name: 'MD5, other password', us: { password: 'one' }, them: { password: 'two' }, run: staysDown },
+  { name: 'MD5, only with us', us: { password: 'one' }, run: staysDown },
+  {
+    name: 'GTSM on both sides',
+    us: { gtsm: true },
+    them: { gtsm: true },
+    run: (rig: Rig): Promise<void> => exchange(rig, 'v4'),
+  },
+];
