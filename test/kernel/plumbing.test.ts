@@ -2,11 +2,14 @@
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { DEFAULT_OVERLAY } from '../../src/fib/overlay/overlayOptions.js';
 import { batchOf, nodeN } from '../unit/routing/cluster.js';
 import { prefix } from '../unit/fib/routeText.js';
 import { attachPod, buildPlumbingRig, inside, type PlumbingRig } from './plumbingRig.js';
+
+// Dozens of processes are run, on machines that may have other work.
+jest.setTimeout(60_000);
 
 let rig: PlumbingRig;
 beforeEach(() => {
@@ -22,7 +25,7 @@ const cniFile = (): { plugins: readonly { mtu: number; ipam: { ranges: object } 
 const sources = (): string => inside(rig.node, 'nft list set inet peerage_egress local4');
 
 async function eventually(isSo: () => boolean): Promise<void> {
-  for (let i = 0; i < 300 && !isSo(); i++) await setTimeout(20);
+  for (let i = 0; i < 1500 && !isSo(); i++) await setTimeout(20);
   expect(isSo()).toBe(true);
 }
 
@@ -268,5 +271,12 @@ describe('firewalls of others', () => {
       { subject: 'firewall', text: expect.stringMatching(/^chain inet firewall guard drops/) },
     ]);
     expect(inside(rig.node, 'nft list table inet firewall')).toBe(before);
+    await plumbing.stop();
+    inside(rig.node, 'nft add rule inet firewall guard iifname { "kube-bridge", "eth0" } accept');
+    const next = rig.start();
+    next.configure(rig.options);
+    next.nodesChanged(batchOf('added', nodeN(1)));
+    await next.idle();
+    expect(rig.problems()).toEqual([]);
   });
 });

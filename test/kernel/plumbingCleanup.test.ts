@@ -3,12 +3,15 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
-import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { afterEach, beforeEach, expect, jest, test } from '@jest/globals';
 import { cleanUp, type CleanupReport } from '../../src/app/plumbing/cleanup.js';
 import { DEFAULT_OWNERSHIP } from '../../src/fib/ownership.js';
 import { openFouPorts } from '../../src/kernel/fou.js';
 import { batchOf, nodeN } from '../unit/routing/cluster.js';
 import { attachPod, buildPlumbingRig, inside, type PlumbingRig } from './plumbingRig.js';
+
+// Dozens of processes are run, on machines that may have other work.
+jest.setTimeout(60_000);
 
 let rig: PlumbingRig;
 beforeEach(() => {

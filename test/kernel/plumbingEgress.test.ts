@@ -2,13 +2,16 @@
 
 import { execFileSync } from 'node:child_process';
 import { setTimeout } from 'node:timers/promises';
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { EGRESS_STRUCTURE, EGRESS_TABLE } from '../../src/app/plumbing/egress.js';
 import { systemClock } from '../../src/core/clock.js';
 import { createReconciler, type Reconciler, type ReconcilerEvent } from '../../src/core/reconciler.js';
 import { openNft } from '../../src/kernel/nft.js';
 import { elementKey, nftTableTarget } from '../../src/kernel/nftTable.js';
 import { makeNamespace, type Namespace } from './namespace.js';
+
+// Dozens of processes are run, on machines that may have other work.
+jest.setTimeout(60_000);
 
 const NAME = 'pkplnft';
 const COMMAND = ['ip', 'netns', 'exec', NAME, 'nft'];

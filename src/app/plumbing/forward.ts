@@ -13,20 +13,24 @@ export interface DroppingChain {
   readonly family: string;
   readonly table: string;
   readonly name: string;
-  /** iptables keeps it (its nft variant): it has rules of many, and another one is no surprise. */
-  readonly isIptables: boolean;
 }
 
 export const FORWARD_COMMENT = 'peerage: pods of this node';
 
-export function droppingChains(chains: readonly FoundChain[]): readonly DroppingChain[] {
+/** iptables-nft(8) keeps them: they have rules of many, and another one is no surprise. */
+const IPTABLES: readonly DroppingChain[] = ['ip', 'ip6'].map(family => ({ family, table: 'filter', name: 'FORWARD' }));
+
+/** Chains other than iptables'. */
+export function foreignChains(chains: readonly FoundChain[]): readonly DroppingChain[] {
   return chains
-    .filter(({ hook, type, policy }) => hook === 'forward' && type === 'filter' && policy === 'drop')
+    .filter(drops)
     .filter(({ family }) => family === 'ip' || family === 'ip6' || family === 'inet')
-    .map(({ family, table, name }) => {
-      const isIptables = family !== 'inet' && table === 'filter' && name === 'FORWARD';
-      return { family, table, name, isIptables };
-    });
+    .filter(({ family, table, name }) => family === 'inet' || table !== 'filter' || name !== 'FORWARD')
+    .map(({ family, table, name }) => ({ family, table, name }));
+}
+
+function drops({ hook, type, policy }: FoundChain): boolean {
+  return hook === 'forward' && type === 'filter' && policy === 'drop';
 }
 
 export interface ForwardOutcome {
@@ -37,46 +41,63 @@ export interface ForwardOutcome {
 }
 
 /**
- * Finds firewalls that would drop pods' packets, and opens those that are iptables'.
- * @param mayOpen otherwise they are named as well
+ * Opens iptables' chains where they drop pods' packets.
+ * @param mayOpen otherwise they are named
  * @returns rejects with NftError
  */
 export async function openForward(nft: Nft, bridge: string, mayOpen: boolean): Promise<ForwardOutcome> {
   const opened: string[] = [];
   const complaints: string[] = [];
-  for (const chain of droppingChains(await nft.chains())) {
-    const name = `${chain.family} ${chain.table} ${chain.name}`;
-    const found = await rulesIn(nft, chain);
-    if (DIRECTIONS.every(direction => found.some(rule => acceptsAll(rule, direction, bridge)))) continue;
-    if (!chain.isIptables || !mayOpen) {
-      complaints.push(
-        `chain ${name} drops packets by policy: pods are reached through it only as far as its own rules let them`,
-      );
+  for (const chain of IPTABLES) {
+    const found = await nft.readChain(chain.family, chain.table, chain.name);
+    if (found?.chains.some(drops) !== true) continue;
+    if (DIRECTIONS.every(direction => found.rules.some(rule => acceptsAll(rule, direction, bridge)))) continue;
+    const name = nameOf(chain);
+    if (!mayOpen) {
+      complaints.push(`chain ${name} ${WARNING}`);
       continue;
     }
-    const rules = DIRECTIONS.map(
-      direction => `add rule ${name} ${direction} "${bridge}" counter accept comment "${FORWARD_COMMENT}"
-`,
-    );
+    const accept = (direction: string): string =>
+      `${direction} "${bridge}" counter accept comment "${FORWARD_COMMENT}"`;
+    const additions = DIRECTIONS.map(direction => `add rule ${name} ${accept(direction)}\n`);
     // What we put there before may name another bridge.
-    await nft.run([...deletions(chain, found.filter(isOurs)), ...rules].join(''));
+    await nft.run([...deletions(chain, found.rules.filter(isOurs)), ...additions].join(''));
     opened.push(name);
   }
   return { opened, complaints };
 }
 
+export const WARNING = 'drops packets by policy: pods are reached through it only as far as its own rules let them';
+
+/**
+ * Looks through all chains for firewalls that an administrator wrote, and that say nothing of the bridge.
+ * @returns sentences; rejects with NftError
+ */
+export async function foreignFirewalls(nft: Nft, bridge: string): Promise<readonly string[]> {
+  const complaints: string[] = [];
+  for (const chain of foreignChains(await nft.chains())) {
+    const rules = (await nft.readChain(chain.family, chain.table, chain.name))?.rules ?? [];
+    const isKnown = rules.some(({ expr }) => JSON.stringify(expr).includes(JSON.stringify(bridge)));
+    if (!isKnown) complaints.push(`chain ${nameOf(chain)} ${WARNING}`);
+  }
+  return complaints;
+}
+
 /** Takes our rules out of iptables' chains, whatever their policy is now. @returns the chains they were in */
 export async function closeForward(nft: Nft): Promise<readonly string[]> {
   const closed: string[] = [];
-  for (const { family, table, name } of await nft.chains()) {
-    if (table !== 'filter' || name !== 'FORWARD' || (family !== 'ip' && family !== 'ip6')) continue;
-    const chain: DroppingChain = { family, table, name, isIptables: true };
-    const ours = (await rulesIn(nft, chain)).filter(isOurs);
+  for (const chain of IPTABLES) {
+    const found = await nft.readChain(chain.family, chain.table, chain.name);
+    const ours = found?.rules.filter(isOurs) ?? [];
     if (ours.length === 0) continue;
     await nft.run(deletions(chain, ours).join(''));
-    closed.push(`${family} ${table} ${name}`);
+    closed.push(nameOf(chain));
   }
   return closed;
+}
+
+function nameOf({ family, table, name }: DroppingChain): string {
+  return `${family} ${table} ${name}`;
 }
 
 /**
@@ -86,10 +107,6 @@ export async function closeForward(nft: Nft): Promise<readonly string[]> {
 const DIRECTIONS = ['iifname', 'oifname'] as const;
 
 type FoundRule = FoundTable['rules'][number];
-
-async function rulesIn(nft: Nft, { family, table, name }: DroppingChain): Promise<readonly FoundRule[]> {
-  return (await nft.readChain(family, table, name))?.rules ?? [];
-}
 
 function isOurs({ comment }: FoundRule): boolean {
   return comment === FORWARD_COMMENT;
@@ -107,6 +124,6 @@ function isRemark(part: unknown): boolean {
   return 'counter' in part || ('xt' in part && isDeepStrictEqual(part.xt, { type: 'match', name: 'comment' }));
 }
 
-function deletions({ family, table, name }: DroppingChain, rules: readonly FoundRule[]): readonly string[] {
-  return rules.map(({ handle }) => `delete rule ${family} ${table} ${name} handle ${handle}\n`);
+function deletions(chain: DroppingChain, rules: readonly FoundRule[]): readonly string[] {
+  return rules.map(({ handle }) => `delete rule ${nameOf(chain)} handle ${handle}\n`);
 }

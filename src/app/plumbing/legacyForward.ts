@@ -1,7 +1,7 @@
 /** Opens the FORWARD chain of legacy iptables for pods, as forward.ts does for the rest. */
 
 import type { LegacyForward, LegacyIptables } from '../../kernel/legacyForward.js';
-import { FORWARD_COMMENT, type ForwardOutcome } from './forward.js';
+import { FORWARD_COMMENT, WARNING, type ForwardOutcome } from './forward.js';
 
 const VERSIONS = [4, 6] as const;
 const DIRECTIONS = ['-i', '-o'] as const;
@@ -19,9 +19,7 @@ export async function openLegacyForward(
     if (missing.length === 0) continue;
     const name = `FORWARD of legacy ${version === 4 ? 'iptables' : 'ip6tables'}`;
     if (!mayOpen) {
-      complaints.push(
-        `chain ${name} drops packets by policy: pods are reached through it only as far as its own rules let them`,
-      );
+      complaints.push(`chain ${name} ${WARNING}`);
       continue;
     }
     for (const direction of missing) await iptables.change(version, 'append', ruleFor(direction, bridge));

@@ -9,7 +9,7 @@ import type { NetlinkChannel } from '../../kernel/netlink/channel.js';
 import type { Nft } from '../../kernel/nft.js';
 import { sysctlName, type Switches } from '../../kernel/sysctl.js';
 import { syncCniFile } from './cniFile.js';
-import { openForward } from './forward.js';
+import { foreignFirewalls, openForward } from './forward.js';
 import { openLegacyForward } from './legacyForward.js';
 import { linksWith, linksWithExpiringAddresses, podMtu, readNodeLinks, type NodeLinks } from './nodeLinks.js';
 import type { OwnPlumbing } from './nodeNetworks.js';
@@ -36,12 +36,14 @@ export interface PassTools {
 export interface PassMemory {
   /** Links whose changes matter. */
   watched: ReadonlySet<string>;
+  /** Firewalls of administrators, and the passes until they are looked for again. */
+  firewalls: { readonly left: number; readonly complaints: readonly string[] } | undefined;
   /** What became of the hook: it is run once in a process's life. */
   hook: { readonly problem: string | undefined } | undefined;
 }
 
 export function newPass(): PassMemory {
-  return { watched: new Set(), hook: undefined };
+  return { watched: new Set(), firewalls: undefined, hook: undefined };
 }
 
 interface Pass extends PassFacts, PassTools {
@@ -147,16 +149,23 @@ function keepSwitches({ options, own, addresses, links, memory, switches, logger
   return [...failures].map(([name, text]) => `${sysctlName(name)} cannot be set: ${text}`);
 }
 
-async function keepForward({ options, nft, legacyIptables, logger }: Pass): Promise<readonly string[]> {
+/** Passes from one look through all chains of the machine to the next: with a service proxy there may be tens of thousands. */
+const LOOK_THROUGH = 10;
+
+async function keepForward({ options, nft, legacyIptables, memory, logger }: Pass): Promise<readonly string[]> {
   if (options.forward === 'off') return [];
   const mayOpen = options.forward === 'accept';
   const outcomes = [
     await openForward(nft, options.bridge.name, mayOpen),
     await openLegacyForward(legacyIptables, options.bridge.name, mayOpen),
   ];
+  memory.firewalls =
+    memory.firewalls === undefined || memory.firewalls.left === 0
+      ? { left: LOOK_THROUGH, complaints: await foreignFirewalls(nft, options.bridge.name) }
+      : { ...memory.firewalls, left: memory.firewalls.left - 1 };
   const chains = outcomes.flatMap(({ opened }) => opened);
   if (chains.length > 0) logger.info({ chains }, 'firewall opened for pods');
-  return outcomes.flatMap(({ complaints }) => complaints);
+  return [...outcomes, memory.firewalls].flatMap(({ complaints }) => complaints);
 }
 
 /** Milliseconds. */

@@ -1,7 +1,7 @@
 /** What plumbing takes from nodes, links and chains: pure parts. */
 
 import { describe, expect, test } from '@jest/globals';
-import { droppingChains } from '../../../../src/app/plumbing/forward.js';
+import { foreignChains } from '../../../../src/app/plumbing/forward.js';
 import { podMtu } from '../../../../src/app/plumbing/nodeLinks.js';
 import { createNodeNetworks } from '../../../../src/app/plumbing/nodeNetworks.js';
 import { formatPrefix } from '../../../../src/core/ip.js';
@@ -56,18 +56,19 @@ describe('the MTU of pods', () => {
   });
 });
 
-test('chains that drop forwarded packets by policy', () => {
-  const chain = { family: 'ip', table: 'filter', name: 'FORWARD', type: 'filter', hook: 'forward', policy: 'drop' };
-  const found = droppingChains([
+test('chains that drop forwarded packets by policy, and are not iptables’', () => {
+  const chain = { family: 'ip', table: 'fw', name: 'forward', type: 'filter', hook: 'forward', policy: 'drop' };
+  const found = foreignChains([
     chain,
-    { ...chain, family: 'inet', table: 'fw', name: 'forward' },
+    { ...chain, family: 'inet', table: 'filter', name: 'FORWARD' },
+    { ...chain, table: 'filter', name: 'FORWARD' },
     { ...chain, policy: 'accept' },
     { ...chain, hook: 'input' },
     { ...chain, family: 'bridge' },
     { family: 'ip', table: 'filter', name: 'DOCKER-USER' },
   ]);
-  expect(found.map(({ family, isIptables }) => [family, isIptables])).toEqual([
-    ['ip', true],
-    ['inet', false],
+  expect(found.map(({ family, table, name }) => [family, table, name].join(' '))).toEqual([
+    'ip fw forward',
+    'inet filter FORWARD',
   ]);
 });
