@@ -20,13 +20,14 @@ function notBuilt(what: string): z.ZodDefault<z.ZodBoolean> {
 }
 
 const Run = z.strictObject({
-  router: z.boolean().default(true).describe('Speak BGP and install routes.'),
+  router: z
+    .boolean()
+    .refine(value => value, { message: 'the other parts are not built yet, or need the router: leave it true' })
+    .default(true)
+    .describe('Speak BGP and install routes.'),
   serviceProxy: notBuilt('the service proxy is'),
   firewall: notBuilt('network policies are'),
-  loadBalancer: z
-    .boolean()
-    .default(false)
-    .describe('Give services of type LoadBalancer addresses of services.loadBalancerIpRanges.'),
+  loadBalancer: notBuilt('giving out load-balancer addresses is'),
 });
 
 const milliseconds = z
@@ -81,7 +82,7 @@ const Services = z.strictObject({
     .default(['10.96.0.0/12'])
     .describe('Ranges of cluster IPs; routes inside are not taken from peers. Default 10.96.0.0/12.'),
   externalIpRanges: ranges.describe('Ranges that external IPs must be in.'),
-  loadBalancerIpRanges: ranges.describe('Ranges that load-balancer IPs must be in, and are given out of.'),
+  loadBalancerIpRanges: ranges.describe('Ranges that load-balancer IPs must be in.'),
   strictValidation: z
     .boolean()
     .default(true)
@@ -205,7 +206,7 @@ const Edge = z.strictObject({
   subnets: ranges.describe('Networks behind this host.'),
 });
 
-export const Kubernetes = z.strictObject({
+const KubernetesShape = z.strictObject({
   nodeName: z
     .string()
     .min(1)
@@ -276,5 +277,10 @@ export const Kubernetes = z.strictObject({
   loadBalancer: LoadBalancer.prefault({}).describe('Addresses for services of type LoadBalancer.'),
   health: Health.prefault({}).describe('Health over HTTP.'),
   metrics: Metrics.prefault({}).describe('Metrics over HTTP.'),
+});
+
+export const Kubernetes = KubernetesShape.refine(({ ipv4, ipv6 }) => ipv4 || ipv6, {
+  path: ['ipv6'],
+  message: 'neither IPv4 nor IPv6 is left',
 });
 export type Kubernetes = z.infer<typeof Kubernetes>;

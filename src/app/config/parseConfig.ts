@@ -14,11 +14,16 @@ export interface ParsedConfig<T> {
   readonly locate: Locate;
 }
 
-/** Parses and checks the shape. @returns all mistakes found, not just the first */
+/**
+ * Parses and checks the shape.
+ * @param amend changes what the file says before it is checked
+ * @returns all mistakes found, not just the first
+ */
 export function parseConfig<T>(
   source: string,
   file: string,
   schema: z.ZodType<T>,
+  amend: (values: unknown) => unknown = values => values,
 ): Result<ParsedConfig<T>, ConfigError[]> {
   const lines = new LineCounter();
   const document = parseDocument(source, { lineCounter: lines, prettyErrors: false });
@@ -35,7 +40,7 @@ export function parseConfig<T>(
   const stray = strayAlias(document);
   if (stray !== undefined)
     return err([new ConfigError('', 'an alias (*name) has no anchor (&name) before it', file, at(stray))]);
-  const checked = schema.safeParse(document.toJS({ maxAliasCount: -1 }) ?? {});
+  const checked = schema.safeParse(amend(document.toJS({ maxAliasCount: -1 }) ?? {}));
   if (checked.success) return ok({ value: checked.data, locate });
   return err(
     checked.error.issues

@@ -229,6 +229,12 @@ export const Fib = z.strictObject({
     .default(186)
     .describe('Mark of our routes in the kernel; 186 is RTPROT_BGP.'),
   metric: z.number().int().min(1).max(0xffff_ffff).default(20).describe('Their metric; routes of others keep theirs.'),
+  readInterval: z
+    .number()
+    .positive()
+    .max(86_400)
+    .default(60)
+    .describe("Seconds between two comparisons of the kernel's routes with ours, besides acting on its changes."),
 });
 
 export const Log = z.strictObject({

@@ -13,12 +13,9 @@ function later<T extends FlagValue>(
   kind: GoValue<T>,
   spec: Omit<FlagSpec<T>, 'group' | 'status'>,
 ): Flag {
-  return flag(name, kind, {
-    note: group === 'Firewall' ? FIREWALL_LATER : PROXY_LATER,
-    ...spec,
-    group,
-    status: 'later',
-  });
+  // What has a place in the configuration has an effect: the schema refuses it.
+  const note = group === 'Firewall' ? FIREWALL_LATER : PROXY_LATER;
+  return flag(name, kind, { ...(spec.target === undefined ? { note } : {}), ...spec, group, status: 'later' });
 }
 
 /** Asked for and not there is worse than a start refused: services or policies would silently do nothing. */
@@ -33,7 +30,6 @@ export const PROXY_FLAGS: readonly Flag[] = [
     default: 'true',
     ownDefault: 'false',
     meaning: 'accepted as false; keep kube-proxy for services',
-    note: 'is what holds anyway: the service proxy is not built yet',
     check: notBuilt('the service proxy'),
     target: 'kubernetes.run.serviceProxy',
   }),
@@ -99,7 +95,7 @@ export const PROXY_FLAGS: readonly Flag[] = [
   flag('loadbalancer-ip-range', ranges, {
     group: 'Announcements',
     default: 'none',
-    meaning: 'load-balancer IPs must be in these ranges, and are given out of them',
+    meaning: 'load-balancer IPs of services must be in these ranges',
     target: 'kubernetes.services.loadBalancerIpRanges',
   }),
   flag('strict-external-ip-validation', bool, {
@@ -115,7 +111,6 @@ export const FIREWALL_FLAGS: readonly Flag[] = [
     default: 'true',
     ownDefault: 'false',
     meaning: 'accepted as false',
-    note: 'is what holds anyway: network policies are not built yet',
     check: notBuilt('network policies'),
     target: 'kubernetes.run.firewall',
   }),
@@ -135,13 +130,17 @@ export const LOAD_BALANCER_FLAGS: readonly Flag[] = [
   flag('run-loadbalancer', bool, {
     group: 'Load balancer',
     default: 'false',
-    meaning: 'give services of type LoadBalancer addresses of loadbalancer-ip-range',
+    meaning: 'accepted as false; addresses that others give out are announced',
+    status: 'later',
+    check: notBuilt('giving out load-balancer addresses'),
     target: 'kubernetes.run.loadBalancer',
   }),
   flag('loadbalancer-default-class', bool, {
     group: 'Load balancer',
     default: 'true',
     meaning: 'also to services without a loadBalancerClass',
+    status: 'later',
+    note: 'has no effect yet: giving out load-balancer addresses is not built',
     target: 'kubernetes.loadBalancer.defaultClass',
   }),
   flag('loadbalancer-sync-period', duration, {
