@@ -18,8 +18,10 @@ export interface EndPlan {
   readonly address: IpAddress;
   readonly way: PlannedWay;
   /** Only for this node. */
-  readonly objects: readonly OverlayObject[];
+  readonly objects: ReadonlyMap<ObjectKey, OverlayObject>;
 }
+
+const NOTHING: ReadonlyMap<ObjectKey, OverlayObject> = new Map();
 
 /** The key of an object: its kind, and what the kernel tells it apart by. */
 export function objectKey(object: OverlayObject): ObjectKey {
@@ -62,16 +64,23 @@ function planEnd(
 ): EndPlan {
   const { options, subnets } = context;
   const isNear = subnets.some(subnet => prefixContains(subnet, address));
-  if (isNear && !(options.enabled && options.type === 'full')) return { address, way: { kind: 'direct' }, objects: [] };
-  if (!options.enabled || local === undefined) return { address, way: { kind: 'fabric' }, objects: [] };
+  if (isNear && !(options.enabled && options.type === 'full'))
+    return { address, way: { kind: 'direct' }, objects: NOTHING };
+  if (!options.enabled || local === undefined) return { address, way: { kind: 'fabric' }, objects: NOTHING };
   const device = deviceTo(context, node, address, local);
-  const gateway = gatewayOf(context, address);
-  const behind = context.options.encapsulation === 'vxlan' ? vxlanEntries(device.name, address, gateway) : [];
-  const own = device.tunnel.kind === 'ip6tnl' ? [{ kind: 'device', device } as const] : [];
-  const needs = [...new Set([deviceKey(device.name), ...behind.map(objectKey)])];
+  const lladdr = options.encapsulation === 'vxlan' ? overlayLladdr(address) : undefined;
+  const gateway = gatewayOf(address, lladdr);
+  const behind = keyed(lladdr === undefined ? [] : vxlanEntries(device.name, address, gateway, lladdr));
+  const own = keyed(device.tunnel.kind === 'ip6tnl' ? [{ kind: 'device', device }] : []);
+  const needs = [deviceKey(device.name), ...behind.map(([key]) => key)];
   const terms = termsFor(context, node, address.version);
   const way: PlannedWay = { kind: 'tunnel', device: device.name, gateway, terms, needs };
-  return { address, way, objects: [...own, ...behind, hostRoute(address, device.name, gateway, local)] };
+  const route = keyed([hostRoute(address, device.name, gateway, local)]);
+  return { address, way, objects: new Map([...own, ...behind, ...route]) };
+}
+
+function keyed(objects: readonly OverlayObject[]): readonly (readonly [ObjectKey, OverlayObject])[] {
+  return objects.map(object => [objectKey(object), object]);
 }
 
 /** The device that leads to the address, which it shares with others unless its kind has one other end only. */
@@ -145,13 +154,17 @@ function termsFor(context: OverlayContext, { mtu }: OverlayNode, version: 4 | 6)
  * IPv4 routes name the node itself. Over IPv6 a link-local address stands for it in VXLAN: link-local gateways need no
  * route of their own, and may serve IPv4 routes too (RFC 8950).
  */
-function gatewayOf({ options }: OverlayContext, address: IpAddress): IpAddress | null {
+function gatewayOf(address: IpAddress, lladdr: string | undefined): IpAddress | null {
   if (address.version === 4) return address;
-  return options.encapsulation === 'vxlan' ? linkLocalOf(overlayLladdr(address)) : null;
+  return lladdr === undefined ? null : linkLocalOf(lladdr);
 }
 
-function vxlanEntries(device: string, remote: IpAddress, gateway: IpAddress | null): readonly OverlayObject[] {
-  const lladdr = overlayLladdr(remote);
+function vxlanEntries(
+  device: string,
+  remote: IpAddress,
+  gateway: IpAddress | null,
+  lladdr: string,
+): readonly OverlayObject[] {
   return [
     { kind: 'forwarding', device, lladdr, remote },
     ...(gateway === null ? [] : [{ kind: 'neighbour', device, address: gateway, lladdr } as const]),

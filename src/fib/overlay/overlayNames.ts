@@ -1,7 +1,7 @@
 /** Names and addresses of the overlay's devices and of who is behind them: worked out, never agreed upon or remembered. */
 
 import { createHash } from 'node:crypto';
-import { formatAddress, type IpAddress } from '../../core/ip.js';
+import type { IpAddress } from '../../core/ip.js';
 
 /** Every device of ours has a name that begins so, and an alias that begins with {@link ALIAS}. Longest name: 15 octets. */
 const PREFIX = 'pg';
@@ -54,7 +54,8 @@ export function linkLocalOf(lladdr: string): IpAddress {
 }
 
 function digest(purpose: string, address: IpAddress): Buffer {
+  const words = address.version === 4 ? [address.value] : address.words;
   return createHash('sha256')
-    .update(`${purpose} ${formatAddress(address)}`)
+    .update(`${purpose} ${words.join(' ')}`)
     .digest();
 }

@@ -77,7 +77,7 @@ export class OverlayPlan {
   private replan(name: string, keys: Set<ObjectKey>, addresses: Set<string>): void {
     for (const end of this.plans.get(name) ?? []) {
       this.count(end, -1);
-      for (const key of end.objects.map(objectKey)) this.objects.remove(name, add(keys, key));
+      for (const key of end.objects.keys()) this.objects.remove(name, add(keys, key));
       this.ways.remove(name, add(addresses, addressKey(end.address)));
     }
     const node = this.nodes.get(name);
@@ -86,7 +86,7 @@ export class OverlayPlan {
     else this.plans.set(name, plan);
     for (const end of plan) {
       this.count(end, 1);
-      for (const object of end.objects) this.objects.put(name, add(keys, objectKey(object)), object);
+      for (const [key, object] of end.objects) this.objects.put(name, add(keys, key), object);
       this.ways.put(name, add(addresses, addressKey(end.address)), end.way);
     }
   }
