@@ -42,7 +42,7 @@ export class OwnNetworks {
       removed++;
     }
     for (const [key, one] of wanted) {
-      if (this.current.get(key)?.text === one.text) continue;
+      if (same(this.current.get(key), one)) continue;
       this.announce(one);
       this.current.set(key, one);
       added++;
@@ -86,8 +86,20 @@ interface Originated {
   readonly network: EngineNetwork;
   /** An aggregate is announced in its place. */
   readonly isSuppressed: boolean;
-  /** Equal when nothing differs. */
-  readonly text: string;
+}
+
+/** Texts of networks that were seen before: a cluster's thousands stay the same objects from one configuration to the next. */
+const keys = new WeakMap<EngineNetwork, string>();
+
+function keyOf(network: EngineNetwork): string {
+  const key = keys.get(network) ?? formatPrefix(network.prefix);
+  keys.set(network, key);
+  return key;
+}
+
+function same(a: Originated | undefined, b: Originated): boolean {
+  if (a?.isSuppressed !== b.isSuppressed) return false;
+  return a.network === b.network || JSON.stringify(a.network) === JSON.stringify(b.network);
 }
 
 /** Networks by prefix, without aggregates that have nothing inside; a later one of the same prefix goes before. */
@@ -100,7 +112,7 @@ function originated(networks: readonly EngineNetwork[]): Map<string, Originated>
   return new Map(
     [...specific, ...live].map(network => {
       const isSuppressed = network.keepSpecific !== true && hiding.some(aggregate => isInside(network, aggregate));
-      return [formatPrefix(network.prefix), { network, isSuppressed, text: JSON.stringify([network, isSuppressed]) }];
+      return [keyOf(network), { network, isSuppressed }];
     }),
   );
 }
