@@ -30,8 +30,15 @@ export function addRunCommands(program: Command): void {
       .addOption(new Option('--node-name <name>', 'this node').env('NODE_NAME'))
       .optionsGroup('BGP:')
       .option('-c, --config <file>', 'YAML or JSON configuration (docs/configuration.md); watched for changes')
+      .optionsGroup('Process:')
+      .option('--cleanup-config', 'take off this node what an agent put there, and end: as peerage cleanup', false)
       .addHelpText('after', AGENT_EXAMPLES),
-  ).action(async (options: AgentOptions) => {
+  ).action(async ({ cleanupConfig, ...options }: AgentOptions & { readonly cleanupConfig: boolean }) => {
+    if (cleanupConfig) {
+      const { runCleanup } = await import('../app/cleanupRun.js');
+      process.exitCode = await runCleanup(options);
+      return;
+    }
     const { runAgent } = await import('../app/agent.js');
     process.exitCode = await runAgent(options);
   });

@@ -56,8 +56,9 @@ async function state(): Promise<string> {
   return JSON.stringify({ tables, switches, links, routes, cni: readFileSync(cniFile, 'utf8') }, null, 1);
 }
 
-function cleanup(): Promise<Output> {
-  const args = ['cleanup', '--config', join(topology.folder, 'n1.yaml'), '--control', join(topology.folder, 'n1.sock')];
+/** @param command as there is one of our own, and kube-router's flag */
+function cleanup(...command: readonly string[]): Promise<Output> {
+  const args = [...command, '--config', join(topology.folder, 'n1.yaml'), '--control', join(topology.folder, 'n1.sock')];
   return topology.exec('n1', process.execPath, ['dist/cli/main.js', ...args]);
 }
 
@@ -101,13 +102,13 @@ test('its successor finds everything done', async () => {
 }, 40_000);
 
 test('cleanup waits for the agent’s end, and leaves the node as it was', async () => {
-  expect(await cleanup()).toMatchObject({ code: 1, stdout: '', stderr: expect.stringMatching(/a router answers/) });
+  expect(await cleanup('cleanup')).toMatchObject({ code: 1, stdout: '', stderr: expect.stringMatching(/a router answers/) });
   await agent.program.end();
-  const { code, stdout, stderr } = await cleanup();
+  const { code, stdout, stderr } = await cleanup('cleanup');
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
   expect(stdout).toMatch(
     /deleted nftables table inet peerage_egress\n[^]*deleted bridge kube-bridge\nrestored .*10-net\.conf\n/,
   );
   expect(await state()).toBe(bare);
-  expect(await cleanup()).toMatchObject({ code: 0, stdout: '', stderr: '' });
+  expect(await cleanup('agent', '--cleanup-config')).toMatchObject({ code: 0, stdout: '', stderr: '' });
 }, 40_000);
