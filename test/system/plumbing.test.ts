@@ -58,7 +58,13 @@ async function state(): Promise<string> {
 
 /** @param command as there is one of our own, and kube-router's flag */
 function cleanup(...command: readonly string[]): Promise<Output> {
-  const args = [...command, '--config', join(topology.folder, 'n1.yaml'), '--control', join(topology.folder, 'n1.sock')];
+  const args = [
+    ...command,
+    '--config',
+    join(topology.folder, 'n1.yaml'),
+    '--control',
+    join(topology.folder, 'n1.sock'),
+  ];
   return topology.exec('n1', process.execPath, ['dist/cli/main.js', ...args]);
 }
 
@@ -102,7 +108,11 @@ test('its successor finds everything done', async () => {
 }, 40_000);
 
 test('cleanup waits for the agent’s end, and leaves the node as it was', async () => {
-  expect(await cleanup('cleanup')).toMatchObject({ code: 1, stdout: '', stderr: expect.stringMatching(/a router answers/) });
+  expect(await cleanup('cleanup')).toMatchObject({
+    code: 1,
+    stdout: '',
+    stderr: expect.stringMatching(/a router answers/),
+  });
   await agent.program.end();
   const { code, stdout, stderr } = await cleanup('cleanup');
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
