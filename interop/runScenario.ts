@@ -2,6 +2,7 @@
 
 import type { Topology } from '../lab/topology/topology.js';
 import type { Daemon, DaemonKind } from './daemons/daemon.js';
+import { LACKING } from './lacks.js';
 import { buildRig, type Scenario } from './rig.js';
 
 export type Outcome =
@@ -14,8 +15,7 @@ const LOG_TAIL = 3000;
 
 /** @param topology with a rack built by `buildRack`, on which no other scenario runs meanwhile */
 export async function runScenario(topology: Topology, kind: DaemonKind, scenario: Scenario): Promise<Outcome> {
-  const lacking = scenario.needs?.map(feature => kind.lacks[feature]).find(reason => reason !== undefined);
-  if (lacking !== undefined) return { kind: 'lacks', reason: lacking };
+  const lacking = scenario.needs?.find(feature => kind.lacks[feature] !== undefined);
   const started = performance.now();
   const rig = buildRig(topology, kind, scenario);
   const running: Daemon[] = [];
@@ -23,6 +23,10 @@ export async function runScenario(topology: Topology, kind: DaemonKind, scenario
     for (const daemon of rig.all) {
       running.push(daemon);
       await daemon.start();
+    }
+    if (lacking !== undefined) {
+      await LACKING[lacking](rig);
+      return { kind: 'lacks', reason: kind.lacks[lacking] ?? '' };
     }
     await scenario.run(rig);
     return { kind: 'pass', seconds: (performance.now() - started) / 1000 };

@@ -74,7 +74,7 @@ export type Feature = 'askRefresh' | 'answerRefresh' | 'restarter';
 
 export interface DaemonKind {
   readonly name: string;
-  /** What it cannot do, and why: scenarios that need it are named in the matrix and not run. */
+  /** What it cannot do, and why: where a scenario needs it, the lack itself is shown. */
   readonly lacks: Readonly<Partial<Record<Feature, string>>>;
   /** Configured but not started. */
   create(topology: Topology, plan: Plan): Daemon;
@@ -86,7 +86,14 @@ export const START_PATIENCE = 30_000;
 /** Signals a daemon with the processes it has split itself into. */
 export function signalAll({ pid }: Program, signal: NodeJS.Signals): void {
   const children = words(readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')).map(Number);
-  for (const each of [...children, pid]) process.kill(each, signal);
+  for (const each of [...children, pid]) {
+    try {
+      process.kill(each, signal);
+    } catch (error) {
+      // A parent may have ended with its children already.
+      if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
+    }
+  }
 }
 
 export const isIpv6 = (text: string): boolean => text.includes(':');

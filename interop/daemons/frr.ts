@@ -183,7 +183,14 @@ function configText(plan: Plan, origins: readonly Origin[]): string {
     'no bgp suppress-duplicates',
     'no bgp default ipv4-unicast',
     'no bgp network import-check',
-    ...(plan.gracefulRestart ? ['bgp graceful-restart', 'bgp graceful-restart restart-time 20'] : []),
+    ...(plan.gracefulRestart
+      ? [
+          'bgp graceful-restart',
+          'bgp graceful-restart restart-time 20',
+          // Or it says that it has not kept forwarding, and its routes go with its return (RFC 4724 section 4.2).
+          'bgp graceful-restart preserve-fw-state',
+        ]
+      : []),
     ...plan.neighbours.flatMap(session),
     ...family('ipv4'),
     ...family('ipv6'),
