@@ -6,36 +6,19 @@
 
 import { testNextHops } from './load/addresses.js';
 import type { Feed } from './workload/feed.js';
+import { eachMessage, LOCAL_ASN, LOCAL_ID, newRib, receive, SCAN } from './workload/inProcess.js';
 import { loadTable } from './workload/tables.js';
 import { PeerKind } from '../src/bgp/peerKind.js';
-import type { ScanContext } from '../src/bgp/scanContext.js';
 import { UpdateRecord } from '../src/bgp/updateRecord.js';
 import { createUpdateFraming } from '../src/bgp/wire/updateEncoder.js';
 import { scanUpdate } from '../src/bgp/wire/updateScanner.js';
 import { Asn } from '../src/bgp/asn.js';
 import { Ipv4, ipv4, type IpAddress } from '../src/core/ip.js';
 import type { PeerId } from '../src/rib/peerTable.js';
-import { Rib } from '../src/rib/rib.js';
+import type { Rib } from '../src/rib/rib.js';
 
-const LOCAL_ASN = 65_000;
-const LOCAL_ID = 0x0a630001;
 const FEEDER_ID = 0x0a630101;
-/** Messages between two decisions, about as many as one read of a socket brings. */
-const MESSAGES_PER_READ = 600;
 const SELF6: IpAddress = { version: 6, words: [0xfd990000, 0, 0, 1] };
-
-const scan: ScanContext = {
-  ebgp: false,
-  fourOctetAs: true,
-  families: [true, true],
-  addPathReceive: [false, false],
-  extendedNextHop: [false, false],
-  localAsn: LOCAL_ASN,
-  remoteAsn: LOCAL_ASN,
-  localId: LOCAL_ID,
-  clusterId: LOCAL_ID,
-  enforceFirstAs: true,
-};
 
 interface Setting {
   readonly family: 0 | 1;
@@ -43,44 +26,10 @@ interface Setting {
   readonly kernel: boolean;
 }
 
-function eachMessage(feed: Feed, visit: (start: number, end: number, count: number) => void): void {
-  let count = 0;
-  for (let at = 0; at < feed.octets.length;) {
-    const end = at + feed.octets.readUInt16BE(at + 16);
-    visit(at + 19, end, ++count);
-    at = end;
-  }
-}
-
 function scanOnly(feed: Feed): void {
   const record = new UpdateRecord();
   eachMessage(feed, (start, end) => {
-    if (scanUpdate(feed.octets, start, end, scan, record) !== undefined) throw new Error('the feed is malformed');
-  });
-}
-
-function receive(rib: Rib, peer: PeerId, feed: Feed): void {
-  const record = new UpdateRecord();
-  const context = { addPath: [false, false], allowOwnAs: 0, zone: undefined } as const;
-  eachMessage(feed, (start, end, count) => {
-    if (scanUpdate(feed.octets, start, end, scan, record) !== undefined) throw new Error('the feed is malformed');
-    rib.receive(peer, record, context);
-    if (count % MESSAGES_PER_READ === 0) rib.decide();
-  });
-  rib.decide();
-}
-
-function newRib(kernel: boolean): Rib {
-  return new Rib({
-    routerId: LOCAL_ID,
-    trackNextHops: false,
-    decision: {
-      alwaysCompareMed: false,
-      missingMedWorst: false,
-      maximumPaths: { ebgp: 1, ibgp: 1 },
-      multipathRelax: false,
-    },
-    ...(kernel ? { kernel: () => undefined } : {}),
+    if (scanUpdate(feed.octets, start, end, SCAN, record) !== undefined) throw new Error('the feed is malformed');
   });
 }
 
@@ -144,7 +93,7 @@ function run(setting: Setting): void {
   const loaded = loadTable({ kind: 'generated', family: family === 0 ? 'ipv4-unicast' : 'ipv6-unicast', size });
   const [first, changed] = [loaded.feed('first', testNextHops), loaded.feed('changed', testNextHops)];
   const withdraw = loaded.feed('withdraw', testNextHops);
-  const rib = newRib(setting.kernel);
+  const rib = newRib(setting.kernel ? () => undefined : undefined);
   const feeder = addPeer(rib, 'feeder', FEEDER_ID, false);
   const sent = joinClient(rib, setting);
   pumpAll(rib);

@@ -6,38 +6,18 @@
 
 import { testNextHops } from './load/addresses.js';
 import type { Feed } from './workload/feed.js';
+import { LOCAL_ASN, newRib, receive } from './workload/inProcess.js';
 import { loadTable } from './workload/tables.js';
 import { PeerKind } from '../src/bgp/peerKind.js';
 import { NO_POLICIES, type PolicySet, type PolicyTerm, type PrefixRule } from '../src/bgp/policyTypes.js';
-import type { ScanContext } from '../src/bgp/scanContext.js';
-import { UpdateRecord } from '../src/bgp/updateRecord.js';
 import { createAttributeBlocks } from '../src/bgp/wire/attributeBlocks.js';
 import { parseCommunityPattern } from '../src/bgp/wire/communityPattern.js';
-import { scanUpdate } from '../src/bgp/wire/updateScanner.js';
 import { ipv4 } from '../src/core/ip.js';
 import type { PeerId } from '../src/rib/peerTable.js';
 import { PolicyBook } from '../src/rib/policy/chain.js';
 import { createImportFilter, type ImportFilter } from '../src/rib/policy/importFilter.js';
-import { Rib } from '../src/rib/rib.js';
 
-const ASN = 65_000;
-const ROUTER_ID = 0x0a630001;
-/** Messages between two decisions, about as many as one read of a socket brings. */
-const MESSAGES_PER_READ = 600;
 const LIST_LENGTH = 10_000;
-
-const SCAN: ScanContext = {
-  ebgp: false,
-  fourOctetAs: true,
-  families: [true, true],
-  addPathReceive: [false, false],
-  extendedNextHop: [false, false],
-  localAsn: ASN,
-  remoteAsn: ASN,
-  localId: ROUTER_ID,
-  clusterId: ROUTER_ID,
-  enforceFirstAs: true,
-};
 
 function policy(term: Partial<PolicyTerm>, others: Partial<PolicySet> = {}): PolicySet {
   const whole: PolicyTerm = { name: 'term', match: {}, changes: {}, verdict: 'accept', ...term };
@@ -67,16 +47,7 @@ function policies(): readonly (readonly [string, PolicySet | undefined])[] {
 }
 
 class World {
-  readonly rib = new Rib({
-    routerId: ROUTER_ID,
-    trackNextHops: false,
-    decision: {
-      alwaysCompareMed: false,
-      missingMedWorst: false,
-      maximumPaths: { ebgp: 1, ibgp: 1 },
-      multipathRelax: false,
-    },
-  });
+  readonly rib = newRib();
   readonly peer: PeerId;
   private filter: ImportFilter | undefined;
 
@@ -90,28 +61,19 @@ class World {
   use(set: PolicySet | undefined): void {
     const { attributes, nextHops, peers, families } = this.rib;
     const columns = { attributes, nextHops, peers, prefixes: families[0].prefixes, blocks: createAttributeBlocks() };
-    const subject = { direction: 'import', family: 0, ownAsn: ASN, peerAsn: ASN, peerAddress: ipv4(1) } as const;
+    const subject = {
+      direction: 'import',
+      family: 0,
+      ownAsn: LOCAL_ASN,
+      peerAsn: LOCAL_ASN,
+      peerAddress: ipv4(1),
+    } as const;
     const chain = set === undefined ? [] : new PolicyBook(set).chain(['policy'], subject);
     this.filter = createImportFilter({ chain, honorGracefulShutdown: false }, this.peer, columns);
   }
 
   receive(feed: Feed): void {
-    const record = new UpdateRecord();
-    const context = {
-      addPath: [false, false],
-      allowOwnAs: 0,
-      zone: undefined,
-      filters: [this.filter, undefined],
-    } as const;
-    let count = 0;
-    for (let at = 0; at < feed.octets.length;) {
-      const end = at + feed.octets.readUInt16BE(at + 16);
-      if (scanUpdate(feed.octets, at + 19, end, SCAN, record) !== undefined) throw new Error('the feed is malformed');
-      this.rib.receive(this.peer, record, context);
-      if (++count % MESSAGES_PER_READ === 0) this.rib.decide();
-      at = end;
-    }
-    this.rib.decide();
+    receive(this.rib, this.peer, feed, [this.filter, undefined]);
   }
 
   /** Puts what is held through another policy. */
