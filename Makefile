@@ -1,17 +1,19 @@
 # Every target does its own set-up: dependencies by npm ci, daemons by apt-get (scripts/setup.sh). Needs Node >= 20.
 SHELL := /bin/bash
 TOR ?= bird
+KUBE ?=
 ARGS ?=
 FUZZ_SECONDS ?= 600
 
-.PHONY: help lab test test-kube bench fuzz interop build types lint layers check format schema clean setup
+.PHONY: help lab test test-kube bench bench-kube fuzz interop build types lint layers check format schema clean setup
 .DEFAULT_GOAL := help
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
 
-lab: setup build ## three nodes, a ToR, real sessions and packets (TOR=bird|peerage, ARGS=--check)
-	@node build/lab/main.js --tor $(TOR) $(ARGS)
+lab: setup build ## three nodes, a ToR, real sessions and packets (TOR=bird|peerage, KUBE=1, ARGS=--check)
+	@$(if $(KUBE),scripts/buildKube.sh)
+	@node build/lab/main.js --tor $(TOR) $(if $(KUBE),--kube) $(ARGS)
 
 test: setup build ## every test (ARGS='unit kernel' for some suites)
 	@node build/scripts/testAll.js $(ARGS)
@@ -28,6 +30,9 @@ fuzz: node_modules/.installed ## mutated and random messages for FUZZ_SECONDS
 
 bench: setup build ## against BIRD 2 and GoBGP, side by side (ARGS='--quick', '--md', '--only NAME')
 	@node build/bench/main.js $(ARGS)
+
+bench-kube: node_modules/.installed build ## a large cluster's sync, memory and latency (ARGS='--url URL --changes N')
+	@node build/bench/kube/main.js $(ARGS)
 
 check: types lint layers ## types, lint and the arrows between folders
 
