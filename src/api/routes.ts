@@ -29,6 +29,7 @@ const Query = z.strictObject({
   longer: z.enum(['true', 'false']).optional(),
   untold: z.enum(['true', 'false']).optional(),
 });
+const Drain = z.strictObject({ on: z.boolean() });
 const Message = z.strictObject({ message: z.string().max(255).optional() });
 const Refresh = z.strictObject({ direction: z.enum(['in', 'out']) });
 
@@ -62,6 +63,7 @@ export const ROUTES: readonly Route[] = [
     answer: (view, { query }) => ({ status: 200, items: view.fib(routeQuery(query)) }),
   },
   { method: 'GET', path: '/v1/problems', answer: async view => ({ status: 200, items: await view.problems() }) },
+  { method: 'POST', path: '/v1/drain', answer: (view, { body }) => drained(view, parse(Drain, body).on) },
   {
     method: 'POST',
     path: '/v1/peers/:name/disable',
@@ -83,6 +85,11 @@ export const ROUTES: readonly Route[] = [
     answer: async (view, { name, body }) => done(await view.refreshPeer(name, parse(Refresh, body).direction), name),
   },
 ];
+
+async function drained(view: RouterView, isOn: boolean): Promise<Answer> {
+  await view.drain(isOn);
+  return { status: 200, value: {} };
+}
 
 /** Finds and runs the route of a request. @throws RangeError when the query or body is wrong, naming what */
 export async function findRoute(view: RouterView, method: string, url: URL, body: unknown): Promise<Answer> {

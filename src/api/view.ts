@@ -34,6 +34,8 @@ export type RouterView = {
   fib(query: RouteQuery): Iterable<FibRouteView>;
   /** Oldest first. There also before the router has a configuration. */
   problems(): Answered<readonly ProblemView[]>;
+  /** On: everything announced carries GRACEFUL_SHUTDOWN (RFC 8326). */
+  drain(isOn: boolean): Answered<void>;
 };
 
 /** Thrown by a RouterView that has no configuration yet, such as an agent that waits for its Node. */

@@ -81,6 +81,9 @@ export async function runAgent(options: AgentOptions): Promise<number> {
   return runGraph({ options, nodeName, loaded: loaded.value, source: source.value, logger, problems, metrics, router });
 }
 
+/** Milliseconds between GRACEFUL_SHUTDOWN and the end of sessions, when routes are not kept over a restart. */
+const DRAIN_TIME = 1000;
+
 /** Parts of the configuration that are read once. */
 const LATE = ['fib', 'log', 'control'] as const;
 
@@ -120,6 +123,11 @@ async function runGraph({
       if (Object.keys(fields).length > 0) logger.info(fields, 'configuration applied');
     });
   };
+  const tellOwn = tellOwnNode(nodeName, report, logger);
+  let current = loaded.settings;
+  let isCordoned = false;
+  const drainCordoned = (): void =>
+    void router.draining.set('cordon', isCordoned && current.kubernetes.onCordon === 'gracefulShutdown');
   const plumbing = openPlumbing({ nodeName, logger, report });
   const stateDirectory = dirname(options.control ?? loaded.settings.control ?? DEFAULT_CONTROL_PATH);
   const graph = agentGraph({
@@ -132,7 +140,11 @@ async function runGraph({
     sinks: {
       apply,
       problems: report,
-      ownNode: tellOwnNode(nodeName, report, logger),
+      ownNode: own => {
+        tellOwn(own);
+        isCordoned = own?.cordoned === true;
+        drainCordoned();
+      },
       overlayOptions: overlay => router.overlay?.configure(overlay),
       overlay: ({ own, nodes }) => router.overlay?.update(own, nodes),
       plumbingOptions: next => plumbing.configure({ ...next, stateDirectory }),
@@ -150,6 +162,8 @@ async function runGraph({
   const reloader = watchConfig(options.config, loaded, report, next => {
     const late = LATE.filter(key => !isDeepStrictEqual(next.settings[key], loaded.settings[key]));
     if (late.length > 0) logger.warn({ changed: late }, 'these changes take effect after a restart');
+    current = next.settings;
+    drainCordoned();
     settings.next(next.settings);
   });
   let stopGraph = (): void => undefined;
@@ -160,15 +174,16 @@ async function runGraph({
     };
   });
   const failed = await Promise.race([failure, runUntilSignal({ logger, reload: reloader.reload })]);
+  // Where nothing was ever applied, routes of a former process are left as they were found.
+  const isGraceful = applied.config === undefined || applied.config.gracefulRestart !== undefined;
+  const keepRoutes = (isGraceful && !options.withdrawOnExit) || failed !== undefined;
+  if (!keepRoutes) await router.draining.beforeStop(DRAIN_TIME);
   stopGraph();
   source.close();
   endObservation();
   await reloader.close();
   await plumbing.stop();
   if (failed instanceof StageError) return endNow(logger, failed.stage, failed);
-  // Where nothing was ever applied, routes of a former process are left as they were found.
-  const isGraceful = applied.config === undefined || applied.config.gracefulRestart !== undefined;
-  const keepRoutes = (isGraceful && !options.withdrawOnExit) || failed !== undefined;
   if (failed !== undefined)
     logger.fatal({ err: failed }, 'the source of Kubernetes objects failed; kernel routes are left in place');
   await router.stop({ keepRoutes });

@@ -3,6 +3,7 @@
  * configuration comes from.
  */
 
+import { systemClock } from '../core/clock.js';
 import type { Logger } from 'pino';
 import { Subject } from 'rxjs';
 import { createControlServer } from '../api/server.js';
@@ -17,6 +18,7 @@ import type { RibChanges } from '../rib/changes.js';
 import type { EngineClient } from './engine/client.js';
 import { startEngineHere } from './engine/here.js';
 import { startEngineThread } from './engine/thread.js';
+import { createDraining, type Draining } from './draining.js';
 import { createEngineLog, logFibEvent } from './logging.js';
 import { endNow } from './process.js';
 
@@ -47,6 +49,8 @@ export interface RunningRouter {
   /** Routes of a former process were found in the kernel: this one says so to its peers (RFC 4724). */
   readonly restarted: boolean;
   readonly engine: EngineClient;
+  /** Lets traffic turn away before something happens. */
+  readonly draining: Draining;
   /** Absent unless asked for, and where no routes are installed. */
   readonly overlay?: Overlay;
   apply(config: EngineConfig): Promise<ApplyReport>;
@@ -103,6 +107,7 @@ export async function startRouter({
     if (event.kind === 'converged') kernel?.fib?.sourcesComplete();
   });
 
+  const draining = createDraining(isOn => engine.drain(isOn), systemClock);
   let isConfigured = false;
   const view: RouterView = {
     ...engine,
@@ -113,6 +118,7 @@ export async function startRouter({
       return { ...summary, problems: [...summary.problems, ...others] };
     },
     fib: query => kernel?.fib?.routes(query) ?? [],
+    drain: isOn => draining.set('operator', isOn),
     problems: async () => {
       const ofEngine = isConfigured ? (await engine.summary()).problems : [WAITING];
       const others = (problems?.() ?? []).map(problem => ({ ...problem, since: problem.since.toISOString() }));
@@ -126,6 +132,7 @@ export async function startRouter({
   return {
     restarted: adopted > 0,
     engine,
+    draining,
     ...(kernel?.overlay === undefined ? {} : { overlay: kernel.overlay }),
     apply: config => {
       isConfigured = true;

@@ -4,6 +4,7 @@ import { Command } from 'commander';
 import { VERSION } from '../core/version.js';
 import { addCheckCommand } from './check.js';
 import { addCleanupCommand } from './cleanup.js';
+import { addDrainCommand } from './drain.js';
 import { addPeerCommands } from './peer.js';
 import { addRunCommands } from './run.js';
 import { addShowCommands } from './show.js';
@@ -25,6 +26,7 @@ export function createProgram(): Command {
   addCheckCommand(program);
   program.commandsGroup('Act:');
   addPeerCommands(program);
+  addDrainCommand(program);
   addCleanupCommand(program);
   return program;
 }

@@ -160,6 +160,7 @@ export function createFakeRouter(routes: readonly RouteView[] | number): FakeRou
     adjOut: (name, query) => (name === TOR.name ? list(`adj-out ${name}`, query) : undefined),
     fib: () => [FIB_ROUTE],
     problems: () => [PROBLEM, { subject: 'router', text: 'cannot listen', since: null }],
+    drain: isOn => void calls.push(`drain ${isOn ? 'on' : 'off'}`),
     disablePeer: (name, message) => known(name, `disable ${message ?? '-'}`),
     enablePeer: name => known(name, 'enable'),
     resetPeer: (name, message) => known(name, `reset ${message ?? '-'}`),

@@ -54,6 +54,17 @@ describe('peer', () => {
   });
 });
 
+test.each([
+  [[], 'drain on'],
+  [['--off'], 'drain off'],
+])('drain %j', async (args, expected) => {
+  const { view, calls } = createFakeRouter(0);
+  await withServer(view, async path => {
+    expect(await run('drain', ...args, '--control', path)).toMatchObject({ exitCode: 0, error: undefined, err: '' });
+  });
+  expect(calls).toEqual([expected]);
+});
+
 describe('check', () => {
   const check = async (text: string, ...args: string[]): Promise<Awaited<ReturnType<typeof run>>> => {
     const folder = mkdtempSync(join(tmpdir(), 'peerage-check-'));
