@@ -4,7 +4,7 @@ import { formatAddress } from '../../../src/core/ip.js';
 import { createFib } from '../../../src/fib/fib.js';
 import type { Fib, FibEvent } from '../../../src/fib/fibTypes.js';
 import { createKernelFeed } from '../../../src/fib/kernelFeed.js';
-import { createNextHopResolver, type NextHopResolver } from '../../../src/fib/nextHopResolver.js';
+import { createNextHopResolver, type NextHopResolver, type NodeWays } from '../../../src/fib/nextHopResolver.js';
 import { DEFAULT_OWNERSHIP } from '../../../src/fib/ownership.js';
 import { VirtualClock } from '../core/virtualClock.js';
 import { FakeKernel } from './fakeKernel.js';
@@ -30,7 +30,8 @@ export function newFakeKernel(): FakeKernel {
   return kernel;
 }
 
-export async function startFakeFib(kernel: FakeKernel, readBackInterval = 60_000): Promise<FakeFib> {
+/** @param nodes who knows the nodes of a cluster */
+export async function startFakeFib(kernel: FakeKernel, readBackInterval = 60_000, nodes?: NodeWays): Promise<FakeFib> {
   const clock = new VirtualClock();
   const events: FibEvent[] = [];
   const tell = (event: FibEvent): void => void events.push(event);
@@ -42,7 +43,7 @@ export async function startFakeFib(kernel: FakeKernel, readBackInterval = 60_000
     readBackInterval,
     onError: text => tell({ kind: 'error', text }),
   });
-  const resolver = createNextHopResolver(feed, DEFAULT_OWNERSHIP);
+  const resolver = createNextHopResolver(feed, DEFAULT_OWNERSHIP, nodes);
   const fib = createFib({ owner: DEFAULT_OWNERSHIP, channel: kernel, feed, resolver, clock, onEvent: tell });
   await feed.start();
   const run = async (milliseconds = 0): Promise<void> => {
