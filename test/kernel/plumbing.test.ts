@@ -126,6 +126,22 @@ describe('plumbing', () => {
     expect(sources()).toMatch(/elements = { 10\.244\.77\.0\/24 }/);
   });
 
+  test('a process that starts while the node’s object is missing leaves the egress of its predecessor', async () => {
+    const first = rig.start();
+    first.configure(rig.options);
+    first.nodesChanged(batchOf('added', nodeN(1), nodeN(2)));
+    await first.idle();
+    await first.stop();
+    const second = rig.start();
+    second.configure(rig.options);
+    second.nodesChanged(batchOf('added', nodeN(2), nodeN(3)));
+    await second.idle();
+    expect(sources()).toMatch(/10\.244\.1\.0\/24/);
+    second.nodesChanged(batchOf('added', nodeN(1, { cidrs: ['10.244.9.0/24'] })));
+    await second.idle();
+    expect(sources()).toMatch(/elements = { 10\.244\.9\.0\/24 }/);
+  });
+
   test('puts right what others undo', async () => {
     const plumbing = rig.start();
     plumbing.configure(rig.options);

@@ -59,6 +59,8 @@ class RunningPlumbing implements Plumbing {
   private readonly pass = newPass();
   private options: NodePlumbingOptions | undefined;
   private own: OwnPlumbing | undefined;
+  /** The cluster has been told once, whole. */
+  private hasNodes = false;
   private timer: TimerHandle | undefined;
   private running: Promise<void> | undefined;
   private again = false;
@@ -90,6 +92,7 @@ class RunningPlumbing implements Plumbing {
   configure(options: NodePlumbingOptions): void {
     this.options = options;
     this.egress.configure(options);
+    this.beginEgress();
     void this.watchCni(options.cni.enabled ? options.cni.file : undefined);
     this.wake(0);
   }
@@ -98,7 +101,8 @@ class RunningPlumbing implements Plumbing {
     const { own, ownChanged, parts } = this.networks(batch);
     this.own = own;
     if (parts.size > 0) this.egress.changed(parts);
-    if (this.options !== undefined) this.egress.begin();
+    this.hasNodes = true;
+    this.beginEgress();
     if (ownChanged) this.wake(0);
   }
 
@@ -115,6 +119,12 @@ class RunningPlumbing implements Plumbing {
     await this.running;
     await this.watchCni(undefined);
     await this.egress.stop();
+  }
+
+  /** Without the own node's object, what a former process knew of its pods is better than nothing. */
+  private beginEgress(): void {
+    if (!this.hasNodes || this.options === undefined) return;
+    if (this.own !== undefined || !this.options.egress.enabled) this.egress.begin();
   }
 
   /** Whoever installs the file anew, as init containers do, takes our part out of it. */
