@@ -4,6 +4,7 @@ import { readFileSync, writeFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseAllDocuments, stringify } from 'yaml';
 import { TOR, type LabCluster, type LabNode, type LabPod } from './cluster.js';
+import type { KubeCluster } from './kube/kubeCluster.js';
 import type { Tor } from './tor.js';
 import { sleep, waitFor } from './topology/commands.js';
 import type { PeerageProcess } from './topology/peerage.js';
@@ -23,6 +24,8 @@ export interface Lab {
   readonly tor: Tor;
   /** By node name. */
   readonly agents: ReadonlyMap<string, PeerageProcess>;
+  /** The API server behind the agents; absent: they are fed by the manifests. */
+  readonly kube?: KubeCluster;
   /** When the agents were started, as performance.now() counts. */
   readonly startedAt: number;
 }
@@ -30,8 +33,13 @@ export interface Lab {
 /** Seconds a step may take before it counts as failed. */
 const PATIENCE = 20_000;
 
-/** Steps in order; one that throws has failed with its message. */
-export const STEPS: readonly { readonly what: string; readonly run: (lab: Lab) => Promise<Omit<Check, 'what'>> }[] = [
+export interface Step {
+  readonly what: string;
+  /** What it throws is its failure. */
+  readonly run: (lab: Lab) => Promise<Omit<Check, 'what'>>;
+}
+
+export const STEPS: readonly Step[] = [
   { what: 'all sessions up (node mesh and ToR)', run: sessionsUp },
   { what: 'pod routes in the kernels of all nodes and of the ToR', run: routesInstalled },
   { what: 'pod to pod across nodes, every pair (ping)', run: podsPing },
@@ -41,7 +49,7 @@ export const STEPS: readonly { readonly what: string; readonly run: (lab: Lab) =
   { what: 'node removed from the cluster: its routes vanish from the others', run: nodeLeaves },
 ];
 
-export async function runStep(step: (typeof STEPS)[number], lab: Lab): Promise<Check> {
+export async function runStep(step: Step, lab: Lab): Promise<Check> {
   try {
     return { what: step.what, ...(await step.run(lab)) };
   } catch (error) {
@@ -175,7 +183,8 @@ async function nodeLeaves(lab: Lab): Promise<Omit<Check, 'what'>> {
   const leaving = cluster.nodes.at(-1)!;
   const staying = cluster.nodes.filter(node => node !== leaving);
   const started = performance.now();
-  removeNode(cluster.manifests, leaving.name);
+  if (lab.kube === undefined) removeNode(cluster.manifests, leaving.name);
+  else await lab.kube.plane.admin.delete({ apiVersion: 'v1', kind: 'Node', metadata: { name: leaving.name } });
   for (const node of staying) {
     await waitFor(`the routes of ${leaving.name} to vanish from ${node.name}`, PATIENCE, async () => {
       const routes = await routesOf(lab, node.name);

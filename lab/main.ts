@@ -3,8 +3,11 @@
 import Table from 'cli-table3';
 import { Command, Option } from 'commander';
 import { readFileSync } from 'node:fs';
+import { parse, stringify } from 'yaml';
 import { runStep, STEPS, type Check, type Lab } from './checks.js';
 import { buildCluster } from './cluster.js';
+import { startKube, type KubeCluster } from './kube/kubeCluster.js';
+import { KUBE_STEPS } from './kube/kubeSteps.js';
 import { Screen } from './screen.js';
 import { startTor } from './tor.js';
 import { PeerageProcess } from './topology/peerage.js';
@@ -13,6 +16,7 @@ import { Topology } from './topology/topology.js';
 interface Options {
   readonly tor: 'bird' | 'peerage';
   readonly check: boolean;
+  readonly kube: boolean;
 }
 
 const MANIFESTS = 'examples/cluster';
@@ -23,6 +27,7 @@ async function main(): Promise<number> {
   const options = new Command('lab')
     .description('a cluster in network namespaces: three nodes on a rack, two pods each, a ToR')
     .addOption(new Option('--tor <kind>', "what plays the rack's switch").choices(['bird', 'peerage']).default('bird'))
+    .option('--kube', 'feed the agents from a real API server (scripts/buildKube.sh), not from manifests', false)
     .option('--check', 'prove it, print what was measured, remove everything and exit', false)
     .parse()
     .opts<Options>();
@@ -49,15 +54,20 @@ async function runLab(topology: Topology, options: Options, screen: Screen, stay
   console.log('building three nodes, six pods and a ToR from examples/cluster …');
   const cluster = await buildCluster(topology, MANIFESTS);
   const tor = startTor(options.tor, topology, cluster.nodes);
-  const config = readFileSync(AGENT_CONFIG, 'utf8');
+  const kube = options.kube ? await startKube(topology, MANIFESTS) : undefined;
+  const config = agentConfig(kube);
   const startedAt = performance.now();
   const agents = new Map(
     cluster.nodes.map(node => [
       node.name,
-      PeerageProcess.agent(topology, node.name, { node: node.name, manifests: cluster.manifests, config }),
+      PeerageProcess.agent(topology, node.name, {
+        node: node.name,
+        config,
+        ...(kube === undefined ? { manifests: cluster.manifests } : {}),
+      }),
     ]),
   );
-  const lab: Lab = { topology, cluster, tor, agents, startedAt };
+  const lab: Lab = { topology, cluster, tor, agents, startedAt, ...(kube === undefined ? {} : { kube }) };
   const checks: Check[] = [];
   let now: readonly string[] = [];
   screen.begin();
@@ -65,7 +75,8 @@ async function runLab(topology: Topology, options: Options, screen: Screen, stay
   // Somebody who stays goes on looking until everything is removed.
   redraw.unref();
   // The last step takes a node away: not what somebody who stays wants to look at.
-  for (const step of staying ? STEPS.slice(0, -1) : STEPS) {
+  const steps = [...STEPS.slice(0, -1), ...(kube === undefined ? [] : KUBE_STEPS), ...STEPS.slice(-1)];
+  for (const step of staying ? steps.slice(0, -1) : steps) {
     now = [`…  ${step.what}`];
     checks.push(await runStep(step, lab));
     if (!screen.interactive) console.log(line(checks.at(-1)!));
@@ -73,6 +84,15 @@ async function runLab(topology: Topology, options: Options, screen: Screen, stay
   now = hints(lab);
   if (!staying) clearInterval(redraw);
   return checks;
+}
+
+/** What every node runs with; behind an API server also where that is, and that service addresses are announced. */
+function agentConfig(kube: KubeCluster | undefined): string {
+  const text = readFileSync(AGENT_CONFIG, 'utf8');
+  if (kube === undefined) return text;
+  const config = parse(text) as { readonly kubernetes: object };
+  const { adminConfig: kubeconfig } = kube.plane;
+  return stringify({ ...config, kubernetes: { ...config.kubernetes, kubeconfig, advertise: { clusterIp: true } } });
 }
 
 async function drawNow(
@@ -97,7 +117,7 @@ async function drawNow(
   screen.show({ torKind: tor.kind, torSessions: await quiet(tor.sessions(), 0), nodes, checks, now });
 }
 
-function hints({ topology, cluster, agents, tor }: Lab): string[] {
+function hints({ topology, cluster, agents, tor, kube }: Lab): string[] {
   const [node] = cluster.nodes;
   const pods = cluster.nodes.flatMap(n => n.pods);
   const control = agents.get(node!.name)!.control;
@@ -108,7 +128,9 @@ function hints({ topology, cluster, agents, tor }: Lab): string[] {
     `  ${tor.hint}`,
     `  ip -n ${topology.name(node!.name)} route`,
     `  ip netns exec ${topology.name(pods[0]!.name)} ping ${pods.at(-1)!.addresses[0]!}`,
-    `Manifests to edit: ${cluster.manifests}`,
+    kube === undefined
+      ? `Manifests to edit: ${cluster.manifests}`
+      : `  ip netns exec ${topology.name('api')} kubectl --kubeconfig ${kube.plane.adminConfig} get nodes,services -A`,
     'Ctrl-C removes everything.',
   ];
 }

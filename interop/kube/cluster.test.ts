@@ -6,8 +6,8 @@ import { waitFor } from '../../lab/topology/commands.js';
 import { PeerageProcess } from '../../lab/topology/peerage.js';
 import { Topology } from '../../lab/topology/topology.js';
 import { buildHosts, startBird } from '../../test/system/rack.js';
-import { ControlPlane } from './controlPlane.js';
-import type { KubeManifest } from './kubeClient.js';
+import { ControlPlane } from '../../lab/kube/controlPlane.js';
+import type { KubeManifest } from '../../lab/kube/kubeClient.js';
 
 const NODES = ['n1', 'n2'] as const;
 const TOR = '10.8.0.3';

@@ -4,8 +4,8 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { readdirSync, readFileSync } from 'node:fs';
 import { parseAllDocuments } from 'yaml';
 import { Topology } from '../../lab/topology/topology.js';
-import { ControlPlane } from './controlPlane.js';
-import type { KubeClient, KubeManifest } from './kubeClient.js';
+import { ControlPlane } from '../../lab/kube/controlPlane.js';
+import type { KubeClient, KubeManifest } from '../../lab/kube/kubeClient.js';
 
 let topology: Topology;
 let plane: ControlPlane;

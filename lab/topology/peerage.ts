@@ -89,6 +89,10 @@ export class PeerageProcess {
     return (await this.collect(`/v1/peers/${encodeURIComponent(name)}/adj-in`)) as RouteView[];
   }
 
+  async adjOut(name: string): Promise<RouteView[]> {
+    return (await this.collect(`/v1/peers/${encodeURIComponent(name)}/adj-out`)) as RouteView[];
+  }
+
   async fib(): Promise<FibRouteView[]> {
     return (await this.collect('/v1/fib')) as FibRouteView[];
   }

@@ -4,8 +4,8 @@ import { generateKeyPairSync } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { stringify } from 'yaml';
-import { waitFor } from '../../lab/topology/commands.js';
-import type { Program, Topology } from '../../lab/topology/topology.js';
+import { waitFor } from '../topology/commands.js';
+import type { Program, Topology } from '../topology/topology.js';
 import { KubeClient } from './kubeClient.js';
 
 /** Made by scripts/buildKube.sh. */
@@ -147,7 +147,7 @@ export class ControlPlane {
       `--advertise-address=${this.address}`,
       `--secure-port=${PORT}`,
       `--cert-dir=${join(this.folder, 'certs')}`,
-      '--service-cluster-ip-range=10.96.0.0/16,fd96::/112',
+      '--service-cluster-ip-range=10.96.0.0/16,fd00:10:96::/112',
       '--service-account-issuer=https://kubernetes.test',
       `--service-account-key-file=${join(this.folder, 'sa.key')}`,
       `--service-account-signing-key-file=${join(this.folder, 'sa.key')}`,

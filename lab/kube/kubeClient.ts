@@ -3,7 +3,7 @@
 import { request as httpsRequest } from 'node:https';
 import { Socket } from 'node:net';
 import { connect as tlsConnect } from 'node:tls';
-import { inNamespace } from '../../lab/topology/inNamespace.js';
+import { inNamespace } from '../topology/inNamespace.js';
 import { openTcpSocket } from '../../src/kernel/socketOptions.js';
 
 /** A Kubernetes object, as far as requests need to know it. */
@@ -43,6 +43,7 @@ const RESOURCES: Readonly<Record<string, readonly [plural: string, namespaced: b
   Lease: ['leases', true],
 };
 
+const MERGE = 'application/merge-patch+json';
 /** Milliseconds that one request may take. */
 const PATIENCE = 20_000;
 
@@ -89,13 +90,13 @@ export class KubeClient {
     });
   }
 
-  /** Server-side apply with strict validation; what has a `status` has it applied too. @throws Error with the refusal */
+  /** Server-side apply with strict validation; what has a `status` has it set too. @throws Error with the refusal */
   async apply(object: KubeManifest): Promise<void> {
     const { status, ...rest } = object;
-    await this.patch(pathOf(object), rest);
-    if (status === undefined) return;
-    const { apiVersion, kind, metadata } = object;
-    await this.patch(`${pathOf(object)}/status`, { apiVersion, kind, metadata, status });
+    const query = 'fieldManager=test&force=true&fieldValidation=Strict';
+    await this.patch(`${pathOf(object)}?${query}`, rest, 'application/apply-patch+yaml');
+    // Server-side apply takes addresses of a node for a map by their type, and dual stack for a mistake.
+    if (status !== undefined) await this.patch(`${pathOf(object)}/status`, { status }, MERGE);
   }
 
   async delete(object: KubeManifest): Promise<void> {
@@ -106,15 +107,13 @@ export class KubeClient {
   }
 
   /** A JSON merge patch: fields that are null are removed. */
-  async merge(object: KubeManifest, patch: unknown): Promise<void> {
-    const { status, body } = await this.ask('PATCH', pathOf(object), patch, 'application/merge-patch+json');
-    if (status >= 300) throw new Error(`patching ${object.kind} ${object.metadata.name}: ${said(body)}`);
+  merge(object: KubeManifest, patch: unknown): Promise<void> {
+    return this.patch(pathOf(object), patch, MERGE);
   }
 
-  private async patch(path: string, object: unknown): Promise<void> {
-    const query = 'fieldManager=test&force=true&fieldValidation=Strict';
-    const { status, body } = await this.ask('PATCH', `${path}?${query}`, object, 'application/apply-patch+yaml');
-    if (status >= 300) throw new Error(`applying ${path}: ${said(body)}`);
+  private async patch(path: string, patch: unknown, contentType: string): Promise<void> {
+    const { status, body } = await this.ask('PATCH', path, patch, contentType);
+    if (status >= 300) throw new Error(`patching ${path}: ${said(body)}`);
   }
 }
 
