@@ -25,6 +25,8 @@ export interface Setup {
   readonly gracefulRestart?: boolean;
   /** The session itself runs over IPv6. */
   readonly over6?: boolean;
+  /** The session runs through the rack's router. */
+  readonly far?: boolean;
 }
 
 export interface Scenario extends Setup {
@@ -45,9 +47,9 @@ export interface Rig {
 }
 
 const HOSTS = {
-  us: { host: 'us', address: '10.9.0.1', address6: 'fd09::1', asn: 65001 },
-  them: { host: 'them', address: '10.9.0.2', address6: 'fd09::2', asn: 65002 },
-  third: { host: 'third', address: '10.9.0.3', address6: 'fd09::3' },
+  us: { host: 'us', address: '10.9.0.1', address6: 'fd09::1', addressFar: '10.7.0.1', asn: 65001 },
+  them: { host: 'them', address: '10.9.0.2', address6: 'fd09::2', addressFar: '10.7.0.2', asn: 65002 },
+  third: { host: 'third', address: '10.9.0.3', address6: 'fd09::3', addressFar: '10.7.0.3' },
 } as const;
 export const THIRD_ADDRESS = HOSTS.third.address;
 
@@ -60,6 +62,22 @@ export async function buildRack(topology: Topology): Promise<void> {
     await topology.host(host);
     await topology.attach({ host, link: 'eth0', addresses: [`${address}/24`, `${address6}/64`] }, 'rack');
   }
+  await buildRouter(topology);
+}
+
+/** One more host, through which the far addresses of the others are reached: one hop that costs packets a TTL of 1. */
+async function buildRouter(topology: Topology): Promise<void> {
+  const router = '10.9.0.254';
+  await topology.host('router');
+  await topology.attach({ host: 'router', link: 'eth0', addresses: [`${router}/24`] }, 'rack');
+  await topology.forward('router');
+  // Or it would show them the way past it.
+  await topology.sysctl('router', 'net.ipv4.conf.all.send_redirects=0', 'net.ipv4.conf.eth0.send_redirects=0');
+  for (const { host, address, addressFar } of Object.values(HOSTS)) {
+    await topology.ip(host, 'address', 'add', `${addressFar}/32`, 'dev', 'lo');
+    await topology.ip(host, 'route', 'add', '10.7.0.0/24', 'via', router, 'src', addressFar);
+    await topology.ip('router', 'route', 'add', `${addressFar}/32`, 'via', address);
+  }
 }
 
 /** Configures all sides of a scenario; nothing is started yet. */
@@ -68,13 +86,14 @@ export function buildRig(
   kind: DaemonKind,
   setup: Setup,
 ): Rig & { readonly all: readonly Daemon[] } {
-  const { over6 = false, third } = setup;
-  const address = (host: 'us' | 'them'): string => (over6 ? HOSTS[host].address6 : HOSTS[host].address);
+  const { over6 = false, far = false, third } = setup;
+  const address = (host: 'us' | 'them'): string =>
+    far ? HOSTS[host].addressFar : over6 ? HOSTS[host].address6 : HOSTS[host].address;
   const asn = { us: setup.us?.asn ?? HOSTS.us.asn, them: setup.them?.asn ?? HOSTS.them.asn };
   const plan = (host: 'us' | 'them', other: 'us' | 'them'): Plan => {
     const side = setup[host] ?? {};
     const neighbours: Neighbour[] = [
-      { address: address(other), asn: asn[other], ...options(side) },
+      { address: address(other), asn: asn[other], ...(far ? { far } : {}), ...options(side) },
       ...(third?.of === host ? [{ address: THIRD_ADDRESS, asn: third.asn, ...client(side) }] : []),
     ];
     return { ...HOSTS[host], asn: asn[host], ...common(setup), neighbours };

@@ -7,6 +7,7 @@ import { waitFor } from '../../lab/topology/commands.js';
 import {
   control,
   isIpv6,
+  localAddress,
   START_PATIENCE,
   words,
   type Daemon,
@@ -133,19 +134,18 @@ function statics(family: string, origins: readonly Origin[]): string {
 }
 
 function session(plan: Plan, neighbour: Neighbour, index: number): string {
-  const local = isIpv6(neighbour.address) ? plan.address6 : plan.address;
   return `
 protocol bgp n${index} {
   debug { states, events };
-  local ${local} as ${plan.asn};
+  local ${localAddress(plan, neighbour)} as ${plan.asn};
   neighbor ${neighbour.address} as ${neighbour.asn};
-  direct; hold time ${plan.holdTime}; connect delay time 1; connect retry time 2; error wait time 1, 2;
+  ${neighbour.far === true ? 'multihop 255' : 'direct'}; hold time ${plan.holdTime}; connect delay time 1; connect retry time 2; error wait time 1, 2;
   graceful restart ${plan.gracefulRestart ? 'on' : 'off'};
   ${neighbour.passive === true ? 'passive;' : ''}
   ${neighbour.password === undefined ? '' : `password "${neighbour.password}";`}
   ${neighbour.client === true ? 'rr client;' : ''}
   ${neighbour.gtsm === true ? 'ttl security on;' : ''}
-  ipv4 { import all; export all; gateway direct; };
+  ipv4 { import all; export all; ${neighbour.far === true ? '' : 'gateway direct;'} };
   ipv6 { import all; export all; next hop address ${plan.address6}; };
 }
 `;

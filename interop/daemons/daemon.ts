@@ -13,6 +13,8 @@ export interface Neighbour {
   readonly client?: boolean;
   /** Accept packets of a direct neighbour only (RFC 5082). */
   readonly gtsm?: boolean;
+  /** Behind a router: reached from and at the far addresses, with a TTL of 255. */
+  readonly far?: boolean;
 }
 
 export interface Plan {
@@ -20,6 +22,8 @@ export interface Plan {
   /** Own addresses on the rack; the IPv4 one is also the router id. */
   readonly address: string;
   readonly address6: string;
+  /** Own address for sessions through the rack's router. */
+  readonly addressFar: string;
   readonly asn: number;
   /** Seconds. */
   readonly holdTime: number;
@@ -94,6 +98,12 @@ export function signalAll({ pid }: Program, signal: NodeJS.Signals): void {
       if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
     }
   }
+}
+
+/** The address that the session with this neighbour runs from. */
+export function localAddress(plan: Plan, { address, far = false }: Neighbour): string {
+  if (far) return plan.addressFar;
+  return isIpv6(address) ? plan.address6 : plan.address;
 }
 
 export const isIpv6 = (text: string): boolean => text.includes(':');

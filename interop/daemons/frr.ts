@@ -7,6 +7,7 @@ import type { Program, Topology } from '../../lab/topology/topology.js';
 import {
   control,
   isIpv6,
+  localAddress,
   START_PATIENCE,
   words,
   type Daemon,
@@ -70,7 +71,7 @@ class Frr implements Daemon {
       '-P',
       '0',
       '-l',
-      this.plan.address,
+      this.plan.neighbours.some(({ far }) => far === true) ? this.plan.addressFar : this.plan.address,
       '--log',
       'stdout',
     ]);
@@ -153,9 +154,10 @@ function configText(plan: Plan, origins: readonly Origin[]): string {
     `neighbor ${neighbour.address} remote-as ${neighbour.asn}`,
     `neighbor ${neighbour.address} timers ${Math.floor(plan.holdTime / 3)} ${plan.holdTime}`,
     `neighbor ${neighbour.address} timers connect 1`,
-    `neighbor ${neighbour.address} update-source ${isIpv6(neighbour.address) ? plan.address6 : plan.address}`,
+    `neighbor ${neighbour.address} update-source ${localAddress(plan, neighbour)}`,
     ...(neighbour.passive === true ? [`neighbor ${neighbour.address} passive`] : []),
     ...(neighbour.password === undefined ? [] : [`neighbor ${neighbour.address} password ${neighbour.password}`]),
+    ...(neighbour.far === true ? [`neighbor ${neighbour.address} ebgp-multihop 255`] : []),
     ...(neighbour.gtsm === true ? [`neighbor ${neighbour.address} ttl-security hops 1`] : []),
   ];
   const family = (name: 'ipv4' | 'ipv6'): string[] => [

@@ -8,6 +8,7 @@ import {
   communityText,
   control,
   isIpv6,
+  localAddress,
   START_PATIENCE,
   type Daemon,
   type DaemonKind,
@@ -171,7 +172,7 @@ function configText(plan: Plan): string {
   as = ${plan.asn}
   router-id = "${plan.address}"
   port = 179
-  local-address-list = ["${plan.address}", "${plan.address6}"]
+  local-address-list = ["${plan.address}", "${plan.address6}", "${plan.addressFar}"]
 ${plan.neighbours.map(neighbour => neighbourText(plan, neighbour)).join('')}`;
 }
 
@@ -183,7 +184,7 @@ function neighbourText(plan: Plan, neighbour: Neighbour): string {
     peer-as = ${neighbour.asn}
     ${neighbour.password === undefined ? '' : `auth-password = "${neighbour.password}"`}
   [neighbors.transport.config]
-    local-address = "${isIpv6(neighbour.address) ? plan.address6 : plan.address}"
+    local-address = "${localAddress(plan, neighbour)}"
     passive-mode = ${neighbour.passive === true}
   [neighbors.timers.config]
     hold-time = ${plan.holdTime}
@@ -191,6 +192,7 @@ function neighbourText(plan: Plan, neighbour: Neighbour): string {
     connect-retry = 1
     idle-hold-time-after-reset = 1
 ${plan.gracefulRestart ? '  [neighbors.graceful-restart.config]\n    enabled = true\n    restart-time = 20\n' : ''}
+${neighbour.far === true ? '  [neighbors.ebgp-multihop.config]\n    enabled = true\n    multihop-ttl = 255\n' : ''}
 ${neighbour.gtsm === true ? '  [neighbors.ttl-security.config]\n    enabled = true\n    ttl-min = 255\n' : ''}
 ${neighbour.client === true ? `  [neighbors.route-reflector.config]\n    route-reflector-client = true\n    route-reflector-cluster-id = "${plan.address}"\n` : ''}
 ${['ipv4-unicast', 'ipv6-unicast']

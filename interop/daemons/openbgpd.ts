@@ -7,6 +7,7 @@ import type { Program, Topology } from '../../lab/topology/topology.js';
 import {
   control,
   isIpv6,
+  localAddress,
   START_PATIENCE,
   type Daemon,
   type DaemonKind,
@@ -131,7 +132,7 @@ function configText(plan: Plan, origins: readonly Origin[], socket: string): str
   const session = (neighbour: Neighbour): string => `
 neighbor ${neighbour.address} {
   remote-as ${neighbour.asn}
-  local-address ${isIpv6(neighbour.address) ? plan.address6 : plan.address}
+  local-address ${localAddress(plan, neighbour)}
   holdtime ${plan.holdTime}
   holdtime min 3
   announce IPv4 unicast
@@ -141,6 +142,7 @@ neighbor ${neighbour.address} {
   ${neighbour.passive === true ? 'passive' : ''}
   ${neighbour.password === undefined ? '' : `tcp md5sig password "${neighbour.password}"`}
   ${neighbour.client === true ? 'route-reflector' : ''}
+  ${neighbour.far === true ? 'multihop 255' : ''}
   ${neighbour.gtsm === true ? 'ttl-security yes' : ''}
 }
 `;
@@ -161,6 +163,7 @@ connect-retry 1
 socket "${socket}"
 listen on ${plan.address}
 listen on ${plan.address6}
+listen on ${plan.addressFar}
 ${origins.map(network).join('')}
 ${plan.neighbours.map(session).join('')}
 allow from any

@@ -6,7 +6,7 @@ import type { Topology } from '../../lab/topology/topology.js';
 import { waitFor } from '../../lab/topology/commands.js';
 import type { Program } from '../../lab/topology/topology.js';
 import {
-  isIpv6,
+  localAddress,
   START_PATIENCE,
   type Daemon,
   type DaemonKind,
@@ -106,20 +106,21 @@ function configText(plan: Plan, origins: readonly Origin[]): string {
     name: neighbour.address,
     address: neighbour.address,
     asn: neighbour.asn,
-    localAddress: isIpv6(neighbour.address) ? plan.address6 : plan.address,
+    localAddress: localAddress(plan, neighbour),
     passive: neighbour.passive ?? false,
     holdTime: plan.holdTime,
     connectRetryTime: 1,
     idleHoldTime: { min: 1, max: 2 },
     ...(neighbour.password === undefined ? {} : { password: { value: neighbour.password } }),
     ...(neighbour.client === true ? { routeReflectorClient: true } : {}),
-    ...(neighbour.gtsm === true ? { ttlSecurity: { hops: 1 } } : {}),
+    ...hops(neighbour),
+    export: 'colours',
   });
   return stringify({
     router: {
       asn: plan.asn,
       id: plan.address,
-      listen: [`${plan.address}:179`, `[${plan.address6}]:179`],
+      listen: [`${plan.address}:179`, `${plan.addressFar}:179`, `[${plan.address6}]:179`],
       gracefulRestart: plan.gracefulRestart ? { restartTime: 20, staleTime: 30, deferralTime: 5 } : false,
     },
     peers: plan.neighbours.map(peer),
@@ -132,6 +133,25 @@ function configText(plan: Plan, origins: readonly Origin[]): string {
             ...(large === undefined ? {} : { largeCommunities: large }),
           },
     ),
-    fib: { install: false },
+    // Only who has left routes in the kernel may say after a restart that it has kept forwarding.
+    fib: { install: plan.gracefulRestart },
+    ...policies(origins),
   });
+}
+
+function hops({ gtsm = false, far = false }: Neighbour): object {
+  if (gtsm) return { ttlSecurity: { hops: 1 } };
+  return far ? { multihop: 255 } : {};
+}
+
+/** Networks take standard and large communities themselves; extended ones are put on by an export policy. */
+function policies(origins: readonly Origin[]): object {
+  const terms = origins
+    .filter(({ extended = [] }) => extended.length > 0)
+    .map(({ prefix, extended }) => ({
+      match: { prefixes: prefix },
+      set: { addCommunities: extended },
+      then: 'accept',
+    }));
+  return { policies: { colours: { terms, otherwise: 'accept' } } };
 }

@@ -56,13 +56,27 @@ export const ROUTES: readonly Scenario[] = [
     },
   },
   {
+    name: 'communities of three kinds through them',
+    third: { made: 'peerage', of: 'them', asn: 65003 },
+    run: async (rig: Rig): Promise<void> => {
+      await sessionsUp(rig, [rig.them, THIRD_ADDRESS]);
+      await rig.us.originate([{ ...COLOURED, prefix: OURS.v4 }]);
+      const seen = await has(rig.third(), OURS.v4);
+      expectEqual('communities', [...seen.communities].sort(), COLOURED.communities);
+      expectEqual('extended communities', seen.extended, COLOURED.extended);
+      expectEqual('large communities', [...seen.large].sort(), [...COLOURED.large!].sort());
+    },
+  },
+  {
     name: 'communities of ours at theirs',
     run: async (rig: Rig): Promise<void> => {
       await sessionsUp(rig);
-      await rig.us.originate([{ prefix: OURS.v4, communities: ['65001:1'], large: ['65001:2:3'] }]);
+      const communities = { communities: ['65001:1'], large: ['65001:2:3'], extended: ['rt:65001:4'] };
+      await rig.us.originate([{ prefix: OURS.v4, ...communities }]);
       const seen = await has(rig.them, OURS.v4);
       expectEqual('communities', seen.communities, ['65001:1']);
       expectEqual('large communities', seen.large, ['65001:2:3']);
+      expectEqual('extended communities', seen.extended, ['rt:65001:4']);
     },
   },
   {

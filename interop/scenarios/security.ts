@@ -1,6 +1,7 @@
 /** Who may have a session at all: TCP-MD5 (RFC 2385) and GTSM (RFC 5082). */
 
-import { type Rig, type Scenario } from '../rig.js';
+import { expectEqual } from '../expect.js';
+import { sessionsUp, type Rig, type Scenario } from '../rig.js';
 import { exchange, staysDown } from './checks.js';
 
 export const SECURITY: readonly Scenario[] = [
@@ -12,10 +13,26 @@ export const SECURITY: readonly Scenario[] = [
   },
   { name: 'MD5, other password', us: { password: 'one' }, them: { password: 'two' }, run: staysDown },
   { name: 'MD5, only with us', us: { password: 'one' }, run: staysDown },
+  { name: 'MD5, only with them', them: { password: 'one' }, run: staysDown },
+  {
+    name: 'MD5, password with a space',
+    us: { password: 'open sesame' },
+    them: { password: 'open sesame' },
+    run: (rig: Rig): Promise<void> => exchange(rig, 'v4'),
+  },
   {
     name: 'GTSM on both sides',
     us: { gtsm: true },
     them: { gtsm: true },
     run: (rig: Rig): Promise<void> => exchange(rig, 'v4'),
+  },
+  { name: 'GTSM with us, they are a hop too far', far: true, us: { gtsm: true }, run: staysDown },
+  {
+    name: 'no GTSM, the same hop away',
+    far: true,
+    run: async (rig: Rig): Promise<void> => {
+      await sessionsUp(rig);
+      expectEqual('their address', rig.theirAddress, rig.them.plan.addressFar);
+    },
   },
 ];

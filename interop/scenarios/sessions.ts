@@ -3,6 +3,7 @@
 import { sleep } from '../../lab/topology/commands.js';
 import { expectEqual } from '../expect.js';
 import { sessionsUp, type Rig, type Scenario } from '../rig.js';
+import { collide } from './collision.js';
 
 export const SESSIONS: readonly Scenario[] = [
   { name: 'session, we connect', them: { passive: true }, run: sessionsUp },
@@ -16,4 +17,5 @@ export const SESSIONS: readonly Scenario[] = [
       expectEqual('times established', (await rig.us.own.peer(rig.theirAddress)).timesEstablished, 1);
     },
   },
+  { name: 'session, connections collide five times', run: collide },
 ];
