@@ -1,11 +1,12 @@
 /** `peerage agent`: the router of one Kubernetes node, fed by an API server or a folder of manifests. Impure. */
 
 import { hostname } from 'node:os';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type { Logger } from 'pino';
 import { Subject, startWith } from 'rxjs';
 import { DEFAULT_CONTROL_PATH } from '../api/controlPath.js';
+import { systemClock } from '../core/clock.js';
 import { formatAddress } from '../core/ip.js';
 import type { EngineConfig } from '../engine/engineTypes.js';
 import { createProblemSet, type Problem, type ProblemReport, type ProblemSet } from '../kube/problems.js';
@@ -19,6 +20,7 @@ import { StageError } from './graphParts.js';
 import type { AgentConfig } from './kubeConfig.js';
 import { loadAgentConfig, type LoadedAgentConfig } from './kubeConfigFile.js';
 import { createEngineComposer } from './kubeEngine.js';
+import { openStateFile } from './lastState/stateFile.js';
 import { createLogger, type LogFormat } from './logging.js';
 import { logOverlayEvent, overlayProblems } from './overlayLog.js';
 import { createMetrics, type Metrics } from './observe/metrics.js';
@@ -130,8 +132,15 @@ async function runGraph({
     void router.draining.set('cordon', isCordoned && current.kubernetes.onCordon === 'gracefulShutdown');
   const plumbing = openPlumbing({ nodeName, logger, report });
   const stateDirectory = dirname(options.control ?? loaded.settings.control ?? DEFAULT_CONTROL_PATH);
+  const stateFile = openStateFile({
+    path: join(stateDirectory, 'routing.json'),
+    nodeName,
+    clock: systemClock,
+    failed: tellStateFile(report),
+  });
   const graph = agentGraph({
     nodeName,
+    lastState: stateFile,
     cniFile: process.env['KUBE_ROUTER_CNI_CONF_FILE'],
     objects: source.objects,
     settings: settings.pipe(startWith(loaded.settings)),
@@ -181,6 +190,7 @@ async function runGraph({
   stopGraph();
   source.close();
   endObservation();
+  stateFile.close();
   await reloader.close();
   await plumbing.stop();
   if (failed instanceof StageError) return endNow(logger, failed.stage, failed);
@@ -219,6 +229,13 @@ function reportProblems(problems: ProblemSet, found: ProblemReport, logger: Logg
   const { appeared, cleared } = problems.report(found);
   for (const { subject, text } of appeared) logger.warn({ subject }, text);
   for (const { subject, text } of cleared) logger.info({ subject, problem: text }, 'problem is gone');
+}
+
+function tellStateFile(report: (found: ProblemReport) => void): (text: string | undefined) => void {
+  return text => {
+    const problems = text === undefined ? [] : [{ subject: 'file of the last good state', text }];
+    report(new Map([['state file', problems]]));
+  };
 }
 
 function tellOwnNode(

@@ -15,9 +15,11 @@ import {
   filter,
   map,
   merge,
+  NEVER,
   of,
   share,
   Subject,
+  takeUntil,
   timer,
   type Observable,
   type OperatorFunction,
@@ -29,13 +31,14 @@ import type { OverlayOptions } from '../fib/overlay/overlayOptions.js';
 import type { SourceEvent } from '../kube/client/folder.js';
 import { mergeBatches, type ObjectBatch } from '../kube/objectBatch.js';
 import type { ProblemReport } from '../kube/problems.js';
-import type { KeyedDelta, NetworkIntent, OwnNode, RoutingDelta } from '../routing/intent.js';
+import type { KeyedDelta, NetworkIntent, OwnNode, RoutingDelta, RoutingIntent } from '../routing/intent.js';
 import { createRouting, type RoutingOutcome } from '../routing/routing.js';
 import { DEFAULT_ROUTING } from '../routing/routingOptions.js';
 import { gather, holdUntil, newInbox, sink, stage } from './graphParts.js';
 import type { AgentConfig } from './kubeConfig.js';
 import type { EngineInput, EngineOutcome } from './kubeEngine.js';
 import { plumbingOptions, routingOptions } from './kubeOptions.js';
+import { createResumption } from './lastState/resumption.js';
 import { overlayOptions } from './overlayConfig.js';
 import { createOrdering, type Ordering } from './ordering.js';
 import type { NodePlumbingOptions } from './plumbing/plumbingOptions.js';
@@ -56,6 +59,8 @@ const SETTLE_TIME = 2000;
  * them that this is all.
  */
 const PATIENCE = 10_000;
+/** Milliseconds that the cluster has at the start to tell all, before the last good state is lived on. */
+const RESUME_AFTER = 5000;
 
 export interface GraphOptions {
   readonly nodeName: string;
@@ -68,6 +73,8 @@ export interface GraphOptions {
   readonly sinks: GraphSinks;
   /** Called once, at the start: data planes that announcements shall wait for register here. */
   readonly attachPlanes?: (ordering: Ordering<NetworkIntent>) => void;
+  /** What a former process wanted last, and where to keep what this one does. */
+  readonly lastState?: { readonly saved: RoutingIntent | undefined; save(intent: () => RoutingIntent): void };
   /** For metrics: seconds that one derivation took. */
   readonly derived?: (seconds: number) => void;
   readonly clock?: Clock;
@@ -96,6 +103,7 @@ export function agentGraph(options: GraphOptions): Observable<never> {
     const { sinks, clock = systemClock } = options;
     const inbox = newInbox<Input>();
     const routing = createRouting(options.nodeName, DEFAULT_ROUTING);
+    const resumption = createResumption(options.lastState?.saved);
     const settled = new Subject<void>();
     const ordering = createOrdering<NetworkIntent>({
       clock,
@@ -119,12 +127,18 @@ export function agentGraph(options: GraphOptions): Observable<never> {
         const begun = clock.now();
         const outcome = routing.apply(batch);
         options.derived?.((clock.now() - begun) / 1000);
-        return outcome;
+        return resumption.correct(outcome, routing.intent());
       }),
       share(),
     );
     const reconfigured = given.pipe(stage('routing', ({ settings }) => routing.configure(routingOptions(settings))));
-    const routed = merge(reconfigured, derived).pipe(share());
+    const restored = options.lastState?.saved === undefined ? NEVER : timer(RESUME_AFTER, options.scheduler);
+    const resumed = restored.pipe(
+      takeUntil(batches),
+      stage('lastState', () => resumption.restore()),
+    );
+    const known = merge(reconfigured, derived).pipe(share());
+    const routed = merge(known, resumed).pipe(share());
     const ordered = routed.pipe(stage('ordering', outcome => inOrder(outcome, ordering)));
     const composed = merge(ordered, given, inbox.stream.pipe(ofKind('services'))).pipe(
       stage('engineConfig', options.compose),
@@ -144,6 +158,7 @@ export function agentGraph(options: GraphOptions): Observable<never> {
         stage('ownNode', ownNodeChange()),
         sink('ownNode', ({ own }) => sinks.ownNode(own)),
       ),
+      known.pipe(sink('lastState', () => options.lastState?.save(() => routing.intent()))),
       composed.pipe(
         map(({ config }) => config),
         filter(config => config !== undefined),
