@@ -101,9 +101,24 @@ async function restart({ a }: Racks, encapsulation: Encapsulation): Promise<void
   );
 }
 
+/** Routes of both families lead through devices of this kind, with the MTU that belongs to it. */
+function stands({ ns }: RackNode, encapsulation: Encapsulation): boolean {
+  const kind = encapsulation === 'vxlan' ? 'x' : 'i';
+  return ([4, 6] as const).every(version => {
+    const { text } = run(ns, `ip -${version} route show proto bgp`);
+    const device = new RegExp(`dev (pg${kind}${version}[^ ]*)`).exec(text)?.[1];
+    const mtu = 1500 - overlayOverhead(encapsulation, version);
+    return device !== undefined && run(ns, `ip link show ${device}`).text.includes(`mtu ${mtu} `);
+  });
+}
+
 async function switching(racks: Racks, from: Encapsulation, to: Encapsulation): Promise<void> {
   for (const node of [racks.a, racks.b]) node.configure({ encapsulation: to });
-  // Commands below run while this process waits for them: first it needs time to do what it was told.
+  // Commands run while this process waits for them: in between it needs time to do what it was told.
+  for (const end = Date.now() + 2 * WAIT; Date.now() < end;) {
+    if ([racks.a, racks.b].every(node => stands(node, to))) break;
+    await new Promise(resolve => setTimeout(resolve, 1000));
+  }
   await new Promise(resolve => setTimeout(resolve, SETTLE));
   // Pods remember for ten minutes what the path took before.
   for (const { pod } of [racks.a, racks.b])
