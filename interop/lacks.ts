@@ -6,6 +6,7 @@ import { expectEqual, expectHolds } from './expect.js';
 import { until, type Rig } from './rig.js';
 import { exchange, THEIRS } from './scenarios/checks.js';
 import { isRequest } from './wire.js';
+import { collide } from './scenarios/collision.js';
 import { answered, recorded } from './scenarios/refresh.js';
 import { killThem } from './scenarios/restart.js';
 
@@ -39,6 +40,7 @@ export const LACKING: Readonly<Record<Feature, (rig: Rig) => Promise<void>>> = {
       expectHolds('a daemon that lacks it answers no request', !answered(segments, asker, THEIRS.v4));
     });
   },
+  collides: rig => collide(rig, false),
   restarter: async rig => {
     await exchange(rig, 'v4');
     await killThem(rig);

@@ -74,7 +74,7 @@ export interface Daemon {
 }
 
 /** What not every daemon can; that one truly cannot is shown by `lacks.ts`. */
-export type Feature = 'askRefresh' | 'answerRefresh' | 'restarter';
+export type Feature = 'askRefresh' | 'answerRefresh' | 'restarter' | 'collides';
 
 export interface DaemonKind {
   readonly name: string;

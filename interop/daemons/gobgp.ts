@@ -21,6 +21,7 @@ import {
 export const gobgp: DaemonKind = {
   name: 'GoBGP',
   lacks: {
+    collides: 'it makes no connection of its own once it has accepted one: five rounds, one connection in each',
     askRefresh: 'it keeps what it received and filters that again; `gobgp` has no command that sends ROUTE-REFRESH',
   },
   create: (topology, plan) => new Gobgp(topology, plan),

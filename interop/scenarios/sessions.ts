@@ -17,5 +17,9 @@ export const SESSIONS: readonly Scenario[] = [
       expectEqual('times established', (await rig.us.own.peer(rig.theirAddress)).timesEstablished, 1);
     },
   },
-  { name: 'session, connections collide five times', run: collide },
+  {
+    name: 'session, connections collide five times',
+    needs: ['collides'],
+    run: (rig: Rig): Promise<void> => collide(rig),
+  },
 ];
