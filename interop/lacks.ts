@@ -3,8 +3,8 @@
 import { sleep } from '../lab/topology/commands.js';
 import type { Feature } from './daemons/daemon.js';
 import { expectEqual, expectHolds } from './expect.js';
-import { until, type Rig } from './rig.js';
-import { exchange, THEIRS } from './scenarios/checks.js';
+import { sessionsUp, until, type Rig } from './rig.js';
+import { exchange, staysDown, THEIRS } from './scenarios/checks.js';
 import { isRequest } from './wire.js';
 import { collide } from './scenarios/collision.js';
 import { answered, recorded } from './scenarios/refresh.js';
@@ -41,6 +41,8 @@ export const LACKING: Readonly<Record<Feature, (rig: Rig) => Promise<void>>> = {
     });
   },
   collides: rig => collide(rig, false),
+  md5Listener: sessionsUp,
+  md5Space: staysDown,
   restarter: async rig => {
     await exchange(rig, 'v4');
     await killThem(rig);

@@ -74,7 +74,7 @@ export interface Daemon {
 }
 
 /** What not every daemon can; that one truly cannot is shown by `lacks.ts`. */
-export type Feature = 'askRefresh' | 'answerRefresh' | 'restarter' | 'collides';
+export type Feature = 'askRefresh' | 'answerRefresh' | 'restarter' | 'collides' | 'md5Listener' | 'md5Space';
 
 export interface DaemonKind {
   readonly name: string;

@@ -20,7 +20,7 @@ import {
 
 export const frr: DaemonKind = {
   name: 'FRR',
-  lacks: {},
+  lacks: { md5Space: 'with a password of two words no session comes up; with all others it does' },
   create: (topology, plan) => new Frr(topology, plan),
 };
 

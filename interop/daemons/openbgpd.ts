@@ -20,6 +20,7 @@ import {
 export const openbgpd: DaemonKind = {
   name: 'OpenBGPD',
   lacks: {
+    md5Listener: '7.7 signs the connections that it makes, but accepts unsigned ones from a peer with a password',
     restarter:
       'its graceful restart capability names no address family: it has End-of-RIB and keeps routes of others only',
     answerRefresh: '7.7 answers requests, also those of BIRD, with "route refresh: AID IPv4 unicast not negotiated"',
