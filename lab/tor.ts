@@ -10,6 +10,8 @@ export interface Tor {
   readonly kind: 'bird' | 'peerage';
   /** Sessions that are up. */
   sessions(): Promise<number>;
+  /** Kills it, and starts it again as one that recovers. */
+  restart(): Promise<void>;
   /** A command for people to look at it. */
   readonly hint: string;
 }
@@ -22,9 +24,13 @@ function startBird(topology: Topology, nodes: readonly LabNode[]): Tor {
   const config = join(topology.folder, 'bird.conf');
   const socket = join(topology.folder, 'bird.ctl');
   writeFileSync(config, birdConfig(nodes));
-  topology.start(TOR, 'bird', 'bird', ['-f', '-c', config, '-s', socket]);
+  let program = topology.start(TOR, 'bird', 'bird', ['-f', '-c', config, '-s', socket]);
   return {
     kind: 'bird',
+    restart: async () => {
+      await program.end('SIGKILL');
+      program = topology.start(TOR, 'bird', 'bird', ['-f', '-R', '-c', config, '-s', socket]);
+    },
     hint: `birdc -s ${socket} show route`,
     sessions: async () => {
       const { stdout } = await topology.exec(TOR, 'birdc', ['-s', socket, 'show', 'protocols']);
@@ -43,8 +49,8 @@ protocol bgp node${i} from rack {
   return `
 router id 10.0.0.1;
 protocol device { scan time 5; }
-protocol kernel kernel4 { ipv4 { export all; }; }
-protocol kernel kernel6 { ipv6 { export all; }; }
+protocol kernel kernel4 { graceful restart on; ipv4 { export all; }; }
+protocol kernel kernel6 { graceful restart on; ipv6 { export all; }; }
 template bgp rack {
   local 10.0.0.1 as 64999;
   connect retry time 1; error wait time 1, 4;
@@ -61,6 +67,10 @@ function startPeerage(topology: Topology): Tor {
   const speaker = PeerageProcess.speaker(topology, TOR, config);
   return {
     kind: 'peerage',
+    restart: async () => {
+      await speaker.program.end('SIGKILL');
+      speaker.restart();
+    },
     hint: `node dist/cli/main.js show routes --control ${speaker.control}`,
     sessions: async () => (await speaker.peers()).filter(peer => peer.state === 'Established').length,
   };
