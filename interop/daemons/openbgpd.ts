@@ -20,6 +20,7 @@ import {
 export const openbgpd: DaemonKind = {
   name: 'OpenBGPD',
   lacks: {
+    collides: 'it makes no connection of its own once it has accepted one: five rounds, one connection in each',
     md5Listener: '7.7 signs the connections that it makes, but accepts unsigned ones from a peer with a password',
     restarter:
       'its graceful restart capability names no address family: it has End-of-RIB and keeps routes of others only',
