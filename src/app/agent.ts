@@ -15,6 +15,8 @@ import { openClusterSource, type ClusterSource } from './clusterSource.js';
 import { formatConfigErrors } from './config/configError.js';
 import { watchFiles } from './config/configFile.js';
 import { toEngineConfig } from './config/engineConfig.js';
+import type { GivenFlags } from './flags/flag.js';
+import { notices } from './flags/readFlags.js';
 import { agentGraph } from './graph.js';
 import { StageError } from './graphParts.js';
 import type { AgentConfig } from './kubeConfig.js';
@@ -35,6 +37,8 @@ export interface AgentOptions {
   readonly manifests?: string;
   /** Configuration file; everything has a default. */
   readonly config?: string;
+  /** Flags of the command line that go before the configuration file. */
+  readonly flags?: GivenFlags;
   /** Overrides the configuration. */
   readonly nodeName?: string;
   /** Overrides the configuration. */
@@ -47,7 +51,7 @@ export interface AgentOptions {
 
 /** Runs until a signal ends it. @returns the exit code */
 export async function runAgent(options: AgentOptions): Promise<number> {
-  const loaded = loadAgentConfig(options.config);
+  const loaded = loadAgentConfig(options.config, options.flags);
   if (!loaded.ok) return refuse(formatConfigErrors(loaded.error));
   const { settings } = loaded.value;
   const { kubeconfig, apiServer: master } = settings.kubernetes;
@@ -63,6 +67,7 @@ export async function runAgent(options: AgentOptions): Promise<number> {
   endOnBug(logger);
   const nodeName = options.nodeName ?? settings.kubernetes.nodeName ?? process.env['NODE_NAME'] ?? hostname();
   logger.info({ node: nodeName, ...source.value.from }, 'agent starting');
+  for (const notice of notices(options.flags ?? new Map())) logger.warn(notice);
   const problems = createProblemSet();
   let overlayChanged = (): void => undefined;
   const router = await startRouter({
@@ -87,7 +92,16 @@ export async function runAgent(options: AgentOptions): Promise<number> {
 const DRAIN_TIME = 1000;
 
 /** Parts of the configuration that are read once. */
-const LATE = ['fib', 'log', 'control'] as const;
+const LATE: readonly { readonly name: string; readonly of: (settings: AgentConfig) => unknown }[] = [
+  { name: 'fib', of: settings => settings.fib },
+  { name: 'log', of: settings => settings.log },
+  { name: 'control', of: settings => settings.control },
+  { name: 'kubernetes.nodeName', of: settings => settings.kubernetes.nodeName },
+  { name: 'kubernetes.kubeconfig', of: settings => settings.kubernetes.kubeconfig },
+  { name: 'kubernetes.apiServer', of: settings => settings.kubernetes.apiServer },
+  { name: 'kubernetes.health', of: settings => settings.kubernetes.health },
+  { name: 'kubernetes.metrics', of: settings => settings.kubernetes.metrics },
+];
 
 interface Parts {
   readonly options: AgentOptions;
@@ -168,8 +182,10 @@ async function runGraph({
     isConfigured: () => applied.config !== undefined,
     logger,
   });
-  const reloader = watchConfig(options.config, loaded, report, next => {
-    const late = LATE.filter(key => !isDeepStrictEqual(next.settings[key], loaded.settings[key]));
+  const reloader = watchConfig(options, loaded, report, next => {
+    const late = LATE.filter(part => !isDeepStrictEqual(part.of(next.settings), part.of(loaded.settings))).map(
+      ({ name }) => name,
+    );
     if (late.length > 0) logger.warn({ changed: late }, 'these changes take effect after a restart');
     current = next.settings;
     drainCordoned();
@@ -203,14 +219,14 @@ async function runGraph({
 
 /** Reads the configuration again when it changes. One with mistakes changes nothing, and is a problem until it is mended. */
 function watchConfig(
-  file: string | undefined,
+  { config: file, flags }: AgentOptions,
   first: LoadedAgentConfig,
   report: (found: ProblemReport) => void,
   apply: (next: LoadedAgentConfig) => void,
 ): { readonly reload: () => void; readonly close: () => Promise<void> } {
   let { files } = first;
   const reload = (): void => {
-    const loaded = loadAgentConfig(file);
+    const loaded = loadAgentConfig(file, flags);
     const errors = loaded.ok ? [] : loaded.error;
     report(new Map([['configuration file', errors.map(error => ({ subject: 'configuration', text: error.message }))]]));
     if (!loaded.ok) return;

@@ -5,6 +5,7 @@ import { createControlClient, RouterUnreachable } from '../api/client.js';
 import { DEFAULT_CONTROL_PATH } from '../api/controlPath.js';
 import { RT_TABLE_MAIN } from '../kernel/rtnetlink.js';
 import { formatConfigErrors } from './config/configError.js';
+import type { GivenFlags } from './flags/flag.js';
 import type { AgentConfig } from './kubeConfig.js';
 import { loadAgentConfig } from './kubeConfigFile.js';
 import { plumbingOptions } from './kubeOptions.js';
@@ -13,13 +14,15 @@ import { cleanUpMachine } from './plumbing/openPlumbing.js';
 export interface CleanupOptions {
   /** Configuration file of the agent that ran here; everything has a default. */
   readonly config?: string;
+  /** Flags the agent was run with. */
+  readonly flags?: GivenFlags;
   /** Overrides the configuration. */
   readonly control?: string;
 }
 
 /** @returns the exit code */
-export async function runCleanup({ config, control }: CleanupOptions): Promise<number> {
-  const loaded = loadAgentConfig(config);
+export async function runCleanup({ config, flags, control }: CleanupOptions): Promise<number> {
+  const loaded = loadAgentConfig(config, flags);
   if (!loaded.ok) {
     process.stderr.write(`${formatConfigErrors(loaded.error)}\n`);
     return 1;
