@@ -89,7 +89,8 @@ async function watching(name: string, work: () => Promise<void>): Promise<readon
   } finally {
     child.kill();
   }
-  return text.split('\n').filter(line => line.trim() !== '');
+  // The kernel's own routes come when it has found that nobody else has a link's address: in its time, not in ours.
+  return text.split('\n').filter(line => line.trim() !== '' && !/\b(local|multicast|anycast|fe80::)/.test(line));
 }
 
 /** Waits until it holds; fails with what `show` says after 5 s. */
