@@ -27,6 +27,8 @@ const IPV6_MINHOPCOUNT = 73;
 // linux/tcp.h
 const TCP_NODELAY = 1;
 const TCP_MD5SIG = 14;
+const TCP_SAVE_SYN = 27;
+const TCP_SAVED_SYN = 28;
 const TCP_MD5SIG_EXT = 32;
 const TCP_MD5SIG_FLAG_PREFIX = 1;
 const TCP_MD5SIG_MAXKEYLEN = 80;
@@ -43,6 +45,9 @@ const DEFAULT_TTL = -1;
 const socket = libc.func('int socket(int domain, int type, int protocol)');
 const bind = libc.func('int bind(int fd, const uint8_t *address, uint32_t length)');
 const setsockopt = libc.func('int setsockopt(int fd, int level, int name, const uint8_t *value, uint32_t length)');
+const getsockopt = libc.func(
+  'int getsockopt(int fd, int level, int name, _Out_ uint8_t *value, _Inout_ uint32_t *length)',
+);
 const close = libc.func('int close(int fd)');
 const fcntl = libc.func('int fcntl(int fd, int command, int argument)');
 const ifNameToIndex = libc.func('uint32_t if_nametoindex(const char *name)');
@@ -89,6 +94,22 @@ export function bindToLink(fd: number, zone: string): void {
 /** Lets a restarted process listen while connections of the old one linger. */
 export function allowReuse(fd: number): void {
   setNumber(fd, SOL_SOCKET, SO_REUSEADDR, 1, 'SO_REUSEADDR');
+}
+
+/** Keeps the headers of each connection's first packet for {@link firstTtl}. */
+export function keepFirstHeaders(listener: number): void {
+  setNumber(listener, IPPROTO_TCP, TCP_SAVE_SYN, 1, 'TCP_SAVE_SYN');
+}
+
+/**
+ * TTL or hop limit with which the SYN of an accepted connection came. The kernel gives it once; undefined afterwards,
+ * and on connections of our own making.
+ */
+export function firstTtl(fd: number, version: 4 | 6): number | undefined {
+  const headers = Buffer.alloc(128);
+  const length = [headers.length];
+  if (Number(getsockopt(fd, IPPROTO_TCP, TCP_SAVED_SYN, headers, length)) < 0) return undefined;
+  return (length[0] ?? 0) < 20 ? undefined : headers[version === 4 ? 8 : 7];
 }
 
 /** Sets both limits; an absent one goes back to the system's default. */

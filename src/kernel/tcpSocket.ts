@@ -13,6 +13,8 @@ import {
   bindToLink,
   closeDescriptor,
   duplicateDescriptor,
+  firstTtl,
+  keepFirstHeaders,
   openTcpSocket,
   setHopLimits,
   setMd5Key,
@@ -124,6 +126,7 @@ function listen(options: { readonly address: IpAddress; readonly port: number },
   try {
     fd = prepare(address.version, made => {
       allowReuse(made);
+      keepFirstHeaders(made);
       setHopLimits(made, address.version, LISTENER_TTL, undefined);
       bindTo(made, address, port);
     });
@@ -268,7 +271,13 @@ class TcpStream implements Stream {
 
   setHops(hops: Hops): void {
     const fd = descriptorOf(this.#socket);
-    if (fd !== undefined) setHopLimits(fd, this.#socket.remoteFamily === 'IPv6' ? 6 : 4, hops.ttl, hops.minTtl);
+    if (fd === undefined) return;
+    const version = this.#socket.remoteFamily === 'IPv6' ? 6 : 4;
+    setHopLimits(fd, version, hops.ttl, hops.minTtl);
+    // What arrived before the limit was set is in the buffer unchecked: the SYN tells how far its sender is.
+    const first = hops.minTtl === undefined ? undefined : firstTtl(fd, version);
+    if (first !== undefined && first < (hops.minTtl ?? 0))
+      this.#socket.destroy(new Error(`TTL ${first} of the peer's packets is below ${String(hops.minTtl)}`));
   }
 
   end(): void {

@@ -214,6 +214,23 @@ describe.each([
     expect(strict.connected).toBe(false);
   });
 
+  test('GTSM reads nothing of who is too far, not even what came before the limit was set', async () => {
+    const far = serve(RIGHT, right, socket => socket.setHops({ ttl: 255, minTtl: 255 }));
+    await until('listening', () => far.listening);
+    const client = newEnd();
+    client.events.connected = () => {
+      client.socket!.write([Buffer.from('early')], () => undefined);
+      // The server's turn comes when these octets are in its buffer.
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 300);
+    };
+    const options = { remote: address(right), remotePort: PORT, ttl: 255 };
+    client.socket = inNamespace(LEFT, () => factory.connect(options, client.events));
+    await until('refused', () => far.accepted[0]?.closed !== undefined);
+    expect(far.accepted[0]!.closed).toBe("TTL 254 of the peer's packets is below 255");
+    expect(far.accepted[0]!.received.toString()).toBe('');
+    client.socket.destroy();
+  });
+
   test('GTSM for two hops lets both in', async () => {
     const server = serve(RIGHT, right, socket => socket.setHops({ ttl: 255, minTtl: 254 }));
     await until('listening', () => server.listening);
