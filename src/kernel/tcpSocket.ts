@@ -156,7 +156,10 @@ function listen(options: { readonly address: IpAddress; readonly port: number },
 function takeOver(accepted: net.Socket): TcpStream | undefined {
   const fd = descriptorOf(accepted);
   try {
-    return fd === undefined ? undefined : new TcpStream({ fd: duplicateDescriptor(fd), pauseOnCreate: true });
+    if (fd === undefined) return undefined;
+    const came = firstTtl(fd, accepted.remoteFamily === 'IPv6' ? 6 : 4);
+    // Of a connection made by SYN cookie nothing is kept: it counts as coming from anywhere.
+    return new TcpStream({ fd: duplicateDescriptor(fd), pauseOnCreate: true }, came ?? 0);
   } catch {
     // Out of descriptors: the peer sees the connection close and comes again.
     return undefined;
@@ -204,7 +207,11 @@ class TcpStream implements Stream {
   /** Kept, because the kernel forgets them when the connection breaks, perhaps with octets still to be read. */
   #endpoints: Endpoints | undefined;
 
-  constructor(options: DescriptorOptions) {
+  /** @param firstTtl with which an accepted connection's first packet came; absent for one of our own */
+  constructor(
+    options: DescriptorOptions,
+    private readonly firstTtl?: number,
+  ) {
     const callback = (size: number): boolean => {
       if (!this.#over) this.#events?.data(readBuffer.subarray(0, size));
       return true;
@@ -275,9 +282,10 @@ class TcpStream implements Stream {
     const version = this.#socket.remoteFamily === 'IPv6' ? 6 : 4;
     setHopLimits(fd, version, hops.ttl, hops.minTtl);
     // What arrived before the limit was set is in the buffer unchecked: the SYN tells how far its sender is.
-    const first = hops.minTtl === undefined ? undefined : firstTtl(fd, version);
-    if (first !== undefined && first < (hops.minTtl ?? 0))
-      this.#socket.destroy(new Error(`TTL ${first} of the peer's packets is below ${String(hops.minTtl)}`));
+    const { firstTtl: came } = this;
+    if (came !== undefined && hops.minTtl !== undefined && came < hops.minTtl) {
+      this.#socket.destroy(new Error(`TTL ${came} of the peer's packets is below ${hops.minTtl}`));
+    }
   }
 
   end(): void {
