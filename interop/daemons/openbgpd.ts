@@ -144,7 +144,7 @@ neighbor ${neighbour.address} {
   ${neighbour.passive === true ? 'passive' : ''}
   ${neighbour.password === undefined ? '' : `tcp md5sig password "${neighbour.password}"`}
   ${neighbour.client === true ? 'route-reflector' : ''}
-  ${neighbour.far === true ? 'multihop 255' : ''}
+  ${multihop(neighbour)}
   ${neighbour.gtsm === true ? 'ttl-security yes' : ''}
 }
 `;
@@ -171,10 +171,18 @@ ${plan.neighbours.map(session).join('')}
 allow from any
 allow to any
 ${
-  // Over an IPv4 session it would name its loopback, ::1, as the next hop.
   origins
     .filter(({ prefix }) => isIpv6(prefix))
     .map(({ prefix }) => `match to any prefix ${prefix} set nexthop no-modify\n`)
     .join('')
 }`;
+}
+
+/**
+ * Over an IPv4 session it names the first IPv6 address of the host, ::1, as its own, and only a multihop session lets a
+ * configured next hop stand (bgpd.conf(5), `nexthop no-modify`).
+ */
+function multihop({ address, far, gtsm }: Neighbour): string {
+  if (far === true) return 'multihop 255';
+  return gtsm === true || isIpv6(address) ? '' : 'multihop 2';
 }
