@@ -19,12 +19,15 @@ const shared = {
 
 /** @type {import('jest').Config} */
 export default {
+  // Longer than anything takes on a busy machine: what is slow is measured in bench/, not here.
+  testTimeout: 120_000,
   projects: [
     { ...shared, displayName: 'unit', testMatch: ['<rootDir>/test/unit/**/*.test.ts'] },
     { ...shared, displayName: 'kernel', testMatch: ['<rootDir>/test/kernel/**/*.test.ts'] },
     { ...shared, displayName: 'system', testMatch: ['<rootDir>/test/system/**/*.test.ts'] },
     { ...shared, displayName: 'interop', testMatch: ['<rootDir>/interop/*.test.ts'] },
     { ...shared, displayName: 'kube', testMatch: ['<rootDir>/interop/kube/**/*.test.ts'] },
+    { ...shared, displayName: 'vm', testMatch: ['<rootDir>/interop/vm/**/*.test.ts'] },
     { ...shared, displayName: 'fuzz', testMatch: ['<rootDir>/test/fuzz/**/*.test.ts'] },
   ],
 };

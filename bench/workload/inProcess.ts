@@ -24,6 +24,7 @@ export const SCAN: ScanContext = {
   localId: LOCAL_ID,
   clusterId: LOCAL_ID,
   enforceFirstAs: true,
+  loopbackNextHops: false,
 };
 
 /** Bodies of the feed's messages, with their number from one on. */

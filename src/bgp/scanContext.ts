@@ -15,4 +15,6 @@ export interface ScanContext {
   readonly clusterId: number;
   /** Refuse eBGP routes whose AS_PATH does not begin with the peer's AS (RFC 4271 section 6.3). Off towards route servers. */
   readonly enforceFirstAs: boolean;
+  /** The peer itself speaks from a loopback address, so that its next hops may be such addresses; from others they lead to ourselves. */
+  readonly loopbackNextHops: boolean;
 }

@@ -121,3 +121,10 @@ function wordsOf(value: bigint): Ipv6Words {
 function bigOf(words: Ipv6Words): bigint {
   return words.reduce((sum, word) => (sum << 32n) | BigInt(word), 0n);
 }
+
+/** Whether the address is in 127.0.0.0/8 or ::1 (RFC 6890). */
+export function isLoopback(address: IpAddress): boolean {
+  if (address.version === 4) return address.value >>> 24 === 127;
+  const [a, b, c, d] = address.words;
+  return a === 0 && b === 0 && c === 0 && d === 1;
+}

@@ -22,7 +22,7 @@ import type { UpdateRecord } from '../bgp/updateRecord.js';
 import { CeaseCode, ErrorCode } from '../bgp/wire/iana.js';
 import { scanUpdate } from '../bgp/wire/updateScanner.js';
 import type { Clock, TimerHandle } from '../core/clock.js';
-import { formatAddress } from '../core/ip.js';
+import { formatAddress, isLoopback } from '../core/ip.js';
 import type { PeerId } from '../rib/peerTable.js';
 import type { ReceiveContext, Rib } from '../rib/rib.js';
 import { Advertising } from './advertising.js';
@@ -223,6 +223,7 @@ export class Neighbor {
       localId: negotiated.localId,
       clusterId: config.clusterId ?? config.routerId,
       enforceFirstAs: this.routing.enforceFirstAs,
+      loopbackNextHops: remote !== undefined && isLoopback(remote),
     };
   }
 

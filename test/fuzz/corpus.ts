@@ -81,7 +81,7 @@ export const CONTEXTS: readonly ScanContext[] = [
   { ...IBGP, fourOctetAs: false },
   { ...EBGP, enforceFirstAs: false, addPathReceive: [true, true] },
   { ...IBGP, extendedNextHop: [true, false] },
-  { ...IBGP, families: [true, false] },
+  { ...IBGP, families: [true, false], loopbackNextHops: true },
   { ...EBGP, families: [false, true] },
   { ...EBGP, enforceFirstAs: false, fourOctetAs: false, addPathReceive: [true, false], extendedNextHop: [true, false] },
 ];

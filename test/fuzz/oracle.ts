@@ -202,7 +202,7 @@ function faultOf({ flags, code, value }: Attribute, context: ScanContext, hasNlr
     case 2:
       return isPath(value, context.fourOctetAs ? 4 : 2, !context.ebgp) ? undefined : ['withdraw', 11];
     case 3:
-      return mustBe(4) ?? (hasNlri && (value[0] === 0 || value[0]! >= 224) ? ['withdraw', 8] : undefined);
+      return mustBe(4) ?? (hasNlri && !isHost(value, context) ? ['withdraw', 8] : undefined);
     case 4:
     case 5:
     case 9:
@@ -236,7 +236,7 @@ function reachFault(value: readonly number[], context: ScanContext): Fault | und
   const lengths = family === 1 ? [16, 32] : context.extendedNextHop[0] ? [4, 16, 32] : [4];
   if (!lengths.includes(hop.length)) return bad;
   if (!isRun(value.slice(5 + hop.length), family === 0 ? 32 : 128, context.addPathReceive[family as 0 | 1])) return bad;
-  return isHost(hop) ? undefined : ['withdraw', OPTIONAL_ERROR];
+  return isHost(hop, context) ? undefined : ['withdraw', OPTIONAL_ERROR];
 }
 
 function unreachFault(value: readonly number[], context: ScanContext): Fault | undefined {
@@ -247,8 +247,9 @@ function unreachFault(value: readonly number[], context: ScanContext): Fault | u
   return whole ? undefined : ['reset', OPTIONAL_ERROR];
 }
 
-function isHost(hop: readonly number[]): boolean {
-  if (hop.length === 4) return hop[0] !== 0 && hop[0]! < 224;
+function isHost(hop: readonly number[], { loopbackNextHops }: ScanContext): boolean {
+  if (hop.length === 4) return hop[0] !== 0 && hop[0]! < 224 && (loopbackNextHops || hop[0] !== 127);
+  if (!loopbackNextHops && hop.slice(0, 15).every(octet => octet === 0) && hop[15] === 1) return false;
   const linkLocal = hop.length === 32 && hop[16] === 0xfe && (hop[17]! & 0xc0) === 0x80;
   return hop[0] !== 0xff && (linkLocal || hop.slice(0, 16).some(octet => octet !== 0));
 }

@@ -18,6 +18,7 @@ export const IBGP: ScanContext = {
   localId: 0x0a0000fe,
   clusterId: 0x0a0000fe,
   enforceFirstAs: false,
+  loopbackNextHops: false,
 };
 /** An external session with AS 65001. */
 export const EBGP: ScanContext = { ...IBGP, ebgp: true, remoteAsn: 65001, clusterId: 0, enforceFirstAs: true };

@@ -31,6 +31,7 @@ const ANY_PEER: ScanContext = {
   localId: 0,
   clusterId: 0,
   enforceFirstAs: false,
+  loopbackNextHops: true,
 };
 
 export function createAttributeBlocks(): AttributeBlocks {

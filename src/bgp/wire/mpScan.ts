@@ -46,7 +46,7 @@ export function scanMpReach(
   record.mpReachFamily = family;
   record.mpReachStart = nlri;
   record.mpReachEnd = end;
-  return readHop(octets, hop, hopLength, record) ? Finding.pass : Finding.badMpNextHop;
+  return readHop(octets, hop, hopLength, context, record) ? Finding.pass : Finding.badMpNextHop;
 }
 
 /** MP_UNREACH_NLRI in octets[start .. end); families as in {@link scanMpReach}. */
@@ -79,15 +79,15 @@ function isHopLength(length: number, family: FamilyIndex, context: ScanContext):
   return family !== IPV4_UNICAST || context.extendedNextHop[IPV4_UNICAST];
 }
 
-/** @returns false when the address is nobody's: unspecified or multicast */
-function readHop(octets: Uint8Array, at: number, length: number, record: UpdateRecord): boolean {
+/** @returns false when the address is no host's: unspecified, multicast, or the loopback of a peer elsewhere */
+function readHop(octets: Uint8Array, at: number, length: number, context: ScanContext, record: UpdateRecord): boolean {
   const { mpNextHop: hop, mpLinkLocal: link } = record;
   link.fill(0);
   if (length === 4) {
     record.mpNextHopVersion = 4;
     hop[0] = hop[1] = hop[2] = 0;
     hop[3] = u32(octets, at);
-    return isHostAddress(hop[3]);
+    return isHostAddress(hop[3], context);
   }
   record.mpNextHopVersion = 6;
   for (let i = 0; i < 4; i++) hop[i] = u32(octets, at + 4 * i);
@@ -96,11 +96,15 @@ function readHop(octets: Uint8Array, at: number, length: number, record: UpdateR
     // A speaker without a global address sends :: in its place.
     if (isZero(hop)) hop.set(link);
   }
-  return !isZero(hop) && hop[0]! >>> 24 !== 0xff;
+  return !isZero(hop) && hop[0]! >>> 24 !== 0xff && (context.loopbackNextHops || !isLoopback6(hop));
 }
 
 function isZero(words: Uint32Array): boolean {
   return words[0] === 0 && words[1] === 0 && words[2] === 0 && words[3] === 0;
+}
+
+function isLoopback6(words: Uint32Array): boolean {
+  return words[0] === 0 && words[1] === 0 && words[2] === 0 && words[3] === 1;
 }
 
 function isLinkLocal(octets: Uint8Array, at: number): boolean {
@@ -108,10 +112,10 @@ function isLinkLocal(octets: Uint8Array, at: number): boolean {
 }
 
 /**
- * Whether an IPv4 address can be some host's (RFC 4271 section 6.3): not in 0/8, not multicast, not above. Loopback
- * addresses pass: speakers on one machine use them.
+ * Whether an IPv4 address can be the next hop of this peer's routes (RFC 4271 section 6.3): not in 0/8, not multicast, not
+ * above, and a loopback address only between speakers on one machine.
  */
-export function isHostAddress(address: number): boolean {
+export function isHostAddress(address: number, { loopbackNextHops }: ScanContext): boolean {
   const top = address >>> 24;
-  return top !== 0 && top < 224;
+  return top !== 0 && top < 224 && (top !== 127 || loopbackNextHops);
 }

@@ -42,7 +42,7 @@ export function scanValue(
       if (length !== 4) return Finding.badLength;
       record.nextHop4 = u32(octets, start);
       // Without classic NLRI it says nothing (RFC 4760 section 3).
-      return state.hasNlri && !isHostAddress(record.nextHop4) ? Finding.badValue : Finding.pass;
+      return state.hasNlri && !isHostAddress(record.nextHop4, context) ? Finding.badValue : Finding.pass;
     case AttributeCode.med:
       if (length !== 4) return Finding.badLength;
       record.flags |= AttrFlag.med;

@@ -37,6 +37,7 @@ export function scanContext(ebgp: boolean): ScanContext {
     localId: 0x7f000001,
     clusterId: 0x7f000001,
     enforceFirstAs: false,
+    loopbackNextHops: false,
   };
 }
 

@@ -38,7 +38,11 @@ function isUnusable(attribute: PathAttribute): boolean {
 
 function scannerVerdict(source: Uint8Array, ebgp: boolean): string {
   const attributes = hex(source) + (REST[source[1]!] ?? ORIGIN + AS_PATH + NEXT_HOP);
-  const result = scan(body(attributes, NLRI), { ...(ebgp ? EBGP : IBGP), enforceFirstAs: false });
+  const result = scan(body(attributes, NLRI), {
+    ...(ebgp ? EBGP : IBGP),
+    enforceFirstAs: false,
+    loopbackNextHops: true,
+  });
   return verdictOf(result).split(' ')[0]!;
 }
 

@@ -15,6 +15,7 @@ import {
 import { octets } from '../../../vectors/hex.js';
 
 const TWO_OCTET: ScanContext = { ...EBGP, fourOctetAs: false };
+const LOCAL: ScanContext = { ...EBGP, loopbackNextHops: true };
 const ADD_PATH: ScanContext = { ...EBGP, addPathReceive: [true, true] };
 const V6_HOP = '20010db8000000000000000000000001';
 
@@ -232,7 +233,8 @@ describe('NEXT_HOP, RFC 7606 section 7.3', () => {
     ['0.0.0.0', hop('00000000'), W],
     ['multicast', hop('e0000001'), W],
     ['255.255.255.255', hop('ffffffff'), W],
-    ['loopback, for speakers on one machine', hop('7f000001'), OK],
+    ['loopback', hop('7f000001'), W],
+    ['loopback, from a speaker on this machine', hop('7f000001'), OK, LOCAL],
   ]);
   test('its value means nothing without classic prefixes (RFC 4760 section 3)', () => {
     const reach = `800e1600020110${V6_HOP}0000`;
@@ -322,6 +324,7 @@ describe('MP_REACH_NLRI and MP_UNREACH_NLRI, RFC 7606 sections 5.3, 7.11 and 7.1
     ['unknown family, next hop longer than the attribute', '0e', '00194620aabb'],
     ['unknown family, no reserved octet', '0e', '00194602aabb'],
   ];
+  const reach = (hop: string): string => plus(attribute('0e', `00020110${hop}0000`));
   check(
     rows.map(([name, code, value, context = EBGP]): Case => [
       name,
@@ -330,6 +333,13 @@ describe('MP_REACH_NLRI and MP_UNREACH_NLRI, RFC 7606 sections 5.3, 7.11 and 7.1
       context,
     ]),
   );
+  check([
+    ['next hop ::', reach('00'.repeat(16)), W],
+    ['next hop ff02::1', reach(`ff02${'00'.repeat(13)}01`), W],
+    ['next hop ::1', reach(`${'00'.repeat(15)}01`), W],
+    ['next hop ::1, from a speaker on this machine', reach(`${'00'.repeat(15)}01`), OK, LOCAL],
+    ['next hop ::2', reach(`${'00'.repeat(15)}02`), OK],
+  ]);
 });
 
 describe('AS4_PATH and AS4_AGGREGATOR, RFC 6793 section 6', () => {

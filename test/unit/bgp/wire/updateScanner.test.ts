@@ -18,12 +18,13 @@ import {
   verdictOf,
 } from '../../../vectors/updates.js';
 
-/** The sessions the captures were made on. */
-const BIRD = { ...EBGP, localAsn: 65002, remoteAsn: 4200000100 };
+/** The sessions the captures were made on, some over the loopback link. */
+const LOOPBACK = { ...EBGP, loopbackNextHops: true };
+const BIRD = { ...LOOPBACK, localAsn: 65002, remoteAsn: 4200000100 };
 const BIRD_ADD_PATH = { ...BIRD, addPathReceive: [true, false] as const, extendedNextHop: [true, false] as const };
-const BIRD_TWO_OCTET = { ...EBGP, localAsn: 65003, remoteAsn: 65001, fourOctetAs: false };
-const GOBGP = { ...EBGP, localAsn: 65002, remoteAsn: 65010 };
-const FRR = { ...EBGP, localAsn: 65002, remoteAsn: 65020, addPathReceive: [true, true] as const };
+const BIRD_TWO_OCTET = { ...LOOPBACK, localAsn: 65003, remoteAsn: 65001, fourOctetAs: false };
+const GOBGP = { ...LOOPBACK, localAsn: 65002, remoteAsn: 65010 };
+const FRR = { ...LOOPBACK, localAsn: 65002, remoteAsn: 65020, addPathReceive: [true, true] as const };
 
 const bodyOf = (captured: string): Uint8Array => message(captured).subarray(19);
 
