@@ -286,7 +286,7 @@ class Village {
 
   /** An answer may come very late, and a request that was done may look lost. */
   private ask(i: number, serve: () => ElectionEvent): void {
-    const [there, back] = [this.chance() * 4000, this.chance() * 9000];
+    const [there, back] = [this.chance() ** 3 * 4000, this.chance() ** 3 * 9000];
     this.after(there, () => {
       const answer: ElectionEvent = this.down.has(i) ? failed() : serve();
       this.after(back, () => this.tell(i, this.chance() < this.loss ? failed() : answer));
@@ -305,8 +305,8 @@ group('many candidates', () => {
     fc.assert(
       fc.property(
         fc.integer({ min: 2, max: 6 }),
-        fc.integer({ min: 500, max: 60_000 }),
-        fc.array(fc.array(fc.boolean(), { minLength: 6, maxLength: 6 }), { maxLength: 5 }),
+        fc.integer({ min: 500, max: 20_000 }),
+        fc.array(fc.array(fc.boolean(), { minLength: 6, maxLength: 6 }), { minLength: 3, maxLength: 8 }),
         fc.integer({ min: 1, max: 2 ** 31 - 1 }),
         (count, pace, outages, seed) => {
           const village = new Village(count, dice(seed), pace);
@@ -317,7 +317,7 @@ group('many candidates', () => {
           for (const outage of outages) {
             village.down.clear();
             outage.forEach((isDown, i) => isDown && village.down.add(i));
-            village.run(40_000, check);
+            village.run(60_000, check);
           }
           village.down.clear();
           village.loss = 0;
