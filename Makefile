@@ -5,7 +5,7 @@ KUBE ?=
 ARGS ?=
 FUZZ_SECONDS ?= 600
 
-.PHONY: help lab test test-kube bench bench-kube fuzz interop build types lint layers check format schema clean setup
+.PHONY: help lab test test-kube test-vm bench bench-kube fuzz interop build types lint layers check format schema clean setup
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -21,6 +21,10 @@ test: setup build ## every test (ARGS='unit kernel' for some suites)
 test-kube: setup build ## against the real Kubernetes API server, built once with Go (minutes)
 	@scripts/buildKube.sh
 	@node build/scripts/testAll.js kube
+
+test-vm: setup build ## in a qemu guest whose kernel has IPIP, FOU, IPVS and dummy links (minutes)
+	@scripts/fetchGuestKernel.sh
+	@node build/scripts/testAll.js vm
 
 interop: setup build ## sessions with BIRD, GoBGP, FRR and OpenBGPD
 	@node build/scripts/testAll.js interop

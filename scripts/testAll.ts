@@ -30,6 +30,7 @@ const SUITES: readonly Suite[] = [
   { name: 'system', arguments: ['--runInBand'] },
   { name: 'interop', arguments: ['--runInBand'] },
   { name: 'kube', arguments: ['--runInBand'], onRequest: true },
+  { name: 'vm', arguments: ['--runInBand'], onRequest: true },
 ];
 
 /** The part of jest's JSON report that is read here. */

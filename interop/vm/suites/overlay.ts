@@ -1,183 +1,211 @@
 /**
  * Tunnels that the machine's own kernel lacks, tried with real packets in a guest that has them: IPIP, ip6tnl, and both in
- * GUE. A plain program, since a test runner takes minutes to start there. Needs root and the modules ipip, ip6_tunnel and
- * fou; prints a line for each check and ends with 1 when one failed.
+ * GUE; VXLAN next to them, and changes from one to another while all is running.
  */
 
+import { attempt, waitFor } from '../../../lab/topology/commands.js';
 import type { Encapsulation } from '../../../src/fib/overlay/overlayOptions.js';
 import { overlayOverhead } from '../../../src/fib/overlay/overlayOptions.js';
-import { makeRacks, NODES, ping, podOf, run, type RackNode, type Racks } from '../../../test/kernel/overlayRacks.js';
+import { makeRacks, NODES, podOf, type RackNode, type Racks } from '../../../test/kernel/overlayRacks.js';
+import type { Namespace } from '../../../test/kernel/namespace.js';
+import { vmSuite, type SuiteBuilder } from '../suite.js';
 
-const WAIT = 30_000;
-/** Milliseconds after which a change of options is carried out, with what lingers. */
-const SETTLE = 5000;
-let failed = 0;
+/** For what takes a second or two outside. */
+const WAIT = 60_000;
+const VERSIONS = [4, 6] as const;
 
-async function check(what: string, holds: () => Promise<boolean> | boolean, detail?: () => string): Promise<void> {
-  const ok = await holds();
-  if (!ok) failed += 1;
-  process.stdout.write(`${ok ? 'ok' : 'FAILED'}  ${what}${ok || detail === undefined ? '' : `\n${detail()}`}\n`);
+let racks: Racks | undefined;
+
+function both(): Racks {
+  if (racks === undefined) throw new Error('the racks do not stand');
+  return racks;
 }
 
-async function eventually(holds: () => boolean): Promise<boolean> {
-  for (const end = Date.now() + WAIT; Date.now() < end;) {
-    if (holds()) return true;
-    await new Promise(resolve => setTimeout(resolve, 200));
+/** Does not keep this process, which is both nodes' overlay, from its work. @returns what the command printed */
+async function output(ns: Namespace, command: string): Promise<string> {
+  const { stdout, stderr } = await attempt('ip', ['netns', 'exec', ns.name, ...command.split(' ')]);
+  return stdout + stderr;
+}
+
+/** One packet of so many octets with all headers that must not be fragmented. */
+async function ping(from: Namespace, to: string, octets: number): Promise<string> {
+  return output(from, `ping -M do -c 1 -W 2 -s ${octets - (to.includes(':') ? 48 : 28)} ${to}`);
+}
+
+function isAnswered(text: string): boolean {
+  return text.includes(' 1 received');
+}
+
+async function arrives(from: Namespace, to: string, octets: number): Promise<void> {
+  let last = '';
+  try {
+    await waitFor(`answer to ${octets} octets to ${to}`, WAIT, async () => {
+      last = await ping(from, to, octets);
+      return isAnswered(last) ? true : undefined;
+    });
+  } catch (error) {
+    throw new Error(`${String(error)}\n${last}\n${await picture()}`, { cause: error });
   }
-  return false;
 }
 
-/** All of the overlay on a node; nothing when nothing is left. */
-function traces({ ns }: RackNode): string {
-  const text = [
-    run(ns, 'ip -d link show').text,
-    run(ns, 'ip rule').text + run(ns, 'ip -6 rule').text,
-    run(ns, 'ip route show table 186').text + run(ns, 'ip -6 route show table 186').text,
-  ].join('');
-  return text
-    .split('\n')
-    .filter(line => /pg[ix][46]|32186:|proto bgp/.test(line))
-    .join('\n');
+/** Everything that may explain why packets do not arrive. */
+async function picture(): Promise<string> {
+  const { a, b } = both();
+  const commands = [
+    'ip -d link',
+    'ip route show table all',
+    'ip -6 route show table all',
+    'ip -6 route show cache',
+    'ip rule',
+    'ip fou show',
+  ];
+  const parts: string[] = [];
+  for (const { ns, events } of [a, b]) {
+    for (const command of commands) parts.push(`${ns.name}: ${command}\n${await output(ns, command)}`);
+    parts.push(JSON.stringify(events, (_key, value: unknown) => (value instanceof Map ? [...value] : value)));
+  }
+  return parts.join('\n');
 }
 
-function everything({ ns, events }: RackNode): string {
-  const commands = ['ip -d link', 'ip route show table all', 'ip -6 route show table all', 'ip rule', 'ip fou show'];
-  return [...commands.map(command => `${command}\n${run(ns, command).text}`), JSON.stringify(events, mapsToo)].join(
-    '\n',
-  );
+/** All of the overlay on a node, a line each; nothing when nothing is left. */
+async function traces({ ns }: RackNode): Promise<readonly string[]> {
+  const commands = [
+    'ip -d link show',
+    'ip rule',
+    'ip -6 rule',
+    'ip route show table 186',
+    'ip -6 route show table 186',
+    'ip route show proto bgp',
+    'ip -6 route show proto bgp',
+  ];
+  const lines: string[] = [];
+  for (const command of commands) lines.push(...(await output(ns, command)).split('\n'));
+  return lines.filter(line => /pg[ix][46]|32186:|proto bgp/.test(line));
 }
 
-function mapsToo(_key: string, value: unknown): unknown {
-  return value instanceof Map ? [...value] : value;
-}
-
-async function startBoth({ a, b }: Racks, encapsulation: Encapsulation): Promise<void> {
-  for (const node of [a, b]) {
+async function startBoth(encapsulation: Encapsulation): Promise<void> {
+  for (const node of [both().a, both().b]) {
     await node.start({ encapsulation });
     await node.route();
   }
 }
 
 /** Packets of pods and nodes, whole and not to be fragmented, over tunnels of this kind. */
-async function packets(racks: Racks, encapsulation: Encapsulation): Promise<void> {
-  const { a, b } = racks;
-  for (const version of [4, 6] as const) {
+function packets({ check }: SuiteBuilder, title: string, encapsulation: Encapsulation): void {
+  for (const version of VERSIONS) {
     const most = 1500 - overlayOverhead(encapsulation, version);
-    const name = `${encapsulation} over IPv${version}`;
-    const pod = podOf('b', version);
-    const node = version === 4 ? NODES.b.v4 : NODES.b.v6;
-    await check(
-      `${name}: pod to pod, ${most} octets`,
-      () => eventually(() => ping(a.pod, pod, most, 2)),
-      () => `${everything(a)}\n${everything(b)}`,
-    );
-    await check(`${name}: not one octet more`, () => !ping(a.pod, pod, most + 1, 1));
-    await check(`${name}: node to pod`, () => eventually(() => ping(a.ns, pod, most, 2)));
-    await check(`${name}: pod to node`, () => eventually(() => ping(a.pod, node, most, 2)));
-    await check(`${name}: back`, () => eventually(() => ping(b.pod, podOf('a', version), most, 2)));
+    const name = `${title}, IPv${version}`;
+    const [podA, podB] = [podOf('a', version), podOf('b', version)];
+    const nodeB = version === 4 ? NODES.b.v4 : NODES.b.v6;
+    check(`${name}: ${most} octets from pod to pod`, () => arrives(both().a.pod, podB, most));
+    check(`${name}: and not one more`, async () => {
+      const text = await ping(both().a.pod, podB, most + 1);
+      if (isAnswered(text)) throw new Error(text);
+    });
+    check(`${name}: from node to pod`, () => arrives(both().a.ns, podB, most));
+    check(`${name}: from pod to node`, () => arrives(both().a.pod, nodeB, most));
+    check(`${name}: back`, () => arrives(both().b.pod, podA, most));
   }
 }
 
-async function restart({ a }: Racks, encapsulation: Encapsulation): Promise<void> {
-  const before = traces(a);
-  await a.stop(true);
-  a.events.length = 0;
-  await a.start({ encapsulation });
-  await a.route();
-  a.routing.fib?.sourcesComplete();
-  await a.routing.fib?.idle();
-  await check(
-    `${encapsulation}: a restart changes nothing`,
-    () => traces(a) === before,
-    () => `${before}\n${traces(a)}`,
-  );
-  const written = a.events.filter(({ kind }) => kind !== 'adopted');
-  // Ports carry no mark of who opened them: they are asked for again, and found to be open.
-  const expected = encapsulation === 'fou' ? 1 : 0;
-  await check(
-    `${encapsulation}: and writes nothing`,
-    () => written.length <= expected,
-    () => JSON.stringify(written, mapsToo),
-  );
-}
-
-/** Routes of both families lead through devices of this kind, with the MTU that belongs to it. */
-function stands({ ns }: RackNode, encapsulation: Encapsulation): boolean {
-  const kind = encapsulation === 'vxlan' ? 'x' : 'i';
-  return ([4, 6] as const).every(version => {
-    const { text } = run(ns, `ip -${version} route show proto bgp`);
-    const device = new RegExp(`dev (pg${kind}${version}[^ ]*)`).exec(text)?.[1];
-    const mtu = 1500 - overlayOverhead(encapsulation, version);
-    return device !== undefined && run(ns, `ip link show ${device}`).text.includes(`mtu ${mtu} `);
+function restart({ check, prepare }: SuiteBuilder, encapsulation: Encapsulation): void {
+  let before: readonly string[] = [];
+  prepare(`restart with ${encapsulation}`, async () => {
+    const { a } = both();
+    before = await traces(a);
+    await a.stop(true);
+    a.events.length = 0;
+    await a.start({ encapsulation });
+    await a.route();
+    a.routing.fib?.sourcesComplete();
+    await a.routing.fib?.idle();
+  });
+  check(`${encapsulation}: a restart changes nothing`, async () => {
+    const after = await traces(both().a);
+    if (after.join('\n') !== before.join('\n')) throw new Error([...before, 'became', ...after].join('\n'));
+  });
+  check(`${encapsulation}: and writes nothing`, () => {
+    const written = both().a.events.filter(({ kind }) => kind !== 'adopted');
+    // Ports carry no mark of who opened them: they are asked for again, and found to be open.
+    const expected = encapsulation === 'fou' ? 1 : 0;
+    if (written.length > expected) throw new Error(JSON.stringify(written));
   });
 }
 
-async function switching(racks: Racks, from: Encapsulation, to: Encapsulation): Promise<void> {
-  for (const node of [racks.a, racks.b]) node.configure({ encapsulation: to });
-  // Commands run while this process waits for them: in between it needs time to do what it was told.
-  for (const end = Date.now() + 2 * WAIT; Date.now() < end;) {
-    if ([racks.a, racks.b].every(node => stands(node, to))) break;
-    await new Promise(resolve => setTimeout(resolve, 1000));
+/** Routes of both families lead through devices of this kind, with the MTU that belongs to it. */
+async function stands({ ns }: RackNode, encapsulation: Encapsulation): Promise<boolean> {
+  const kind = encapsulation === 'vxlan' ? 'x' : 'i';
+  for (const version of VERSIONS) {
+    const routes = await output(ns, `ip -${version} route show proto bgp`);
+    const device = new RegExp(`dev (pg${kind}${version}[^ ]*)`).exec(routes)?.[1];
+    const mtu = 1500 - overlayOverhead(encapsulation, version);
+    if (device === undefined) return false;
+    if (!(await output(ns, `ip link show ${device}`)).includes(`mtu ${mtu} `)) return false;
   }
-  await new Promise(resolve => setTimeout(resolve, SETTLE));
-  // Pods remember for ten minutes what the path took before.
-  for (const { pod } of [racks.a, racks.b])
-    for (const family of ['-4', '-6']) run(pod, `ip ${family} route flush cache`);
-  await packets(racks, to);
-  const old = from === 'vxlan' ? 'pgx' : 'pgi';
-  const isSame = (from === 'vxlan') === (to === 'vxlan');
-  if (!isSame)
-    await check(`from ${from} to ${to}: nothing is left`, () => eventually(() => !traces(racks.a).includes(old)));
+  return true;
 }
 
-async function main(): Promise<void> {
-  const racks = makeRacks('pgvm');
-  try {
-    await startBoth(racks, 'fou');
-    await packets(racks, 'fou');
-    await restart(racks, 'fou');
-    for (const [from, to] of [
-      ['fou', 'ipip'],
-      ['ipip', 'vxlan'],
-      ['vxlan', 'fou'],
-    ] as const)
-      await switching(racks, from, to);
-    racks.a.configure({ enabled: false });
-    await new Promise(resolve => setTimeout(resolve, SETTLE));
-    await check(
-      'switched off, nothing is left',
-      () => eventually(() => traces(racks.a) === ''),
-      () => traces(racks.a),
+function switching(suite: SuiteBuilder, from: Encapsulation, to: Encapsulation): void {
+  suite.prepare(`change from ${from} to ${to}`, async () => {
+    const { a, b } = both();
+    for (const node of [a, b]) node.configure({ encapsulation: to });
+    for (const node of [a, b])
+      await waitFor(`tunnels of ${to} on ${node.ns.name}`, WAIT, async () =>
+        (await stands(node, to)) ? true : undefined,
+      );
+    // Pods remember for ten minutes what the path took before.
+    for (const { pod } of [a, b])
+      for (const family of ['-4', '-6']) await output(pod, `ip ${family} route flush cache`);
+  });
+  packets(suite, `from ${from} to ${to}`, to);
+  if ((from === 'vxlan') === (to === 'vxlan')) return;
+  const old = from === 'vxlan' ? 'pgx' : 'pgi';
+  suite.check(`from ${from} to ${to}: nothing is left`, async () => {
+    await waitFor('end of the old tunnels', WAIT, async () =>
+      (await traces(both().a)).some(line => line.includes(old)) ? undefined : true,
     );
-  } finally {
-    await racks.close();
-  }
-  await unequal();
+  });
 }
 
 /** The kernel itself tells pods what a path takes: IPIP and ip6tnl answer packets that are too large. */
-async function unequal(): Promise<void> {
-  const racks = makeRacks('pgvm', 1400);
-  try {
-    await startBoth(racks, 'ipip');
-    for (const version of [4, 6] as const) {
-      const most = 1400 - overlayOverhead('ipip', version);
-      await check(`ipip over IPv${version}: a path of 1400 is learned`, () =>
-        eventually(() => ping(racks.a.pod, podOf('b', version), most, 2)),
+function unequal({ check, prepare }: SuiteBuilder): void {
+  prepare('racks with a narrow one', async () => {
+    racks = makeRacks('pgvm', 1400);
+    await startBoth('ipip');
+  });
+  for (const version of VERSIONS) {
+    const most = 1400 - overlayOverhead('ipip', version);
+    check(`a path of 1400 is learned, IPv${version}`, () => arrives(both().a.pod, podOf('b', version), most));
+    check(`and told to pods, IPv${version}`, async () => {
+      await waitFor(`word of ${most} octets`, WAIT, async () =>
+        new RegExp(`mtu ?= ?${most}`).test(await ping(both().a.pod, podOf('b', version), 1420)) ? true : undefined,
       );
-      await check(`ipip over IPv${version}: and told to pods`, () =>
-        eventually(() => {
-          const size = 1420 - (version === 4 ? 28 : 48);
-          const { text } = run(racks.a.pod, `ping -M do -c 2 -W 1 -s ${size} ${podOf('b', version)}`);
-          return new RegExp(`mtu ?= ?${most}`).test(text);
-        }),
-      );
-    }
-  } finally {
-    await racks.close();
+    });
   }
 }
 
-await main();
-process.exitCode = failed === 0 ? 0 : 1;
-process.stdout.write(failed === 0 ? 'all checks passed\n' : `${failed} checks failed\n`);
+function close({ cleanup }: SuiteBuilder): void {
+  cleanup('end of the racks', async () => {
+    await racks?.close();
+    racks = undefined;
+  });
+}
+
+export const overlay = vmSuite('overlay', 300, suite => {
+  suite.prepare('racks with fou', async () => {
+    racks = makeRacks('pgvm');
+    await startBoth('fou');
+  });
+  packets(suite, 'fou', 'fou');
+  restart(suite, 'fou');
+  switching(suite, 'fou', 'ipip');
+  switching(suite, 'ipip', 'vxlan');
+  switching(suite, 'vxlan', 'fou');
+  suite.check('switched off, nothing is left', async () => {
+    both().a.configure({ enabled: false });
+    await waitFor('end of the tunnels', WAIT, async () => ((await traces(both().a)).length === 0 ? true : undefined));
+  });
+  close(suite);
+  unequal(suite);
+  close(suite);
+});

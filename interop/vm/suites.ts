@@ -1,0 +1,6 @@
+/** The suites that run in the guest, in this order. A new one is a file in suites/ and an entry here; see guest.ts. */
+
+import type { VmSuite } from './suite.js';
+import { overlay } from './suites/overlay.js';
+
+export const SUITES: readonly VmSuite[] = [overlay];
