@@ -5,10 +5,13 @@ import type { AddressInfo } from 'node:net';
 import { connectApi, type ApiConnection } from '../../../../src/kube/client/apiConnection.js';
 
 export interface Asked {
+  readonly method: string;
   readonly path: string;
   readonly query: Readonly<Record<string, string>>;
   readonly headers: IncomingMessage['headers'];
   readonly response: ServerResponse;
+  /** What was sent with it. */
+  body(): Promise<string>;
 }
 
 export class FakeApiServer {
@@ -20,10 +23,12 @@ export class FakeApiServer {
     this.server = createServer((request, response) => {
       const url = new URL(request.url ?? '/', 'http://fake');
       const asked = {
+        method: request.method ?? '',
         path: url.pathname,
         query: Object.fromEntries(url.searchParams),
         headers: request.headers,
         response,
+        body: () => textOf(request),
       };
       const taker = this.waiting.shift();
       if (taker === undefined) this.asked.push(asked);
@@ -67,6 +72,12 @@ export class FakeApiServer {
     this.server.closeAllConnections();
     await new Promise(resolve => this.server.close(resolve));
   }
+}
+
+async function textOf(request: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk);
+  return Buffer.concat(chunks).toString();
 }
 
 export function node(name: string, version: string, podCidr = '10.244.1.0/24'): object {

@@ -1,0 +1,83 @@
+/** Single questions to an API server, in JSON, for the few objects that we write. Impure. */
+
+import http from 'node:http';
+import https from 'node:https';
+import { ApiError, type ApiCredentials } from './apiConnection.js';
+
+export interface AskOptions {
+  /** Of the body; application/json unless told. */
+  readonly contentType?: string;
+  /** Milliseconds until the request is given up. */
+  readonly timeout?: number;
+}
+
+export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+
+export interface ApiWriter {
+  /** @param body JSON to send; undefined: none  @returns the answer's JSON  @throws ApiError for whatever is no success */
+  ask(method: Method, path: string, body?: unknown, options?: AskOptions): Promise<unknown>;
+  close(): void;
+}
+
+/** Milliseconds a request may take unless told. */
+const TIMEOUT = 30_000;
+
+export function createApiWriter(credentials: ApiCredentials): ApiWriter {
+  const base = new URL(credentials.server);
+  const protocol = base.protocol === 'http:' ? http : https;
+  // Connections of its own: what is written never waits behind a list.
+  const agent = new protocol.Agent({ keepAlive: true, keepAliveMsecs: 30_000 });
+
+  const ask: ApiWriter['ask'] = async (
+    method,
+    path,
+    body,
+    { contentType = 'application/json', timeout = TIMEOUT } = {},
+  ) => {
+    const headers = { accept: 'application/json', ...(body === undefined ? {} : { 'content-type': contentType }) };
+    const options: https.RequestOptions = { method, headers, signal: AbortSignal.timeout(timeout) };
+    try {
+      // Asked each time: tokens of service accounts change while we run.
+      await credentials.apply(options);
+      if (!credentials.proxied) options.agent = agent;
+      const request = protocol.request(new URL(base.pathname.replace(/\/$/, '') + path, base), options);
+      return await answerOf(request, body);
+    } catch (error) {
+      throw error instanceof ApiError ? error : new ApiError(undefined, reasonOf(error));
+    }
+  };
+  return { ask, close: () => agent.destroy() };
+}
+
+/** @throws Error when there is none; ApiError when it is no success */
+async function answerOf(request: http.ClientRequest, body: unknown): Promise<unknown> {
+  const response = await new Promise<http.IncomingMessage>((resolve, reject) => {
+    request.on('error', reject);
+    request.on('response', resolve);
+    request.end(body === undefined ? undefined : JSON.stringify(body));
+  });
+  const chunks: Buffer[] = [];
+  for await (const chunk of response as AsyncIterable<Buffer>) chunks.push(chunk);
+  const text = Buffer.concat(chunks).toString();
+  const status = response.statusCode ?? 0;
+  if (status < 200 || status >= 300) throw new ApiError(status, statusText(status, text));
+  return JSON.parse(text) as unknown;
+}
+
+/** The message of a Status object (meta/v1), or of whoever answered in the server's place. */
+function statusText(status: number, body: string): string {
+  try {
+    const parsed = JSON.parse(body) as unknown;
+    if (typeof parsed === 'object' && parsed !== null && 'message' in parsed && typeof parsed.message === 'string')
+      return `${status}: ${parsed.message}`;
+  } catch {
+    // Not JSON: the status alone says enough.
+  }
+  return `${status} ${http.STATUS_CODES[status] ?? ''}`.trimEnd();
+}
+
+function reasonOf(error: unknown): string {
+  if (typeof error !== 'object' || error === null || !('message' in error)) return String(error);
+  const isGivenUp = 'name' in error && (error.name === 'AbortError' || error.name === 'TimeoutError');
+  return isGivenUp ? 'no answer' : String(error.message);
+}
