@@ -87,7 +87,7 @@ async function main(): Promise<void> {
   const [load = 0] = loadavg();
   try {
     const url = values.url ?? `http://127.0.0.1:${server === undefined ? '' : await firstLine(server)}`;
-    const subject = start('subject.js', url, values.changes);
+    const subject = start('subject.js', '--url', url, '--changes', values.changes);
     const result = JSON.parse(await firstLine(subject)) as SubjectResult;
     const rows = lines(result);
     const table = new Table({ head: ['', 'measured', '', 'target', ''], style: { head: [], border: [] } });

@@ -1,10 +1,11 @@
 /**
  * An API server with nothing but speed, as a process of its own: lists in pages or streamed, watches, and one endpoint
- * change for each POST. `node build/bench/kube/server.js NODES SERVICES PODS`; prints its port.
+ * change for each PATCH of a slice. `node build/bench/kube/server.js NODES SERVICES PODS`; prints its port.
  */
 
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { nodeJson, podJson, serviceJson, sliceJson, type ClusterSize } from './cluster.js';
 
 const [nodes = 0, services = 0, pods = 0] = process.argv.slice(2).map(Number);
@@ -25,9 +26,9 @@ const COLLECTIONS: Readonly<Record<string, Collection>> = {
     kind: 'EndpointSlice',
     apiVersion: 'discovery.k8s.io/v1',
     count: services,
-    json: (n, version) => sliceJson(n, version, size),
+    json: (n, version) => sliceJson(n, size, version),
   },
-  '/api/v1/pods': { kind: 'Pod', apiVersion: 'v1', count: pods, json: (n, version) => podJson(n, version, size) },
+  '/api/v1/pods': { kind: 'Pod', apiVersion: 'v1', count: pods, json: (n, version) => podJson(n, size, version) },
 };
 
 const watchers = new Set<ServerResponse>();
@@ -36,10 +37,13 @@ let version = 1;
 createServer((request, response) => {
   const url = new URL(request.url ?? '/', 'http://server');
   const collection = COLLECTIONS[url.pathname];
-  if (request.method === 'POST')
-    change(Number(url.searchParams.get('slice')), url.searchParams.get('ready') === 'true');
-  if (request.method === 'POST') response.end();
-  else if (collection === undefined) response.writeHead(404).end();
+  if (request.method === 'PATCH') {
+    const slice = Number(/service-(\d+)-/.exec(url.pathname)?.[1]);
+    void text(request).then(body => {
+      change(slice, body.includes('"ready":true'));
+      response.end('{}');
+    });
+  } else if (collection === undefined) response.writeHead(404).end();
   else if (url.searchParams.get('watch') === 'true') void watch(collection, url, response);
   else list(collection, url, response);
 }).listen(0, '127.0.0.1', function (this: { address(): AddressInfo | string | null }) {
@@ -66,10 +70,10 @@ async function watch(collection: Collection, url: URL, response: ServerResponse)
 async function sendAll({ kind, apiVersion, count, json }: Collection, response: ServerResponse): Promise<void> {
   const typed = `"kind":"${kind}","apiVersion":"${apiVersion}",`;
   for (let n = 0; n < count;) {
-    let text = '';
+    let lines = '';
     for (const end = Math.min(count, n + 50); n < end; n++)
-      text += `{"type":"ADDED","object":{${typed}${json(n, version).slice(1)}}\n`;
-    if (!response.write(text)) await new Promise(resolve => response.once('drain', resolve));
+      lines += `{"type":"ADDED","object":{${typed}${json(n, version).slice(1)}}\n`;
+    if (!response.write(lines)) await new Promise(resolve => response.once('drain', resolve));
   }
   const annotations = '"annotations":{"k8s.io/initial-events-end":"true"}';
   response.write(`{"type":"BOOKMARK","object":{${typed}"metadata":{"resourceVersion":"${version}",${annotations}}}}\n`);
@@ -78,6 +82,6 @@ async function sendAll({ kind, apiVersion, count, json }: Collection, response: 
 function change(slice: number, ready: boolean): void {
   version++;
   const typed = '"kind":"EndpointSlice","apiVersion":"discovery.k8s.io/v1",';
-  const event = `{"type":"MODIFIED","object":{${typed}${sliceJson(slice, version, size, ready).slice(1)}}\n`;
+  const event = `{"type":"MODIFIED","object":{${typed}${sliceJson(slice, size, version, ready).slice(1)}}\n`;
   for (const watcher of watchers) watcher.write(event);
 }

@@ -1,10 +1,11 @@
 /**
  * The agent's graph, alone in a process of its own: from the API server to the engine's configuration, which nobody
- * applies. `node build/bench/kube/subject.js URL CHANGES`; prints one line of JSON.
+ * applies. `node build/bench/kube/subject.js [--kubeconfig FILE] [--url URL] [--changes N]`; prints one line of JSON.
  */
 
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
 import { BehaviorSubject, tap } from 'rxjs';
 import { toEngineConfig } from '../../src/app/config/engineConfig.js';
 import { agentGraph } from '../../src/app/graph.js';
@@ -12,7 +13,9 @@ import { AgentConfig } from '../../src/app/kubeConfig.js';
 import { createEngineComposer } from '../../src/app/kubeEngine.js';
 import { connectApi } from '../../src/kube/client/apiConnection.js';
 import { apiServerObjects } from '../../src/kube/client/apiServer.js';
+import { loadKubeConfig } from '../../src/kube/client/kubeConfig.js';
 import { peakMegabytes } from '../measure/processUsage.js';
+import { FULL_SIZE, sliceChange } from './cluster.js';
 
 export interface SubjectResult {
   readonly syncSeconds: number;
@@ -30,10 +33,17 @@ export interface SubjectResult {
 
 /** Milliseconds between changes: longer than a burst is gathered. */
 const BETWEEN = 150;
-const server = process.argv[2] ?? '';
-const changes = Number(process.argv[3] ?? 100);
+const { values } = parseArgs({
+  options: { kubeconfig: { type: 'string' }, url: { type: 'string' }, changes: { type: 'string', default: '100' } },
+});
+const { kubeconfig, url: master } = values;
+const size = FULL_SIZE;
 
-const connection = connectApi({ server, proxied: false, apply: () => Promise.resolve() });
+const credentials = await loadKubeConfig({
+  ...(kubeconfig === undefined ? {} : { kubeconfig }),
+  ...(master === undefined ? {} : { master }),
+});
+const connection = connectApi(credentials);
 const settings = AgentConfig.parse({ kubernetes: { advertise: { clusterIp: true } } });
 const delay = monitorEventLoopDelay({ resolution: 2 });
 const waiting: { resolve?: (at: number) => void } = {};
@@ -78,10 +88,11 @@ await sleep(1000);
 
 const latencies: number[] = [];
 const roundTrips: number[] = [];
-for (let i = 0; i < changes; i++) {
+for (let i = 0; i < Number(values.changes); i++) {
+  const { path, body } = sliceChange((i >> 1) * 7, size, i % 2 === 1);
   const changed = applied();
   const asked = performance.now();
-  await fetch(`${server}/change?slice=${(i >> 1) * 7}&ready=${i % 2 === 1}`, { method: 'POST' });
+  await connection.send('PATCH', path, body, 'application/merge-patch+json');
   const at = await changed;
   latencies.push(at - arrived);
   roundTrips.push(at - asked);

@@ -59,23 +59,40 @@ export function parseObject(json: unknown): Result<KubeObject | undefined, BadOb
   return parseKind(kind, apiVersion, json);
 }
 
-function parseKind<K extends Kind>(
-  kind: K,
+/**
+ * Reads one object of a kind that is known, because an API server was asked for no other.
+ * @param json without kind and apiVersion, if need be
+ */
+export function parseItem(kind: Kind, json: unknown): Result<KubeObject, BadObject> {
+  return isRecord(json) ? readKind(kind, json) : err({ key: undefined, text: 'is not an object' });
+}
+
+function parseKind(
+  kind: Kind,
   apiVersion: string,
   json: Readonly<Record<string, unknown>>,
-): Result<ObjectOf<K> | undefined, BadObject> {
-  const row: KindRow<K> = KINDS[kind];
+): Result<KubeObject | undefined, BadObject> {
+  const row = KINDS[kind];
   const [version, group] = apiVersion.split('/').reverse();
   // Other API groups have kinds of the same name (Calico's NetworkPolicy): those are not ours.
   if ((group ?? '') !== row.group) return ok(undefined);
   const identity = identityOf(kind, json, row.namespaced);
+  if (identity !== undefined && version !== row.version)
+    return bad(identity, `apiVersion: ${apiVersion} is not served here, only ${row.version}`);
+  return readKind(kind, json);
+}
+
+function readKind<K extends Kind>(kind: K, json: Readonly<Record<string, unknown>>): Result<ObjectOf<K>, BadObject> {
+  const row: KindRow<K> = KINDS[kind];
+  const identity = identityOf(kind, json, row.namespaced);
   if (identity === undefined) return err({ key: undefined, text: `${kind}: metadata.name is missing` });
-  const bad = (text: string): Result<never, BadObject> =>
-    err({ key: keyOf(identity), text: `${describe(identity)}: ${text}` });
-  if (version !== row.version) return bad(`apiVersion: ${apiVersion} is not served here, only ${row.version}`);
   const parsed = row.schema.safeParse(json);
-  if (!parsed.success) return bad(issuesText(parsed.error));
+  if (!parsed.success) return bad(identity, issuesText(parsed.error));
   return ok({ ...parsed.data, namespace: identity.namespace });
+}
+
+function bad(identity: Pick<KubeObject, 'kind' | 'namespace' | 'name'>, text: string): Result<never, BadObject> {
+  return err({ key: keyOf(identity), text: `${describe(identity)}: ${text}` });
 }
 
 function identityOf(

@@ -2,6 +2,8 @@
 
 import http from 'node:http';
 import https from 'node:https';
+import { ACCEPT, encodingOf, readStatusMessage, type Encoding } from './answers.js';
+import { createFrames } from './framing.js';
 
 /** Where the server is and how it is convinced. */
 export interface ApiCredentials {
@@ -15,10 +17,10 @@ export interface ApiCredentials {
 
 /** Calls of one request; the last is `ended` or `failed`, and none comes after `cancel`. */
 export interface AnswerEvents {
-  /** A line of a watch. */
-  line?(text: string): void;
+  /** One event of a watch; the octets are valid during the call only. */
+  event?(octets: Buffer, encoding: Encoding): void;
   /** The whole body of an answer that is no watch. */
-  body?(text: string): void;
+  body?(octets: Buffer, encoding: Encoding): void;
   /** All of what one read of the socket brought was told. */
   readDone?(): void;
   ended(): void;
@@ -77,7 +79,7 @@ export function connectApi(credentials: ApiCredentials): ApiConnection {
     path: string,
     headers: Readonly<Record<string, string>>,
   ): Promise<http.ClientRequest> => {
-    const options: https.RequestOptions = { method, headers: { accept: 'application/json', ...headers } };
+    const options: https.RequestOptions = { method, headers: { accept: ACCEPT, ...headers } };
     // Asked each time: tokens of service accounts change while we run.
     await credentials.apply(options);
     if (!credentials.proxied) options.agent = agent;
@@ -116,13 +118,13 @@ export function connectApi(credentials: ApiCredentials): ApiConnection {
   };
 
   const send: ApiConnection['send'] = async (method, path, body, contentType = 'application/json') => {
-    const request = await open(method, path, { 'content-type': contentType });
+    const request = await open(method, path, { accept: 'application/json', 'content-type': contentType });
     return new Promise((resolve, reject) => {
       request.setTimeout(SEND_TIMEOUT, () => request.destroy(new Error('no answer')));
       request.on('error', error => reject(new ApiError(undefined, reasonOf(error))));
       request.on('response', response => {
         bodyOf(response).then(
-          text => resolve(JSON.parse(text) as unknown),
+          octets => resolve(JSON.parse(octets.toString()) as unknown),
           (error: unknown) => {
             const { status, text } = failureOf(error);
             reject(new ApiError(status, text));
@@ -137,37 +139,33 @@ export function connectApi(credentials: ApiCredentials): ApiConnection {
 }
 
 async function read(response: http.IncomingMessage, events: AnswerEvents, isOver: () => boolean): Promise<void> {
-  if (events.line === undefined) {
-    const text = await bodyOf(response);
-    if (!isOver()) events.body?.(text);
+  const encoding = encodingOf(response.headers['content-type']);
+  if (events.event === undefined || response.statusCode !== 200) {
+    const octets = await bodyOf(response);
+    if (!isOver()) events.body?.(octets, encoding);
     return;
   }
-  if (response.statusCode !== 200) await bodyOf(response);
-  // Lines are cut from octets: a character may lie across two reads.
-  let begun: Buffer[] = [];
+  const frames = createFrames(encoding);
   for await (const chunk of response as AsyncIterable<Buffer>) {
-    let start = 0;
-    for (let end = chunk.indexOf(10); end >= 0 && !isOver(); end = chunk.indexOf(10, start)) {
-      const rest = chunk.subarray(start, end);
-      const line = begun.length === 0 ? rest.toString() : Buffer.concat([...begun, rest]).toString();
-      begun = [];
-      start = end + 1;
-      if (line !== '') events.line(line);
+    for (const octets of frames.push(chunk)) {
+      if (isOver()) return;
+      events.event(octets, encoding);
     }
-    if (start < chunk.length) begun.push(chunk.subarray(start));
     if (!isOver()) events.readDone?.();
   }
-  if (begun.length > 0 && !isOver()) throw new ApiError(undefined, 'the connection ended within an object');
+  if (frames.isWithin && !isOver()) throw new ApiError(undefined, 'the connection ended within an object');
 }
 
 /** @throws ApiError for any status but those of success */
-async function bodyOf(response: http.IncomingMessage): Promise<string> {
+async function bodyOf(response: http.IncomingMessage): Promise<Buffer> {
   const chunks: Buffer[] = [];
   for await (const chunk of response as AsyncIterable<Buffer>) chunks.push(chunk);
-  const text = Buffer.concat(chunks).toString();
+  const octets = Buffer.concat(chunks);
   const status = response.statusCode ?? 0;
-  if (status >= 200 && status < 300) return text;
-  const error = new ApiError(status, statusText(status, text.slice(0, MAX_ERROR)));
+  if (status >= 200 && status < 300) return octets;
+  const said =
+    octets.length > MAX_ERROR ? undefined : readStatusMessage(octets, encodingOf(response.headers['content-type']));
+  const error = new ApiError(status, statusText(status, said));
   const seconds = Number(response.headers['retry-after']);
   throw Object.assign(error, Number.isFinite(seconds) && seconds > 0 ? { retryAfter: seconds * 1000 } : {});
 }
@@ -181,16 +179,10 @@ function failureOf(error: unknown): Failure {
   return { status, text: reasonOf(error), ...retryAfter };
 }
 
-/** The message of a Status object (meta/v1), or of whoever answered in the server's place. */
-function statusText(status: number, body: string): string {
-  try {
-    const parsed = JSON.parse(body) as unknown;
-    if (typeof parsed === 'object' && parsed !== null && 'message' in parsed && typeof parsed.message === 'string')
-      return `${status}: ${parsed.message}`;
-  } catch {
-    // Not JSON: the status alone says enough.
-  }
-  return `${status}${http.STATUS_CODES[status] === undefined ? '' : ` ${http.STATUS_CODES[status]}`}`;
+/** @param said the message of the answer's Status object */
+function statusText(status: number, said: string | undefined): string {
+  const [separator, text] = said === undefined ? [' ', http.STATUS_CODES[status]] : [': ', said];
+  return text === undefined ? String(status) : `${status}${separator}${text}`;
 }
 
 const REASONS: Readonly<Record<string, string>> = {

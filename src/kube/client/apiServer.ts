@@ -33,7 +33,7 @@ export function apiServerObjects({
   counters,
 }: ApiServerOptions): Observable<SourceEvent> {
   return new Observable(subscriber => {
-    const reflected = kinds.map(kind => ({ kind, objects: new ReflectedObjects() }));
+    const reflected = kinds.map(kind => ({ kind, objects: new ReflectedObjects(kind) }));
     const waiting = new Set(kinds);
     const hindrances = new Map<string, readonly Problem[]>();
     let isSyncDue = false;

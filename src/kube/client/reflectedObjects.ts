@@ -2,8 +2,8 @@
 
 import { isDeepStrictEqual } from 'node:util';
 import type { ObjectChange } from '../objectBatch.js';
-import type { KubeObject } from '../objectTypes.js';
-import { describe, keyOf, parseObject, type ObjectKey } from '../objects.js';
+import type { Kind, KubeObject } from '../objectTypes.js';
+import { describe, keyOf, parseItem, type ObjectKey } from '../objects.js';
 import type { Problem } from '../problems.js';
 
 export interface Reflected {
@@ -24,6 +24,8 @@ export class ReflectedObjects {
   private changes = new Map<ObjectKey, ObjectChange>();
   private problems = new Map<string, readonly Problem[]>();
 
+  constructor(private readonly kind: Kind) {}
+
   get size(): number {
     return this.objects.size;
   }
@@ -42,12 +44,11 @@ export class ReflectedObjects {
 
   /** @param json an object that is there, new or changed */
   put(json: unknown): void {
-    const parsed = parseObject(json);
+    const parsed = parseItem(this.kind, json);
     if (!parsed.ok) {
       this.complain(parsed.error.key, parsed.error.text);
       return;
     }
-    if (parsed.value === undefined) return;
     const object = parsed.value;
     const key = keyOf(object);
     this.seen?.add(key);
@@ -61,8 +62,8 @@ export class ReflectedObjects {
 
   /** @param json the last state of an object that is gone */
   delete(json: unknown): void {
-    const parsed = parseObject(json);
-    const key = parsed.ok ? parsed.value && keyOf(parsed.value) : parsed.error.key;
+    const parsed = parseItem(this.kind, json);
+    const key = parsed.ok ? keyOf(parsed.value) : parsed.error.key;
     if (key !== undefined) this.remove(key);
   }
 

@@ -3,6 +3,7 @@
 import type { Clock, TimerHandle } from '../../core/clock.js';
 import type { Kind } from '../objectTypes.js';
 import { isRecord } from '../objects.js';
+import { readList, readWatchEvent, type WatchEvent } from './answers.js';
 import type { AnswerEvents, ApiConnection, ApiRequest } from './apiConnection.js';
 import type { ReflectedObjects } from './reflectedObjects.js';
 import { INITIAL_REFLECTION, reflect, type ReflectionAction, type ReflectionEvent } from './reflection.js';
@@ -25,16 +26,6 @@ const PATHS: { readonly [K in Kind]: string } = {
   Pod: '/api/v1/pods',
   NetworkPolicy: '/apis/networking.k8s.io/v1/networkpolicies',
 };
-/** Items of a list come without them. */
-const TYPES: { readonly [K in Kind]: { readonly kind: K; readonly apiVersion: string } } = {
-  Node: { kind: 'Node', apiVersion: 'v1' },
-  Namespace: { kind: 'Namespace', apiVersion: 'v1' },
-  Service: { kind: 'Service', apiVersion: 'v1' },
-  EndpointSlice: { kind: 'EndpointSlice', apiVersion: 'discovery.k8s.io/v1' },
-  Pod: { kind: 'Pod', apiVersion: 'v1' },
-  NetworkPolicy: { kind: 'NetworkPolicy', apiVersion: 'networking.k8s.io/v1' },
-};
-
 export interface ReflectorOptions {
   readonly kind: Kind;
   readonly connection: ApiConnection;
@@ -115,13 +106,13 @@ export function startReflector(options: ReflectorOptions): () => void {
   };
   const page = (next: string | undefined): void =>
     ask({ limit: String(PAGE), ...(next === undefined ? {} : { continue: next }) }, LIST_SILENCE, {
-      body: text => {
-        const list = listOf(text);
+      body: (octets, encoding) => {
+        const list = readList(kind, octets, encoding);
         if (typeof list === 'string') {
           step({ kind: 'failed', status: undefined, text: list });
           return;
         }
-        for (const item of list.items) objects.put(isRecord(item) ? { ...TYPES[kind], ...item } : item);
+        for (const item of list.items) objects.put(item);
         events.changed();
         step({ kind: 'page', next: list.next, version: list.version });
       },
@@ -130,8 +121,8 @@ export function startReflector(options: ReflectorOptions): () => void {
     const seconds = Math.round(WATCH_TIME * (1 + random()));
     const always = { watch: 'true', allowWatchBookmarks: 'true', timeoutSeconds: String(seconds) };
     ask({ ...always, ...query }, WATCH_SILENCE, {
-      line: text => {
-        const event = watchEventOf(text, objects);
+      event: (octets, encoding) => {
+        const event = takeEvent(readWatchEvent(kind, octets, encoding), objects);
         // An ERROR event is the last word of this watch, whatever the server sends after it.
         if (event.kind === 'failed') request?.cancel();
         step(event);
@@ -149,29 +140,11 @@ export function startReflector(options: ReflectorOptions): () => void {
   };
 }
 
-interface List {
-  readonly items: readonly unknown[];
-  readonly next: string | undefined;
-  readonly version: string;
-}
-
-/** @returns what is wrong with it when it is no list */
-function listOf(text: string): List | string {
-  const json = parseJson(text);
-  if (!isRecord(json) || !isRecord(json['metadata'])) return 'the server answered with something that is no list';
-  const { continue: next, resourceVersion } = json['metadata'];
-  if (typeof resourceVersion !== 'string') return 'the server answered with a list without a version';
-  const items: unknown = json['items'] ?? [];
-  if (!Array.isArray(items)) return 'the server answered with a list whose items are none';
-  return { items, next: typeof next === 'string' && next !== '' ? next : undefined, version: resourceVersion };
-}
-
-/** Takes a line of a watch into the objects. @returns what it means for the reflection */
-function watchEventOf(text: string, objects: ReflectedObjects): ReflectionEvent {
-  const json = parseJson(text);
-  const object = isRecord(json) ? json['object'] : undefined;
-  if (!isRecord(json) || !isRecord(object)) return failure('the server sent a line that is no event');
-  if (json['type'] === 'ERROR') {
+/** Takes an event of a watch into the objects. @returns what it means for the reflection */
+function takeEvent(event: WatchEvent | undefined, objects: ReflectedObjects): ReflectionEvent {
+  if (event === undefined) return failure('the server sent something that is no event');
+  const { type, object } = event;
+  if (type === 'ERROR') {
     const { code, message } = object;
     return {
       kind: 'failed',
@@ -182,7 +155,7 @@ function watchEventOf(text: string, objects: ReflectedObjects): ReflectionEvent 
   const metadata = isRecord(object['metadata']) ? object['metadata'] : {};
   const { resourceVersion, annotations } = metadata;
   if (typeof resourceVersion !== 'string') return failure('the server sent an event without a version');
-  switch (json['type']) {
+  switch (type) {
     case 'ADDED':
     case 'MODIFIED':
       objects.put(object);
@@ -195,19 +168,11 @@ function watchEventOf(text: string, objects: ReflectedObjects): ReflectionEvent 
         return { kind: 'initialEnd', version: resourceVersion };
       break;
     default:
-      return failure(`the server sent an event of an unknown type, ${JSON.stringify(json['type'])}`);
+      return failure(`the server sent an event of an unknown type, ${JSON.stringify(type)}`);
   }
   return { kind: 'progress', version: resourceVersion };
 }
 
 function failure(text: string): ReflectionEvent {
   return { kind: 'failed', status: undefined, text };
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown;
-  } catch {
-    return undefined;
-  }
 }

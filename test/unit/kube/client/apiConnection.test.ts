@@ -19,7 +19,7 @@ function watch(silence: number): Promise<{ readonly lines: readonly string[]; re
   const lines: string[] = [];
   return new Promise(resolve => {
     connection.get('/watch', silence, {
-      line: text => lines.push(text),
+      event: octets => lines.push(octets.toString()),
       ended: () => resolve({ lines, failure: undefined }),
       failed: failure => resolve({ lines, failure }),
     });

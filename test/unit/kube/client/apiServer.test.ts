@@ -189,7 +189,7 @@ describe('the watch', () => {
   test('a line that is no JSON costs the connection, not the agent', async () => {
     const watch = await streamed('a');
     watch.response.write('<html>proxy error</html>\n');
-    await waitOver(/the server sent a line that is no event/);
+    await waitOver(/the server sent something that is no event/);
     expect((await server.next()).query).toMatchObject({ resourceVersion: '9' });
   });
 
