@@ -1,6 +1,6 @@
 /**
  * The engine's stages one by one, in this process and without sockets: what a change to the scanner, the RIB or the
- * update groups gains. Run with `node build/bench/engineBench.js [prefixes] [ipv4|ipv6] [kernel]`; under --cpu-prof the
+ * update groups gains. Run with `node build/bench/engineBench.js [prefixes] [ipv4|ipv6] [kernel] [reserve]`; under --cpu-prof the
  * profile holds nothing else.
  */
 
@@ -14,6 +14,7 @@ import { createUpdateFraming } from '../src/bgp/wire/updateEncoder.js';
 import { scanUpdate } from '../src/bgp/wire/updateScanner.js';
 import { Asn } from '../src/bgp/asn.js';
 import { Ipv4, ipv4, type IpAddress } from '../src/core/ip.js';
+import { makeResident } from '../src/kernel/residentMemory.js';
 import type { PeerId } from '../src/rib/peerTable.js';
 import type { Rib } from '../src/rib/rib.js';
 
@@ -24,6 +25,7 @@ interface Setting {
   readonly family: 0 | 1;
   readonly size: number;
   readonly kernel: boolean;
+  readonly reserve: boolean;
 }
 
 function scanOnly(feed: Feed): void {
@@ -93,7 +95,9 @@ function run(setting: Setting): void {
   const loaded = loadTable({ kind: 'generated', family: family === 0 ? 'ipv4-unicast' : 'ipv6-unicast', size });
   const [first, changed] = [loaded.feed('first', testNextHops), loaded.feed('changed', testNextHops)];
   const withdraw = loaded.feed('withdraw', testNextHops);
-  const rib = newRib(setting.kernel ? () => undefined : undefined);
+  const routes = [family === 0 ? size : 0, family === 1 ? size : 0] as const;
+  const reserve = setting.reserve ? { routes, makeResident } : undefined;
+  const rib = newRib(setting.kernel ? () => undefined : undefined, reserve);
   const feeder = addPeer(rib, 'feeder', FEEDER_ID, false);
   const sent = joinClient(rib, setting);
   pumpAll(rib);
@@ -112,5 +116,10 @@ function run(setting: Setting): void {
   );
 }
 
-const [size = '1000000', family = 'ipv4', kernel = ''] = process.argv.slice(2);
-run({ family: family === 'ipv6' ? 1 : 0, size: Number(size), kernel: kernel === 'kernel' });
+const [size = '1000000', family = 'ipv4', ...words] = process.argv.slice(2);
+run({
+  family: family === 'ipv6' ? 1 : 0,
+  size: Number(size),
+  kernel: words.includes('kernel'),
+  reserve: words.includes('reserve'),
+});

@@ -37,7 +37,7 @@ export function eachMessage(feed: Feed, visit: (start: number, end: number, coun
   }
 }
 
-export function newRib(kernel?: RibOptions['kernel']): Rib {
+export function newRib(kernel?: RibOptions['kernel'], reserve?: RibOptions['reserve']): Rib {
   return new Rib({
     routerId: LOCAL_ID,
     trackNextHops: false,
@@ -48,6 +48,7 @@ export function newRib(kernel?: RibOptions['kernel']): Rib {
       multipathRelax: false,
     },
     ...(kernel === undefined ? {} : { kernel }),
+    ...(reserve === undefined ? {} : { reserve }),
   });
 }
 

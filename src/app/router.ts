@@ -37,6 +37,8 @@ export interface RouterSettings {
   readonly logger: Logger;
   /** Run the engine on a thread of its own, because this one has other work. */
   readonly ownThread: boolean;
+  /** See {@link EngineOptions.expectedRoutes}; for an engine on this thread. */
+  readonly expectedRoutes?: EngineOptions['expectedRoutes'];
   /** The machine is a node of a cluster, and reaches others through tunnels: told what becomes of them. */
   readonly onOverlay?: (event: OverlayEvent) => void;
   /** Told everything that happens, besides the log. */
@@ -67,6 +69,7 @@ export async function startRouter({
   controlPath,
   logger,
   ownThread,
+  expectedRoutes,
   onOverlay,
   watcher,
   problems,
@@ -89,6 +92,7 @@ export async function startRouter({
 
   const options: EngineOptions = {
     trackNextHops: kernel !== undefined,
+    ...(expectedRoutes === undefined ? {} : { expectedRoutes }),
     listeners: {
       ...(kernel === undefined ? {} : { changes: (batch: RibChanges) => changes.next(batch) }),
       event: event => engineEvents.next(event),

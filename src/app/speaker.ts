@@ -29,11 +29,13 @@ export async function runSpeaker(options: SpeakerOptions): Promise<number> {
   const { config } = first.value;
   const logger = createLogger(options.logLevel ?? config.log.level, options.logFormat);
   endOnBug(logger);
+  const expected = config.rib?.expectedRoutes;
   const router = await startRouter({
     fib: config.fib,
     controlPath: options.control ?? config.control ?? DEFAULT_CONTROL_PATH,
     logger,
     ownThread: false,
+    ...(expected === undefined ? {} : { expectedRoutes: [expected['ipv4-unicast'], expected['ipv6-unicast']] }),
   });
   const reloader = new Reloader(options.config, router, logger);
   // Read again: only now is it known whether routes of a former process are in the kernel.
@@ -70,8 +72,10 @@ class Reloader {
       return false;
     }
     const { config, engine, files } = loaded.value;
-    if (this.current !== undefined && JSON.stringify(this.current.config.fib) !== JSON.stringify(config.fib))
-      this.logger.warn('a change of fib takes effect after a restart');
+    for (const part of ['fib', 'rib'] as const) {
+      if (this.current !== undefined && JSON.stringify(this.current.config[part]) !== JSON.stringify(config[part]))
+        this.logger.warn(`a change of ${part} takes effect after a restart`);
+    }
     const applied = this.router.apply(engine);
     const text = this.current === undefined ? 'configuration applied' : 'configuration reloaded';
     this.gracefulRestart = engine.gracefulRestart !== undefined;

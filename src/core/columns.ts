@@ -12,6 +12,16 @@ export function capacityFor(needed: number): number {
   return capacity;
 }
 
+/** Has memory there before it is needed; the kernel layer does it (kernel/residentMemory.ts). */
+export type MakeResident = (octets: Uint8Array) => void;
+
+/** The octets of a column's first `length` elements. */
+export function octetsOf({ buffer, byteOffset, BYTES_PER_ELEMENT }: Column, length: number): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, length * BYTES_PER_ELEMENT);
+}
+
+export type Column = Uint8Array | Uint16Array | Uint32Array;
+
 export function growU32(column: Uint32Array, capacity: number): Uint32Array {
   const grown = new Uint32Array(capacity);
   grown.set(column);

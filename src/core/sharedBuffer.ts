@@ -1,5 +1,7 @@
 /** Octets that are written once and read by several, in buffers that are written again when nobody reads them any more. */
 
+import type { MakeResident } from './columns.js';
+
 /** Octets in a buffer: several batches of a full table. */
 const SIZE = 1 << 18;
 /** Buffers remembered; more may be in use, and are then left to the garbage collector. */
@@ -15,6 +17,12 @@ export class SharedBuffer {
 export class BufferPool {
   private readonly buffers: SharedBuffer[] = [];
   private next = 0;
+
+  /** Makes all remembered buffers now, with their memory. */
+  reserve(makeResident: MakeResident): void {
+    while (this.buffers.length < REMEMBERED) this.buffers.push(new SharedBuffer(new Uint8Array(SIZE)));
+    for (const { octets } of this.buffers) makeResident(octets);
+  }
 
   /** @param atLeast octets of room needed */
   take(atLeast = SIZE): SharedBuffer {

@@ -9,6 +9,7 @@ import type { RestartClaims } from '../bgp/session/sessionTypes.js';
 import type { SocketFactory } from '../bgp/session/socketTypes.js';
 import { UpdateRecord } from '../bgp/updateRecord.js';
 import type { Clock, TimerHandle } from '../core/clock.js';
+import type { MakeResident } from '../core/columns.js';
 import { LOCAL_PEER } from '../rib/peerTable.js';
 import { PeerKind } from '../bgp/peerKind.js';
 import { Rib } from '../rib/rib.js';
@@ -25,6 +26,8 @@ import { progress } from './selection.js';
 export interface EngineDependencies {
   readonly sockets: SocketFactory;
   readonly clock: Clock;
+  /** For {@link EngineOptions.expectedRoutes}. */
+  readonly makeResident?: MakeResident;
 }
 
 /** Milliseconds of work in one turn of the event loop; sockets and timers get theirs in between. */
@@ -77,6 +80,11 @@ class RunningEngine implements NeighborHost {
         maximumPaths: { ebgp: 1, ibgp: 1 },
         multipathRelax: false,
       },
+      ...(options.expectedRoutes === undefined
+        ? {}
+        : {
+            reserve: { routes: options.expectedRoutes, makeResident: dependencies.makeResident ?? (() => undefined) },
+          }),
       ...(options.listeners.changes === undefined ? {} : { kernel: batch => options.listeners.changes?.(batch) }),
     });
     this.policies = new Policies(this.rib);

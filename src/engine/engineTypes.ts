@@ -4,7 +4,7 @@
  */
 
 import type { Asn } from '../bgp/asn.js';
-import type { Family, FamilyIndex } from '../bgp/families.js';
+import type { Family, FamilyIndex, PerFamily } from '../bgp/families.js';
 import type { MaxPrefixes, NetworkTag, PolicySet } from '../bgp/policyTypes.js';
 import type { DownReason, FsmState, SessionConfig } from '../bgp/session/sessionTypes.js';
 import type { IpAddress, IpPrefix, Ipv4 } from '../core/ip.js';
@@ -174,6 +174,8 @@ export interface EngineListeners {
 export interface EngineOptions {
   /** False (a pure route reflector): every next hop counts as reachable at metric 0. */
   readonly trackNextHops: boolean;
+  /** Prefixes by family that the tables shall have room and memory for from the start. Default: they grow with the routes. */
+  readonly expectedRoutes?: PerFamily<number>;
   readonly listeners: EngineListeners;
 }
 

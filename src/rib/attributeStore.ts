@@ -6,7 +6,7 @@
 
 import { AttrFlag, type UpdateRecord } from '../bgp/updateRecord.js';
 import type { Brand } from '../core/brand.js';
-import { capacityFor, growU16, growU32, growU8 } from '../core/columns.js';
+import { capacityFor, growU16, growU32, growU8, octetsOf, type Column, type MakeResident } from '../core/columns.js';
 import { BlockArena, type BlockRef } from './blockArena.js';
 import type { NextHopId, NextHops } from './nextHops.js';
 
@@ -18,6 +18,9 @@ export const DEFAULT_LOCAL_PREF = 100;
 
 /** Times four while half of them are taken: 2^19 hold the Internet's attribute sets. */
 const FIRST_SLOTS = 1 << 11;
+
+/** Octets of a usual block, rounded up: a path of four or five ASes and a few communities. */
+const USUAL_BLOCK = 96;
 
 export class AttributeStore {
   /** Bits of AttrFlag. */
@@ -61,6 +64,15 @@ export class AttributeStore {
     this.blocks = new Uint32Array(n);
     this.lengths = new Uint32Array(n);
     this.hashes = new Uint32Array(n);
+  }
+
+  /** Has room, and memory, for so many sets from the start. */
+  reserve(count: number, makeResident: MakeResident): void {
+    if (count >= this.capacity) this.grow(count + 1);
+    for (const column of this.columns()) makeResident(octetsOf(column, count + 1));
+    while (count * 4 > this.slots.length) this.rehash();
+    makeResident(octetsOf(this.slots, this.slots.length));
+    this.arena.reserve(count * USUAL_BLOCK, makeResident);
   }
 
   /** The id of the record's attributes with this next hop, with one reference added for the caller. */
@@ -122,7 +134,7 @@ export class AttributeStore {
 
   private insert(record: UpdateRecord, nextHop: NextHopId, hash: number): AttrId {
     const id = this.free.pop() ?? this.limit++;
-    if (id >= this.capacity) this.grow();
+    if (id >= this.capacity) this.grow(this.capacity + 1);
     const length = record.blockLength;
     const ref = this.arena.allocate(length);
     const words = this.arena.wordPageOf(ref);
@@ -179,8 +191,15 @@ export class AttributeStore {
     this.slots = slots;
   }
 
-  private grow(): void {
-    const n = (this.capacity = capacityFor(this.capacity + 1));
+  private columns(): readonly Column[] {
+    const { flags, localPref, med, asPathLength, origin, neighborAs, originatorId, clusterListLength } = this;
+    const { nextHop, references, blocks, lengths, hashes } = this;
+    const ofDecision = [flags, localPref, med, asPathLength, origin, neighborAs, originatorId, clusterListLength];
+    return [...ofDecision, nextHop, references, blocks, lengths, hashes];
+  }
+
+  private grow(needed: number): void {
+    const n = (this.capacity = capacityFor(needed));
     this.flags = growU32(this.flags, n);
     this.localPref = growU32(this.localPref, n);
     this.med = growU32(this.med, n);

@@ -6,6 +6,7 @@
  */
 
 import type { Brand } from '../core/brand.js';
+import type { MakeResident } from '../core/columns.js';
 
 /** Page number in the upper bits, offset inside the page in the lower twenty. */
 export type BlockRef = Brand<number, 'BlockRef'>;
@@ -18,11 +19,18 @@ export class BlockArena {
   private readonly pages: Uint8Array[] = [];
   private readonly wordPages: Uint32Array[] = [];
   private readonly free = new Map<number, number[]>();
+  /** Pages in use: the last one has room from `top` on, those behind it are reserved. */
+  private used = 0;
   private top = PAGE;
 
   /** Octets of pages held. */
   get octets(): number {
     return this.pages.length * PAGE;
+  }
+
+  /** Has pages, and their memory, for so many octets from the start. */
+  reserve(octets: number, makeResident: MakeResident): void {
+    while (this.octets < octets) makeResident(this.addPage());
   }
 
   /** @param length at most 1 MiB, which no BGP message reaches */
@@ -31,14 +39,20 @@ export class BlockArena {
     const waiting = this.free.get(rounded)?.pop();
     if (waiting !== undefined) return waiting as BlockRef;
     if (this.top + rounded > PAGE) {
-      const page = new Uint8Array(PAGE);
-      this.pages.push(page);
-      this.wordPages.push(new Uint32Array(page.buffer));
+      if (this.used === this.pages.length) this.addPage();
+      this.used++;
       this.top = 0;
     }
-    const ref = (this.pages.length - 1) * PAGE + this.top;
+    const ref = (this.used - 1) * PAGE + this.top;
     this.top += rounded;
     return ref as BlockRef;
+  }
+
+  private addPage(): Uint8Array {
+    const page = new Uint8Array(PAGE);
+    this.pages.push(page);
+    this.wordPages.push(new Uint32Array(page.buffer));
+    return page;
   }
 
   release(ref: BlockRef, length: number): void {

@@ -6,7 +6,7 @@
  * reader and prefix; and compaction keeps at most one entry for each prefix, so the slowest reader cannot make it grow.
  */
 
-import { growU32 } from '../core/columns.js';
+import { growU32, octetsOf, type MakeResident } from '../core/columns.js';
 import type { PrefixId } from './prefixTable.js';
 
 const FIRST_LENGTH = 1 << 14;
@@ -26,6 +26,12 @@ export class Journal {
 
   constructor(prefixCapacity: number) {
     this.last = new Uint32Array(prefixCapacity);
+  }
+
+  /** Has memory for `count` prefixes, and for a burst of changes, from the start. */
+  reserve(count: number, makeResident: MakeResident): void {
+    makeResident(octetsOf(this.last, count + 1));
+    makeResident(octetsOf(this.entries, this.entries.length));
   }
 
   /** A reader that has read all so far. */

@@ -6,7 +6,7 @@
  */
 
 import type { FamilyIndex } from '../bgp/families.js';
-import { growU32, growU8 } from '../core/columns.js';
+import { growU32, growU8, octetsOf, type MakeResident } from '../core/columns.js';
 import type { AttributeStore, AttrId } from './attributeStore.js';
 import type { DecisionProcess } from './decision.js';
 import { Journal } from './journal.js';
@@ -66,6 +66,15 @@ export class LocRib {
     this.head = new Uint32Array(n);
     this.best = new Uint32Array(n);
     this.state = new Uint8Array(n);
+  }
+
+  /** Gives an empty RIB room, and memory, for `count` prefixes with a path each. */
+  reserve(count: number, makeResident: MakeResident): void {
+    this.prefixes.reserve(count, makeResident);
+    this.paths.reserve(count, makeResident);
+    if (this.prefixes.capacity > this.head.length) this.growColumns();
+    for (const column of [this.head, this.best, this.state]) makeResident(octetsOf(column, count + 1));
+    this.journal.reserve(count, makeResident);
   }
 
   /** Sets or replaces how best paths are chosen; {@link markAll} applies it to what is held. */

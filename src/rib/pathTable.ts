@@ -4,7 +4,7 @@
  * A row costs 15 octets, and 4 more once any peer sends path identifiers (RFC 7911), and once any policy alters a route.
  */
 
-import { capacityFor, growU16, growU32, growU8 } from '../core/columns.js';
+import { capacityFor, growU16, growU32, growU8, octetsOf, type MakeResident } from '../core/columns.js';
 
 /** Bits of {@link PathTable.flags}. */
 export const PathFlag = {
@@ -54,6 +54,13 @@ export class PathTable {
     this.flags = new Uint8Array(n);
   }
 
+  /** Has room, and memory, for so many rows from the start. */
+  reserve(count: number, makeResident: MakeResident): void {
+    if (count >= this.capacity) this.grow(count + 1);
+    for (const column of [this.prefix, this.next, this.attr, this.peer, this.flags])
+      makeResident(octetsOf(column, count + 1));
+  }
+
   allocate(): number {
     this.size++;
     if (this.firstFree !== 0) {
@@ -61,7 +68,7 @@ export class PathTable {
       this.firstFree = this.next[row]!;
       return row;
     }
-    if (this.limit === this.capacity) this.grow();
+    if (this.limit === this.capacity) this.grow(this.capacity + 1);
     return this.limit++;
   }
 
@@ -95,8 +102,8 @@ export class PathTable {
     return this.pathId.length === 0 ? 0 : this.pathId[row]!;
   }
 
-  private grow(): void {
-    const n = (this.capacity = capacityFor(this.capacity + 1));
+  private grow(needed: number): void {
+    const n = (this.capacity = capacityFor(needed));
     this.prefix = growU32(this.prefix, n);
     this.next = growU32(this.next, n);
     this.attr = growU32(this.attr, n);

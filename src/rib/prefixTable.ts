@@ -7,7 +7,7 @@
  */
 
 import type { Brand } from '../core/brand.js';
-import { capacityFor, growU32, growU8 } from '../core/columns.js';
+import { capacityFor, growU32, growU8, octetsOf, type MakeResident } from '../core/columns.js';
 
 /** Index of a prefix in its family's table; 0 stands for none. Made by {@link PrefixTable} only. */
 export type PrefixId = Brand<number, 'PrefixId'>;
@@ -47,6 +47,20 @@ export class PrefixTable {
     this.words = new Uint32Array(this.capacity * stride);
     this.lengths = new Uint8Array(this.capacity);
     for (let i = 0; i < SEGMENTS; i++) this.segments.push(new Uint32Array(FIRST_SLOTS * 2));
+  }
+
+  /** Gives an empty table the size that `count` prefixes need, so that it neither grows nor waits for memory on the way. */
+  reserve(count: number, makeResident: MakeResident): void {
+    if (count >= this.capacity) this.growColumns(count + 1);
+    let slots = FIRST_SLOTS;
+    // A segment may have a few more than its share.
+    while (slots * 3 < ((count / SEGMENTS) * 1.1 + FIRST_SLOTS) * 4) slots *= 2;
+    const words = slots * 2;
+    const all = new Uint32Array(SEGMENTS * words);
+    this.segments.forEach((_, i) => (this.segments[i] = all.subarray(i * words, (i + 1) * words)));
+    makeResident(octetsOf(all, all.length));
+    makeResident(octetsOf(this.words, (count + 1) * this.stride));
+    makeResident(octetsOf(this.lengths, count + 1));
   }
 
   /** The id of an IPv4 prefix, made when it is new. @param word the address with host bits zero, unsigned or signed */
@@ -179,11 +193,15 @@ export class PrefixTable {
     if (this.freeCount > 0) return this.free[--this.freeCount]! as PrefixId;
     if (this.limit === this.capacity) {
       if (this.limit >= MAX_IDS) throw new RangeError(`more than ${MAX_IDS} prefixes`);
-      this.capacity = capacityFor(this.capacity + 1);
-      this.words = growU32(this.words, this.capacity * this.stride);
-      this.lengths = growU8(this.lengths, this.capacity);
+      this.growColumns(this.capacity + 1);
     }
     return this.limit++ as PrefixId;
+  }
+
+  private growColumns(needed: number): void {
+    this.capacity = capacityFor(needed);
+    this.words = growU32(this.words, this.capacity * this.stride);
+    this.lengths = growU8(this.lengths, this.capacity);
   }
 
   private place(segmentIndex: number, slot: number, first: number, second: number): void {

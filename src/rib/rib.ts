@@ -8,6 +8,7 @@
 import type { PerFamily } from '../bgp/families.js';
 import type { UpdateFraming } from '../bgp/updateFraming.js';
 import type { UpdateRecord } from '../bgp/updateRecord.js';
+import { octetsOf, type MakeResident } from '../core/columns.js';
 import type { IpAddress } from '../core/ip.js';
 import { AttributeStore } from './attributeStore.js';
 import type { RibChanges } from './changes.js';
@@ -23,7 +24,7 @@ import { PeerTable, type PeerId } from './peerTable.js';
 import type { ExportFilter } from './policy/exportFilter.js';
 import type { ImportFilter } from './policy/importFilter.js';
 import { UpdateBatch } from './updateBatch.js';
-import { UpdateGroup, type FormerGroup, type MemberSink } from './updateGroup.js';
+import { emptyOut, UpdateGroup, type FormerGroup, type MemberSink, type OutColumns } from './updateGroup.js';
 
 export interface RibOptions {
   readonly routerId: number;
@@ -32,7 +33,18 @@ export interface RibOptions {
   readonly decision: DecisionOptions;
   /** Receives best paths for the kernel; absent: none are prepared. */
   readonly kernel?: (batch: RibChanges) => void;
+  /** What to have room and memory for before the first route comes. */
+  readonly reserve?: Reserve;
 }
+
+export interface Reserve {
+  /** Prefixes that are expected. */
+  readonly routes: PerFamily<number>;
+  readonly makeResident: MakeResident;
+}
+
+/** Prefixes that share a set of attributes in the Internet's table, at the least. */
+const PREFIXES_PER_SET = 6;
 
 /** What the meaning of a session's routes depends on besides the UPDATE itself. */
 export interface ReceiveContext {
@@ -77,6 +89,8 @@ export class Rib {
   /** Filters that hold on to attributes since the last decision. */
   private readonly busyFilters = new Set<ImportFilter>();
   private groupsMade = 0;
+  /** Reserved for the first update group of each family. */
+  private readonly spareOut: [OutColumns | undefined, OutColumns | undefined] = [undefined, undefined];
   private readonly recentNextHops: RecentNextHops;
 
   constructor(options: RibOptions) {
@@ -94,6 +108,22 @@ export class Rib {
     const { kernel } = options;
     this.feeds =
       kernel === undefined ? [] : ribs.map(rib => new KernelFeed(rib, rib.paths, this.attributes, sets, kernel));
+    if (options.reserve !== undefined) this.reserve(options.reserve);
+  }
+
+  private reserve({ routes, makeResident }: Reserve): void {
+    const sets = Math.ceil((routes[0] + routes[1]) / PREFIXES_PER_SET);
+    if (sets > 0) this.attributes.reserve(sets, makeResident);
+    this.families.forEach((rib, family) => {
+      const count = routes[family]!;
+      if (count === 0) return;
+      rib.reserve(count, makeResident);
+      this.batches[family]!.reserve(sets, makeResident);
+      const out = emptyOut(rib);
+      makeResident(octetsOf(out.attr, count + 1));
+      makeResident(octetsOf(out.peer, count + 1));
+      this.spareOut[family] = out;
+    });
   }
 
   /** Applies a scanned UPDATE to the Adj-RIB-In of `peer`. Follow the last one of a read with {@link decide}. */
@@ -229,7 +259,9 @@ export class Rib {
         framing(),
         this.batches[family],
         options.filter?.(),
+        this.spareOut[family],
       );
+      this.spareOut[family] = undefined;
       this.groups.set(name, (entry = { group, number: ++this.groupsMade }));
     }
     entry.group.join(peer, sink, options.former);

@@ -5,7 +5,7 @@
 
 import { PeerKind } from '../bgp/peerKind.js';
 import type { OutgoingRoute, UpdateFraming } from '../bgp/updateFraming.js';
-import { growU32 } from '../core/columns.js';
+import { growU32, octetsOf, type MakeResident } from '../core/columns.js';
 import { BufferPool, type SharedBuffer } from '../core/sharedBuffer.js';
 import type { AttributeStore, AttrId } from './attributeStore.js';
 import { SELF_NEXT_HOP, type NextHopId, type NextHops } from './nextHops.js';
@@ -68,6 +68,16 @@ export class UpdateBatch {
     readonly peers: PeerTable,
   ) {
     this.buffer = this.pool.take();
+  }
+
+  /** Has memory for whole batches, and for `sets` sets of attributes to be told, from the start. */
+  reserve(sets: number, makeResident: MakeResident): void {
+    if (sets >= this.bucketOf.length) this.bucketOf = growU32(this.bucketOf, sets + 1);
+    makeResident(octetsOf(this.bucketOf, sets + 1));
+    const ofItems = [this.itemPrefix, this.itemNext];
+    const ofBuckets = [this.bucketKind, this.bucketAttr, this.bucketPeer, this.bucketFirst, this.bucketLast];
+    for (const column of [...ofItems, ...ofBuckets, this.bucketSame]) makeResident(octetsOf(column, column.length));
+    this.pool.reserve(makeResident);
   }
 
   /** Begins a new batch, behind the last one if that is still being read. */
@@ -160,7 +170,7 @@ export class UpdateBatch {
   private encodeAnnouncements(framing: UpdateFraming, bucket: number, except: PeerId): void {
     let item = this.bucketFirst[bucket]!;
     while (item !== 0) {
-      this.reserve(framing.maxMessage);
+      this.makeRoom(framing.maxMessage);
       const start = this.length;
       const limit = framing.announceLimit(start);
       let at = framing.beginAnnounce(this.buffer.octets, start);
@@ -177,7 +187,7 @@ export class UpdateBatch {
   private encodeWithdrawals(framing: UpdateFraming, bucket: number, except: PeerId, only: PeerId): void {
     let item = this.bucketFirst[bucket]!;
     while (item !== 0) {
-      this.reserve(framing.maxMessage);
+      this.makeRoom(framing.maxMessage);
       const start = this.length;
       const limit = framing.withdrawLimit(start);
       let at = framing.beginWithdraw(this.buffer.octets, start);
@@ -211,7 +221,7 @@ export class UpdateBatch {
   }
 
   /** Makes room for one more message; the batch moves to a buffer of its own when this one is full. */
-  private reserve(octets: number): void {
+  private makeRoom(octets: number): void {
     if (this.length + octets <= this.buffer.octets.length) return;
     const { start } = this;
     const size = this.length - start;

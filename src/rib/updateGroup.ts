@@ -43,6 +43,17 @@ export interface FormerGroup {
   readonly cursor: number;
 }
 
+/** An Adj-RIB-Out: AttrId by prefix, 0 for nothing told, and the peer each told route came from. */
+export interface OutColumns {
+  readonly attr: Uint32Array;
+  readonly peer: Uint16Array;
+}
+
+/** Columns of an empty Adj-RIB-Out for all prefixes that the RIB has room for. */
+export function emptyOut({ prefixes }: LocRib): OutColumns {
+  return { attr: new Uint32Array(prefixes.capacity), peer: new Uint16Array(prefixes.capacity) };
+}
+
 interface Member {
   readonly peer: PeerId;
   readonly sink: MemberSink;
@@ -84,9 +95,10 @@ export class UpdateGroup {
     private readonly batch: UpdateBatch,
     /** Export policy; undefined: whatever may be told is told as it is. */
     readonly filter?: ExportFilter,
+    out: OutColumns = emptyOut(rib),
   ) {
-    this.outAttr = new Uint32Array(rib.prefixes.capacity);
-    this.outPeer = new Uint16Array(rib.prefixes.capacity);
+    this.outAttr = out.attr;
+    this.outPeer = out.peer;
     this.reader = rib.journal.open();
     this.slice = filter === undefined ? BATCH : FILTERED_BATCH;
   }

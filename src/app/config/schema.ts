@@ -259,7 +259,24 @@ export const speakerShape = {
   control: z.string().optional().describe('Path of the control socket. Default /run/peerage/control.sock.'),
 } as const;
 
-export const SpeakerConfig = z.strictObject(speakerShape);
+/** Ids of prefixes have room for so many. */
+const MAX_PREFIXES = 1 << 26;
+const prefixCount = z.number().int().min(0).max(MAX_PREFIXES).default(0);
+
+export const ExpectedRoutes = z.strictObject({ 'ipv4-unicast': prefixCount, 'ipv6-unicast': prefixCount });
+export type ExpectedRoutes = z.infer<typeof ExpectedRoutes>;
+
+export const SpeakerConfig = z.strictObject({
+  ...speakerShape,
+  rib: z
+    .strictObject({
+      expectedRoutes: ExpectedRoutes.optional().describe(
+        'Prefixes to have room and memory for before the first session. Default: tables grow as routes come.',
+      ),
+    })
+    .optional()
+    .describe('The tables of routes. A change takes effect after a restart.'),
+});
 export type SpeakerConfig = z.infer<typeof SpeakerConfig>;
 export type PeerConfig = z.infer<typeof Peer>;
 export type PeerGroupConfig = z.infer<typeof PeerGroup>;

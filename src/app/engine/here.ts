@@ -3,13 +3,14 @@
 import { systemClock } from '../../core/clock.js';
 import { createEngine } from '../../engine/engine.js';
 import type { EngineOptions } from '../../engine/engineTypes.js';
+import { makeResident } from '../../kernel/residentMemory.js';
 import { createSocketFactory } from '../../kernel/tcpSocket.js';
 import { createEngineClient, type EngineClient } from './client.js';
 import type { EngineAnswers, EngineRequest } from './messages.js';
 import { createEngineService } from './service.js';
 
 export function startEngineHere(options: EngineOptions): EngineClient {
-  const engine = createEngine({ sockets: createSocketFactory(), clock: systemClock }, options);
+  const engine = createEngine({ sockets: createSocketFactory(), clock: systemClock, makeResident }, options);
   const answer = createEngineService(engine);
   // The service answers each kind of request with what stands for it in EngineAnswers.
   const ask = async <R extends EngineRequest>(request: R): Promise<EngineAnswers[R['kind']]> =>
