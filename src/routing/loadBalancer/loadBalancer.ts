@@ -15,6 +15,8 @@ export interface WantedStatus {
   readonly name: string;
   /** Texts of addresses; none: the service has to give back what it holds. */
   readonly ips: readonly string[];
+  /** What it held when this was decided. */
+  readonly before: readonly string[];
 }
 
 export interface LoadBalancerOutcome {
@@ -27,10 +29,15 @@ export interface LoadBalancerOutcome {
 export interface LoadBalancer {
   apply(batch: ObjectBatch): LoadBalancerOutcome;
   configure(options: LoadBalancerOptions): LoadBalancerOutcome;
+  /** Whether it is on us to give addresses out. Nobody else has to work them out; at first nobody leads. */
+  lead(isLeading: boolean): LoadBalancerOutcome;
 }
 
 interface State {
   options: LoadBalancerOptions;
+  isLeading: boolean;
+  /** Something that addresses hang on has changed since they were worked out. */
+  isDue: boolean;
   /** Kept for other options. Of type LoadBalancer only. */
   readonly services: Map<string, Service>;
   readonly claimants: Map<string, Claimant>;
@@ -41,6 +48,8 @@ interface State {
 export function createLoadBalancer(options: LoadBalancerOptions): LoadBalancer {
   const state: State = {
     options,
+    isLeading: false,
+    isDue: true,
     services: new Map(),
     claimants: new Map(),
     allocations: new Map(),
@@ -58,6 +67,10 @@ export function createLoadBalancer(options: LoadBalancerOptions): LoadBalancer {
       state.options = next;
       for (const service of state.services.values()) takeIn(state, service, true);
       return settle(state, true);
+    },
+    lead: isLeading => {
+      state.isLeading = isLeading;
+      return settle(state, false);
     },
   };
 }
@@ -77,14 +90,17 @@ function takeIn({ services, claimants, options }: State, service: Service, exist
 }
 
 function settle(state: State, isDue: boolean): LoadBalancerOutcome {
-  if (isDue) state.allocations = allocate([...state.claimants.values()], addressesOfOthers(state));
+  state.isDue ||= isDue;
+  if (!state.isLeading) return { due: new Map(), problems: problemsOf(state, new Map()) };
+  if (state.isDue) state.allocations = allocate([...state.claimants.values()], addressesOfOthers(state));
+  state.isDue = false;
   const due = [...state.allocations].flatMap(([name, { addresses }]) => {
     const service = state.services.get(name);
     const ips = addresses.map(formatAddress);
     if (service === undefined || isDeepStrictEqual(ips, heldBy(service))) return [];
-    return [[name, { namespace: service.namespace, name: service.name, ips }] as const];
+    return [[name, { namespace: service.namespace, name: service.name, ips, before: heldBy(service) }] as const];
   });
-  return { due: new Map(due), problems: problemsOf(state) };
+  return { due: new Map(due), problems: problemsOf(state, state.allocations) };
 }
 
 function addressesOfOthers({ services, claimants }: State): ReadonlySet<string> {
@@ -97,11 +113,14 @@ function heldBy({ loadBalancerIngress }: Service): readonly IpText[] {
 }
 
 /** Those of services that are gone are reported as none. */
-function problemsOf(state: State): ReadonlyMap<string, readonly Problem[]> {
+function problemsOf(
+  state: State,
+  allocations: ReadonlyMap<string, Allocation>,
+): ReadonlyMap<string, readonly Problem[]> {
   const found = new Map<string, readonly Problem[]>();
   for (const owner of state.problems.keys()) found.set(owner, []);
   const standing = new Map<string, readonly Problem[]>();
-  for (const [name, { complaints }] of state.allocations) {
+  for (const [name, { complaints }] of allocations) {
     if (complaints.length === 0) continue;
     standing.set(
       `load balancer ${name}`,

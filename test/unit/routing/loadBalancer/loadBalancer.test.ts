@@ -1,7 +1,11 @@
 import { describe as group, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { KubeObject } from '../../../../src/kube/objectTypes.js';
-import { createLoadBalancer, type LoadBalancerOutcome } from '../../../../src/routing/loadBalancer/loadBalancer.js';
+import {
+  createLoadBalancer,
+  type LoadBalancer,
+  type LoadBalancerOutcome,
+} from '../../../../src/routing/loadBalancer/loadBalancer.js';
 import { BALANCER_CLASSES, type LoadBalancerOptions, type Pool } from '../../../../src/routing/loadBalancer/pools.js';
 import { batchOf, objectOf, textsOf } from '../cluster.js';
 import { prefix } from '../serviceCluster.js';
@@ -50,13 +54,18 @@ const optionsOf = (...pools: readonly Pool[]): LoadBalancerOptions => ({
   defaultClass: true,
   classes: BALANCER_CLASSES,
 });
+function leader(options: LoadBalancerOptions): LoadBalancer {
+  const balance = createLoadBalancer(options);
+  balance.lead(true);
+  return balance;
+}
 const SMALL = optionsOf(pool('small', ['192.0.2.0/29', 'fd00:1b::/126']));
 
 function due({ due: wanted }: LoadBalancerOutcome): Readonly<Record<string, readonly string[]>> {
   return Object.fromEntries([...wanted].map(([name, { ips }]) => [name.replace('demo/', ''), ips]));
 }
 function given(specs: readonly Spec[], options: LoadBalancerOptions = SMALL) {
-  const outcome = createLoadBalancer(options).apply(batchOf('added', ...specs.map(balancer)));
+  const outcome = leader(options).apply(batchOf('added', ...specs.map(balancer)));
   return { due: due(outcome), problems: textsOf(outcome.problems) };
 }
 const sharing = (key: string): Readonly<Record<string, string>> => ({ 'peerage.io/loadbalancer.sharing-key': key });
@@ -228,7 +237,7 @@ group('sharing', () => {
 
 group('one change', () => {
   test('a service that goes gives its address to one that waits, and its problem clears', () => {
-    const balance = createLoadBalancer(optionsOf(pool('one', ['192.0.2.9/32'])));
+    const balance = leader(optionsOf(pool('one', ['192.0.2.9/32'])));
     const [a, b] = [balancer({ name: 'a', held: ['192.0.2.9'] }), balancer({ name: 'b' })];
     expect(textsOf(balance.apply(batchOf('added', a, b)).problems)).toHaveLength(1);
     const after = balance.apply(batchOf('deleted', a));
@@ -240,7 +249,7 @@ group('one change', () => {
   });
 
   test('what is due stays due until the status says so', () => {
-    const balance = createLoadBalancer(SMALL);
+    const balance = leader(SMALL);
     balance.apply(batchOf('added', balancer({ name: 'a' })));
     expect(due(balance.apply(batchOf('added', balancer({ name: 'b', type: 'ClusterIP' }))))).toEqual({
       a: ['192.0.2.1'],
@@ -248,8 +257,30 @@ group('one change', () => {
     expect(due(balance.apply(batchOf('changed', balancer({ name: 'a', held: ['192.0.2.1'] }))))).toEqual({});
   });
 
-  test('other pools move services', () => {
+  test('only who leads works addresses out, and then for all there is', () => {
     const balance = createLoadBalancer(SMALL);
+    const full = balancer({ name: 'b', asks: '198.51.100.1' });
+    const before = balance.apply(batchOf('added', balancer({ name: 'a' }), full));
+    expect([due(before), textsOf(before.problems)]).toEqual([{}, []]);
+    const leading = balance.lead(true);
+    expect([due(leading), textsOf(leading.problems)]).toEqual([
+      { a: ['192.0.2.1'] },
+      [expect.stringContaining('asks')],
+    ]);
+    const after = balance.lead(false);
+    expect([due(after), textsOf(after.problems), after.problems.size]).toEqual([{}, [], 1]);
+  });
+
+  test('what it held goes along, for whoever writes', () => {
+    const balance = leader(optionsOf(pool('new', ['198.51.100.0/24'])));
+    const { due: wanted } = balance.apply(batchOf('added', balancer({ name: 'a', held: ['192.0.2.1'] })));
+    expect([...wanted.values()]).toEqual([
+      { namespace: 'demo', name: 'a', ips: ['198.51.100.1'], before: ['192.0.2.1'] },
+    ]);
+  });
+
+  test('other pools move services', () => {
+    const balance = leader(SMALL);
     balance.apply(batchOf('added', balancer({ name: 'a', held: ['192.0.2.1'] })));
     expect(due(balance.configure(optionsOf(pool('new', ['198.51.100.0/24']))))).toEqual({ a: ['198.51.100.1'] });
   });
