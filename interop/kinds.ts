@@ -6,9 +6,17 @@ import { frr } from './daemons/frr.js';
 import { gobgp } from './daemons/gobgp.js';
 import { openbgpd } from './daemons/openbgpd.js';
 
-export const KINDS: readonly { readonly key: string; readonly kind: DaemonKind }[] = [
-  { key: 'bird', kind: bird },
-  { key: 'gobgp', kind: gobgp },
-  { key: 'frr', kind: frr },
-  { key: 'openbgpd', kind: openbgpd },
-];
+export interface Daemon {
+  /** Its name for commands and files. */
+  readonly key: string;
+  readonly kind: DaemonKind;
+}
+
+export const DAEMONS = {
+  bird: { key: 'bird', kind: bird },
+  gobgp: { key: 'gobgp', kind: gobgp },
+  frr: { key: 'frr', kind: frr },
+  openbgpd: { key: 'openbgpd', kind: openbgpd },
+} as const satisfies Readonly<Record<string, Daemon>>;
+
+export const KINDS: readonly Daemon[] = Object.values(DAEMONS);

@@ -3,6 +3,9 @@
 import Table from 'cli-table3';
 import type { Outcome } from './runScenario.js';
 
+/** Where each daemon's outcomes are kept, as KEY.json. */
+export const OUTCOMES = 'test-results/interop';
+
 /** @param outcomes by daemon, then by scenario */
 export function matrix(outcomes: ReadonlyMap<string, ReadonlyMap<string, Outcome>>): string {
   const daemons = [...outcomes.keys()];

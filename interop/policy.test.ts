@@ -19,10 +19,10 @@ let topology: Topology;
 beforeAll(async () => {
   topology = await Topology.open('pgpo');
   await buildRack(topology);
-}, 30_000);
+});
 afterAll(async () => {
   await topology.close();
-}, 30_000);
+});
 
 /** Our configuration: the peer with these options, and these sections besides. */
 function configure(rig: Rig, peer: object, sections: object): void {

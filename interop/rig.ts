@@ -54,7 +54,7 @@ const HOSTS = {
 export const THIRD_ADDRESS = HOSTS.third.address;
 
 /** Milliseconds for a session to come up or a route to arrive on a busy machine. */
-const PATIENCE = 20_000;
+const PATIENCE = 60_000;
 
 export async function buildRack(topology: Topology): Promise<void> {
   await topology.bridge('rack');

@@ -22,7 +22,7 @@ export interface Capture {
 export async function capture(topology: Topology, host: string): Promise<Capture> {
   const file = join(topology.folder, `${host}-${String(performance.now())}.pcap`);
   const recorder = topology.start(host, 'tcpdump', 'tcpdump', ['-i', 'eth0', '-n', '-U', '-w', file, 'tcp port 179']);
-  await waitFor('the beginning of the recording', 5000, () => recorder.log().includes('listening on') || undefined);
+  await waitFor('the beginning of the recording', 60_000, () => recorder.log().includes('listening on') || undefined);
   return {
     segments: async () => {
       const { stdout } = await topology.exec(host, 'tcpdump', ['-n', '-v', '-r', file]);

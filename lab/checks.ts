@@ -31,7 +31,7 @@ export interface Lab {
 }
 
 /** Seconds a step may take before it counts as failed. */
-const PATIENCE = 20_000;
+const PATIENCE = 60_000;
 
 export interface Step {
   readonly what: string;

@@ -1,13 +1,15 @@
 /**
  * Runs every suite in turn and ends with one plain line over all of them: `N passed, M failed`.
  *
- * Suites that use namespaces or timing run one test file at a time; only the unit tests share the processors.
+ * Suites that use namespaces or timing run one test file at a time; the unit tests share the processors, and the
+ * interoperability tests, which mostly wait for the other side's timers, run two daemons at once.
  * Usage: node build/scripts/testAll.js [suite …]
  */
 
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
 
 interface Suite {
   readonly name: string;
@@ -15,11 +17,15 @@ interface Suite {
   readonly onRequest?: boolean;
   /** Jest's arguments besides the project. */
   readonly arguments: readonly string[];
+  /** A program to run behind it, such as one that prints a table. */
+  readonly epilogue?: string;
 }
 
 interface Count {
   readonly passed: number;
   readonly failed: number;
+  /** A line or two for each failure, to be printed again at the very end. */
+  readonly failures: readonly string[];
 }
 
 const RESULTS = 'test-results';
@@ -28,7 +34,7 @@ const SUITES: readonly Suite[] = [
   { name: 'kernel', arguments: ['--runInBand'] },
   { name: 'fuzz', arguments: ['--runInBand'] },
   { name: 'system', arguments: ['--runInBand'] },
-  { name: 'interop', arguments: ['--runInBand'] },
+  { name: 'interop', arguments: ['--maxWorkers=2'], epilogue: 'build/interop/printMatrix.js' },
   { name: 'kube', arguments: ['--runInBand'], onRequest: true },
   { name: 'vm', arguments: ['--runInBand'], onRequest: true },
 ];
@@ -39,6 +45,15 @@ interface Report {
   readonly numFailedTests: number;
   readonly numPendingTests: number;
   readonly numRuntimeErrorTestSuites: number;
+  readonly testResults: readonly {
+    readonly name: string;
+    readonly message: string;
+    readonly assertionResults: readonly {
+      readonly status: string;
+      readonly fullName: string;
+      readonly failureMessages: readonly string[];
+    }[];
+  }[];
 }
 
 function run(suite: Suite): Count {
@@ -59,11 +74,31 @@ function run(suite: Suite): Count {
   const report = read(file);
   if (report === undefined) {
     console.log(`${suite.name}: jest ended with ${jest.status ?? jest.signal ?? 'nothing'} and left no report`);
-    return { passed: 0, failed: 1 };
+    return { passed: 0, failed: 1, failures: [`${suite.name}: no report`] };
   }
+  if (suite.epilogue !== undefined) spawnSync(process.execPath, [suite.epilogue], { stdio: 'inherit' });
   // A file that cannot run, and a test that was skipped, count as failures: nothing is passed over silently.
   const failed = report.numFailedTests + report.numRuntimeErrorTestSuites + report.numPendingTests;
-  return { passed: report.numPassedTests, failed: failed === 0 && jest.status !== 0 ? 1 : failed };
+  return {
+    passed: report.numPassedTests,
+    failed: failed === 0 && jest.status !== 0 ? 1 : failed,
+    failures: failuresOf(report).map(text => `${suite.name}: ${text}`),
+  };
+}
+
+/** Characters of an error that are enough to recognise it. */
+const ERROR_LENGTH = 300;
+
+function failuresOf({ testResults }: Report): readonly string[] {
+  return testResults.flatMap(({ name, message, assertionResults }) => {
+    const failed = assertionResults.filter(({ status }) => status !== 'passed');
+    if (failed.length === 0 && assertionResults.length === 0) return [`${name}: ${brief(message)}`];
+    return failed.map(({ fullName, status, failureMessages }) => `${fullName}: ${brief(failureMessages[0] ?? status)}`);
+  });
+}
+
+function brief(error: string): string {
+  return stripVTControlCharacters(error).replace(/\s+/g, ' ').slice(0, ERROR_LENGTH);
 }
 
 function read(file: string): Report | undefined {
@@ -92,6 +127,7 @@ function main(): void {
   console.log('');
   for (const { suite, count } of counts)
     console.log(`${suite.name.padEnd(8)} ${count.passed} passed, ${count.failed} failed`);
+  for (const { count } of counts) for (const failure of count.failures) console.log(`FAILED ${failure}`);
   const passed = counts.reduce((sum, { count }) => sum + count.passed, 0);
   const failed = counts.reduce((sum, { count }) => sum + count.failed, 0);
   console.log(`\n${passed} passed, ${failed} failed`);

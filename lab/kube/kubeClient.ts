@@ -45,7 +45,7 @@ const RESOURCES: Readonly<Record<string, readonly [plural: string, namespaced: b
 
 const MERGE = 'application/merge-patch+json';
 /** Milliseconds that one request may take. */
-const PATIENCE = 20_000;
+const PATIENCE = 60_000;
 
 export class KubeClient {
   constructor(

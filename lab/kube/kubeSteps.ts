@@ -5,7 +5,7 @@ import { TOR } from '../cluster.js';
 import { waitFor } from '../topology/commands.js';
 import type { KubeManifest } from './kubeClient.js';
 
-const PATIENCE = 30_000;
+const PATIENCE = 60_000;
 
 export const KUBE_STEPS: readonly Step[] = [
   { what: 'service: its address at the ToR, gone when scaled to zero, and back', run: serviceScaled },

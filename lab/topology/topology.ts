@@ -19,12 +19,12 @@ export interface Program {
   log(): string;
   running(): boolean;
   signal(signal: NodeJS.Signals): void;
-  /** Signals and waits for its end; SIGKILL after five seconds. */
+  /** Signals and waits for its end; SIGKILL after twenty seconds. */
   end(signal?: NodeJS.Signals): Promise<void>;
 }
 
 /** Milliseconds between a polite signal and SIGKILL. */
-const PATIENCE = 5000;
+const PATIENCE = 20_000;
 
 export class Topology {
   /** Files of this run: configurations, sockets, logs. Removed by `close`. */

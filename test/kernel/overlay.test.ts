@@ -8,7 +8,7 @@ import { address } from '../unit/fib/routeText.js';
 import type { Namespace } from './namespace.js';
 import { eventually, makeRacks, NODES, nodeOf, ping, podOf, run, type RackNode, type Racks } from './overlayRacks.js';
 
-jest.setTimeout(60_000);
+jest.setTimeout(180_000);
 
 let racks: Racks;
 beforeEach(() => {

@@ -9,7 +9,7 @@ import { prefix } from '../unit/fib/routeText.js';
 import { attachPod, buildPlumbingRig, inside, type PlumbingRig } from './plumbingRig.js';
 
 // Dozens of processes are run, on machines that may have other work.
-jest.setTimeout(60_000);
+jest.setTimeout(180_000);
 
 let rig: PlumbingRig;
 beforeEach(() => {

@@ -11,7 +11,7 @@ import { batchOf, nodeN } from '../unit/routing/cluster.js';
 import { attachPod, buildPlumbingRig, inside, type PlumbingRig } from './plumbingRig.js';
 
 // Dozens of processes are run, on machines that may have other work.
-jest.setTimeout(60_000);
+jest.setTimeout(180_000);
 
 let rig: PlumbingRig;
 beforeEach(() => {

@@ -11,7 +11,7 @@ import { elementKey, nftTableTarget } from '../../src/kernel/nftTable.js';
 import { makeNamespace, type Namespace } from './namespace.js';
 
 // Dozens of processes are run, on machines that may have other work.
-jest.setTimeout(60_000);
+jest.setTimeout(180_000);
 
 const NAME = 'pkplnft';
 const COMMAND = ['ip', 'netns', 'exec', NAME, 'nft'];

@@ -50,7 +50,7 @@ export function joinNamespaces(
 }
 
 /** Waits until the condition holds. @throws Error that says what was waited for */
-export async function until(what: string, holds: () => boolean, milliseconds = 5000): Promise<void> {
+export async function until(what: string, holds: () => boolean, milliseconds = 60_000): Promise<void> {
   const end = Date.now() + milliseconds;
   while (!holds()) {
     if (Date.now() > end) throw new Error(`timeout: ${what}`);

@@ -19,7 +19,7 @@ const US = 'tcps-us';
 const BIRD = 'tcps-bird';
 const folder = mkdtempSync(join(tmpdir(), 'tcps-'));
 const control = join(folder, 'bird.ctl');
-jest.setTimeout(30_000);
+jest.setTimeout(180_000);
 let bird: ChildProcess | undefined;
 const closers: (() => void)[] = [];
 
@@ -199,13 +199,13 @@ describe.each([
   test('BIRD connects, we are passive', async () => {
     const running = run({ remote, passive: true });
     await startBird({ us, asn: 65001, lines: '' });
-    await until('up', () => isUp(running), 10_000);
+    await until('up', () => isUp(running), 60_000);
   });
 
   test('both connect, inside one AS', async () => {
     const running = run({ remote, remoteAsn: Asn(65000) });
     await startBird({ us, asn: 65000, lines: 'direct;' });
-    await until('up', () => isUp(running), 10_000);
+    await until('up', () => isUp(running), 60_000);
     expect(running.session.negotiated?.kind).toBe('ibgp');
     await until('BIRD agrees', () => /Established/.test(birdc('show protocols speaker')));
   });
@@ -213,7 +213,7 @@ describe.each([
   test('with the same password it comes up, with another it does not', async () => {
     await startBird({ us, asn: 65001, lines: 'password "bgp secret";' });
     const running = run({ remote, password: 'bgp secret' });
-    await until('up', () => isUp(running), 10_000);
+    await until('up', () => isUp(running), 60_000);
     closers.splice(0).forEach(close => close());
     const wrong = run({ remote, password: 'other' });
     await new Promise(resolve => setTimeout(resolve, 3000));
@@ -223,7 +223,7 @@ describe.each([
   test('with GTSM on both sides it comes up', async () => {
     await startBird({ us, asn: 65001, lines: 'ttl security on;' });
     const running = run({ remote, hops: { kind: 'gtsm', hops: 1 } });
-    await until('up', () => isUp(running), 10_000);
+    await until('up', () => isUp(running), 60_000);
   });
 });
 
@@ -231,12 +231,12 @@ describe('with BIRD 2', () => {
   test('the message of a shutdown arrives, and ours is shown there', async () => {
     await startBird({ us: '10.98.0.1', asn: 65001, lines: '' });
     const running = run({});
-    await until('up', () => isUp(running), 10_000);
+    await until('up', () => isUp(running), 60_000);
     execFileSync('birdc', ['-s', control, 'disable', 'speaker', '"new cable"'], { stdio: 'ignore' });
     await until('down', () => running.log.some(l => l.startsWith('down')));
     expect(running.session.lastError?.text).toBe('NOTIFICATION received: Cease/Administrative Shutdown: "new cable"');
     birdc('enable speaker');
-    await until('up again', () => isUp(running), 10_000);
+    await until('up again', () => isUp(running), 60_000);
     running.session.stop({ kind: 'shutdown', message: 'maintenance' });
     await until('BIRD knows', () => birdc('show protocols all speaker').includes('maintenance'));
   });
@@ -244,13 +244,13 @@ describe('with BIRD 2', () => {
   test('a peer that stops answering is taken down when the hold time is over, and back when it wakes', async () => {
     await startBird({ us: '10.98.0.1', asn: 65001, lines: 'hold time 3; keepalive time 1;' });
     const running = run({ holdTime: 3 });
-    await until('up', () => isUp(running), 10_000);
+    await until('up', () => isUp(running), 60_000);
     bird!.kill('SIGSTOP');
-    await until('down', () => running.log.some(l => l.startsWith('down')), 6000);
+    await until('down', () => running.log.some(l => l.startsWith('down')));
     expect(running.session.lastError?.text).toBe('hold timer expired');
     bird!.kill('SIGCONT');
     await until('up again', () => isUp(running));
-  }, 40_000);
+  }, 180_000);
 
   test('a wrong AS is told', async () => {
     await startBird({ us: '10.98.0.1', asn: 65009, lines: 'passive on;' });
@@ -262,7 +262,7 @@ describe('with BIRD 2', () => {
   test('BIRD answers a refresh request between marks', async () => {
     await startBird({ us: '10.98.0.1', asn: 65001, lines: '' });
     const running = run({});
-    await until('up', () => isUp(running), 10_000);
+    await until('up', () => isUp(running), 60_000);
     await until('routes', () => running.updates > 1);
     const before = running.updates;
     running.session.sendRefresh(0, 'request');
@@ -273,10 +273,10 @@ describe('with BIRD 2', () => {
   test('a peer that is killed and comes back is met again', async () => {
     await startBird({ us: '10.98.0.1', asn: 65001, lines: '' });
     const running = run({});
-    await until('up', () => isUp(running), 10_000);
+    await until('up', () => isUp(running), 60_000);
     await stopBird();
     await until('down', () => running.log.some(l => l.startsWith('down')));
     await startBird({ us: '10.98.0.1', asn: 65001, lines: '' });
-    await until('up again', () => isUp(running), 15_000);
+    await until('up again', () => isUp(running), 60_000);
   });
 });

@@ -25,10 +25,10 @@ describe.each(['bird', 'peerage'] as const)('a cluster with %s as ToR', kind => 
       ]),
     );
     lab = { topology, cluster, tor, agents, startedAt };
-  }, 60_000);
+  }, 180_000);
   afterAll(async () => {
     await topology.close();
-  }, 60_000);
+  }, 180_000);
 
   test.each(STEPS)(
     '$what',

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { eventually, startIn, type Running } from './process.js';
 
-jest.setTimeout(60_000);
+jest.setTimeout(180_000);
 
 const LEFT = 'pgexit-left';
 const RIGHT = 'pgexit-right';

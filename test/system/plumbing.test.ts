@@ -69,8 +69,8 @@ function cleanup(...command: readonly string[]): Promise<Output> {
 }
 
 test('an agent sets its node up', async () => {
-  await waitFor('egress', 20_000, () => (agent.program.log().includes('pod egress written') ? true : undefined));
-  await waitFor('CNI', 20_000, () => (agent.program.log().includes('CNI configuration written') ? true : undefined));
+  await waitFor('egress', 60_000, () => (agent.program.log().includes('pod egress written') ? true : undefined));
+  await waitFor('CNI', 60_000, () => (agent.program.log().includes('CNI configuration written') ? true : undefined));
   const conf = JSON.parse(readFileSync(cniFile, 'utf8')) as object;
   expect(conf).toMatchObject({ name: 'net', mtu: 1480, ipam: { ranges: [[{ subnet: '10.244.1.0/24' }]] } });
   expect(await topology.ip('n1', 'link', 'show', 'kube-bridge')).toContain('mtu 1480');
@@ -84,15 +84,15 @@ test('its configuration changes live', async () => {
   agent.configure(
     stringify({ kubernetes: { cni: { file: cniFile, mtu: 1400 }, egress: { exclude: ['172.16.0.0/12'] } } }),
   );
-  await waitFor('the MTU', 10_000, async () =>
+  await waitFor('the MTU', 60_000, async () =>
     (await topology.ip('n1', 'link', 'show', 'kube-bridge')).includes('mtu 1400') ? true : undefined,
   );
-  await waitFor('the exclusion', 10_000, async () => {
+  await waitFor('the exclusion', 60_000, async () => {
     const { stdout } = await topology.exec('n1', 'nft', ['list', 'set', 'inet', 'peerage_egress', 'excluded4']);
     return stdout.includes('172.16.0.0/12') && !stdout.includes('192.168') ? true : undefined;
   });
   agent.configure(before);
-  await waitFor('the MTU', 10_000, async () =>
+  await waitFor('the MTU', 60_000, async () =>
     (await topology.ip('n1', 'link', 'show', 'kube-bridge')).includes('mtu 1480') ? true : undefined,
   );
 }, 40_000);
@@ -101,8 +101,8 @@ test('its successor finds everything done', async () => {
   const before = await state();
   await agent.program.end('SIGKILL');
   agent.restart();
-  await waitFor('the start', 20_000, () => (agent.program.log().includes('agent starting') ? true : undefined));
-  await waitFor('an answer', 20_000, () => agent.peers());
+  await waitFor('the start', 60_000, () => (agent.program.log().includes('agent starting') ? true : undefined));
+  await waitFor('an answer', 60_000, () => agent.peers());
   expect(agent.program.log()).not.toMatch(/written|bridge made|bridge changed|switches set/);
   expect(await state()).toBe(before);
 }, 40_000);

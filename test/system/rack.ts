@@ -39,7 +39,7 @@ export function speakerConfig(
 }
 
 export async function sessionUp(speaker: PeerageProcess, peer: string): Promise<void> {
-  await waitFor(`the session with ${peer}`, 20_000, async () =>
+  await waitFor(`the session with ${peer}`, 60_000, async () =>
     (await speaker.peer(peer)).state === 'Established' ? true : undefined,
   );
 }
@@ -56,6 +56,6 @@ export async function startBird(
   writeFileSync(file, config);
   const program = topology.start(host, 'bird', 'bird', ['-f', '-c', file, '-s', socket, ...options]);
   const birdc = (...args: readonly string[]): Promise<string> => run('birdc', '-s', socket, ...args);
-  await waitFor('an answer of BIRD', 5000, () => birdc('show', 'status'));
+  await waitFor('an answer of BIRD', 60_000, () => birdc('show', 'status'));
   return { program, birdc };
 }

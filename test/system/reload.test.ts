@@ -36,7 +36,7 @@ const established = async (neighbour: PeerageProcess): Promise<number> =>
 
 test('a changed hold time resets its session only, on the change of the file alone', async () => {
   speaker.configure(config([{ ...LEFT, holdTime: 33 }, RIGHT]));
-  await waitFor('the new hold time', 20_000, async () =>
+  await waitFor('the new hold time', 60_000, async () =>
     (await speaker.peer('left')).holdTime === 33 ? true : undefined,
   );
   expect(await established(left)).toBe(2);
@@ -45,11 +45,11 @@ test('a changed hold time resets its session only, on the change of the file alo
 
 test('a new network is told without a reset; a broken file changes nothing', async () => {
   speaker.configure(config([LEFT, RIGHT], ['10.77.0.0/16']));
-  await waitFor('the network', 20_000, async () =>
+  await waitFor('the network', 60_000, async () =>
     (await speaker.peer('left')).advertised['ipv4-unicast'] === 1 ? true : undefined,
   );
   speaker.configure('router: { asn: nonsense }');
-  await waitFor('word of the broken file', 20_000, () => (/asn/.test(speaker.program.log()) ? true : undefined));
+  await waitFor('word of the broken file', 60_000, () => (/asn/.test(speaker.program.log()) ? true : undefined));
   expect(await established(left)).toBe(1);
   expect(await established(right)).toBe(1);
   expect((await speaker.routes()).map(({ prefix }) => prefix)).toEqual(['10.77.0.0/16']);
@@ -58,7 +58,7 @@ test('a new network is told without a reset; a broken file changes nothing', asy
 test('SIGHUP reads the file again; a peer that is no more is let go with Cease', async () => {
   speaker.configure(config([RIGHT]));
   speaker.program.signal('SIGHUP');
-  await waitFor('the end of left', 20_000, async () =>
+  await waitFor('the end of left', 60_000, async () =>
     (await speaker.peers()).map(({ name }) => name).join() === 'right' ? true : undefined,
   );
   expect(await established(right)).toBe(1);

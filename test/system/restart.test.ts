@@ -48,9 +48,9 @@ peers:
   - { name: tor, address: 10.8.0.2, asn: 65002, connectRetryTime: 1, idleHoldTime: { min: 1, max: 2 } }
 `,
   );
-  await waitFor('the route in the kernel', 20_000, async () => ((await kernelHas()) ? true : undefined));
+  await waitFor('the route in the kernel', 60_000, async () => ((await kernelHas()) ? true : undefined));
   // A ToR that is lost earlier is one that both sides wait for.
-  await waitFor('the end of our own start', 20_000, () =>
+  await waitFor('the end of our own start', 60_000, () =>
     node.program.log().includes('first exchange of routes is over') ? true : undefined,
   );
   return node;
@@ -64,9 +64,9 @@ test('without graceful restart the route goes with the session and returns with 
   const first = await startBird(topology, 'tor', birdConfig(false));
   await startNode();
   await first.program.end('SIGKILL');
-  await waitFor('the end of the route', 20_000, async () => ((await kernelHas()) ? undefined : true));
+  await waitFor('the end of the route', 60_000, async () => ((await kernelHas()) ? undefined : true));
   await startBird(topology, 'tor', birdConfig(false));
-  await waitFor('the route again', 20_000, async () => ((await kernelHas()) ? true : undefined));
+  await waitFor('the route again', 60_000, async () => ((await kernelHas()) ? true : undefined));
 }, 60_000);
 
 test('with graceful restart the kernel keeps the route untouched', async () => {
@@ -79,7 +79,7 @@ test('with graceful restart the kernel keeps the route untouched', async () => {
   // BIRD tells its routes about six seconds after its recovery: well within the stale time.
   // -R: it claims to have kept forwarding. Without, RFC 4724 section 4.2 has us drop what is stale at once.
   await startBird(topology, 'tor', birdConfig(true), '-R');
-  await waitFor('the end of the restart', 20_000, async () => {
+  await waitFor('the end of the restart', 60_000, async () => {
     const { state, gracefulRestart, timesEstablished } = await node.peer('tor');
     return state === 'Established' && timesEstablished === 2 && gracefulRestart.stalePaths === 0 ? true : undefined;
   });

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { eventually, peerage, start, type Running } from './process.js';
 
-jest.setTimeout(30_000);
+jest.setTimeout(180_000);
 
 const SECRET = 'hunter2-hunter2';
 const PORT = 17_901;

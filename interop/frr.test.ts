@@ -1,0 +1,6 @@
+/** Every scenario against FRR. */
+
+import { everyScenario } from './everyScenario.js';
+import { DAEMONS } from './kinds.js';
+
+everyScenario(DAEMONS.frr);
