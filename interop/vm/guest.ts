@@ -139,7 +139,10 @@ function start(name: string, program: string, parameters: readonly string[], log
 
 /** @returns whether it came true */
 async function until(holds: () => boolean, milliseconds: number): Promise<boolean> {
-  for (const end = Date.now() + milliseconds; !holds(); await delay(100)) if (Date.now() > end) return false;
+  for (const end = Date.now() + milliseconds; !holds();) {
+    if (Date.now() > end) return false;
+    await delay(100);
+  }
   return true;
 }
 

@@ -32,9 +32,11 @@ mkdir -p /run/netns /run/lock
 stty -F "$RESULTS" raw
 
 # What programs and the kernel itself ask for is found as on any machine, without a word about folders.
-printf '#!/bin/bash\nexec /sbin/modprobe -d %q "$@"\n' "$peerage_modules" >/run/modprobe
-chmod +x /run/modprobe
-echo /run/modprobe >/proc/sys/kernel/modprobe
+mkdir /run/bin
+printf '#!/bin/bash\nexec /sbin/modprobe -d %q "$@"\n' "$peerage_modules" >/run/bin/modprobe
+chmod +x /run/bin/modprobe
+echo /run/bin/modprobe >/proc/sys/kernel/modprobe
+PATH=/run/bin:$PATH
 ip link set lo up
 date +'guest up: %T, kernel '"$(uname -r)"
 
