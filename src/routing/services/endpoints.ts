@@ -4,7 +4,7 @@
  */
 
 import type { Endpoint, EndpointSlice, IpText } from '../../kube/objectTypes.js';
-import { HEADLESS } from './candidates.js';
+import { HEADLESS } from '../../kube/ownServices.js';
 
 /** Of one family. */
 export interface Presence {

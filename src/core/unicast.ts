@@ -1,6 +1,6 @@
 /** Which addresses can be one host's: neither unspecified, loopback, link-local, multicast nor reserved (RFC 6890). */
 
-import { parsePrefix, prefixContains, type IpAddress, type IpPrefix } from '../../core/ip.js';
+import { parsePrefix, prefixContains, type IpAddress, type IpPrefix } from './ip.js';
 
 const NO_HOSTS: readonly IpPrefix[] = [
   '0.0.0.0/8',
