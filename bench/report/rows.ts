@@ -61,6 +61,13 @@ export function reflectRows(scenario: Scenario, ours: Runs, peer: string, theirs
   return rows;
 } // prettier-ignore
 
+/** The announcement to a speaker of ours that was not told how many routes to expect. It has no target. */
+export function unpreparedRows(scenario: Scenario, ours: Runs, peer: string, theirs: Runs): Row[] {
+  return reflectRows({ ...scenario, wall: undefined, cpu: undefined, memory: undefined }, ours, peer, theirs)
+    .filter(({ measure }) => measure === 'announce' || measure === 'peak memory')
+    .map(row => ({ ...row, measure: `${row.measure}, unprepared` }));
+}
+
 function memoryRow(
   scenario: Scenario,
   measure: string,

@@ -12,6 +12,7 @@ const Options = z.object({
   against: z.string().array().optional(),
   mrt: z.string().optional(),
   md: z.boolean().default(false),
+  plain: z.boolean().default(false),
   profile: z.string().optional(),
   verbose: z.boolean().default(false),
 });
@@ -28,6 +29,7 @@ export function parseOptions(argv: readonly string[], keys: readonly string[]): 
     .option('--against <NAME...>', 'peers: bird, gobgp; none leaves all out')
     .option('--mrt <FILE>', 'announce the table of an MRT file (RFC 6396, plain or gzipped) instead of a generated one')
     .option('--md', 'also write docs/benchmarks.md')
+    .option('--plain', 'do not tell our speaker how many routes to expect')
     .option('--profile <FOLDER>', 'write CPU profiles of our speaker there (its times then mean nothing)')
     .option('--verbose', 'print each measurement as it comes')
     .addHelpText(

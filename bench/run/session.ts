@@ -2,7 +2,7 @@
 
 import { fileURLToPath } from 'node:url';
 import type { BenchNetwork } from '../measure/netns.js';
-import { ipv6Rows, keepaliveRows, reflectRows, type Row } from '../report/rows.js';
+import { ipv6Rows, keepaliveRows, reflectRows, unpreparedRows, type Row } from '../report/rows.js';
 import { bird } from '../speakers/bird.js';
 import { gobgp } from '../speakers/gobgp.js';
 import { peerage } from '../speakers/peerage.js';
@@ -62,11 +62,13 @@ async function trials(
   log: RunLog,
   ownRuns: Map<string, readonly TrialResult[]>,
 ): Promise<Row[]> {
-  const ours = peerage(profileOptions(options));
+  const ours = peerage(profileOptions(options), !options.plain);
+  const plain = peerage(profileOptions(options), false);
+  const isCompared = scenario.key === 'one' && !options.plain;
   const peers = peersOf(scenario, options);
   const results = new Map<SpeakerProgram, TrialResult[]>();
   for (let run = 1; run <= options.runs; run++)
-    for (const program of [ours, ...peers]) {
+    for (const program of [ours, ...(isCompared ? [plain] : []), ...peers]) {
       const result = await attempt(program, scenario, log, () =>
         runTrial(scenario, program, network, load, { table, limit: options.limit }),
       );
@@ -76,8 +78,12 @@ async function trials(
     }
   const own = results.get(ours) ?? [];
   ownRuns.set(scenario.key, own);
-  if (peers.length === 0) return reflectRows(scenario, own, '–', []);
-  return peers.flatMap(peer => reflectRows(scenario, own, peer.version() ?? peer.key, results.get(peer) ?? []));
+  const rowsAgainst = (name: string, theirs: readonly TrialResult[]): Row[] => [
+    ...reflectRows(scenario, own, name, theirs),
+    ...(isCompared ? unpreparedRows(scenario, results.get(plain) ?? [], name, theirs) : []),
+  ];
+  if (peers.length === 0) return rowsAgainst('–', []);
+  return peers.flatMap(peer => rowsAgainst(peer.version() ?? peer.key, results.get(peer) ?? []));
 }
 
 async function keepalives(
@@ -87,7 +93,7 @@ async function keepalives(
   load: Load,
   log: RunLog,
 ): Promise<Row[]> {
-  const ours = peerage([...profileOptions(options), '--import', PROBE]);
+  const ours = peerage([...profileOptions(options), '--import', PROBE], !options.plain);
   const measure = async (program: SpeakerProgram, probed: boolean): Promise<KeepaliveResult[]> => {
     const result = await attempt(program, scenario, log, () =>
       runKeepaliveTrial(scenario, program, network, load, probed),

@@ -90,6 +90,7 @@ export async function withSpeaker<T>(
     clients: scenario.kind === 'reflect' ? [...clients, LATE_CLIENT] : clients,
     watchers: scenario.kind === 'keepalives' ? [WATCHER] : [],
     family: scenario.family,
+    prefixes: scenario.prefixes,
     holdTime,
     install: scenario.kind === 'kernel',
   };

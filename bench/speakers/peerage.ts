@@ -9,8 +9,11 @@ import type { SpeakerJob, SpeakerProgram } from './speaker.js';
 
 const MAIN = fileURLToPath(new URL('../../../dist/cli/main.js', import.meta.url));
 
-/** @param nodeOptions options for Node before the script, such as --cpu-prof */
-export function peerage(nodeOptions: readonly string[]): SpeakerProgram {
+/**
+ * @param nodeOptions options for Node before the script, such as --cpu-prof
+ * @param told whether its configuration says how many routes to expect
+ */
+export function peerage(nodeOptions: readonly string[], told: boolean): SpeakerProgram {
   return {
     key: 'peerage',
     version: () => (existsSync(MAIN) ? 'Peerage' : undefined),
@@ -25,12 +28,12 @@ export function peerage(nodeOptions: readonly string[]): SpeakerProgram {
         '--control',
         join(folder, 'control.sock'),
       ],
-      files: { 'peerage.yaml': stringify(peerageConfig(job)) },
+      files: { 'peerage.yaml': stringify(peerageConfig(job, told)) },
     }),
   };
 }
 
-function peerageConfig(job: SpeakerJob): object {
+function peerageConfig(job: SpeakerJob, told: boolean): object {
   const other: Family = job.family === 'ipv4-unicast' ? 'ipv6-unicast' : 'ipv4-unicast';
   const peer = (name: string, address: string, families: Family[], routeReflectorClient: boolean): object => ({
     name,
@@ -49,5 +52,6 @@ function peerageConfig(job: SpeakerJob): object {
       ...job.watchers.map((a, i) => peer(`watcher-${i + 1}`, a, [other], true)),
     ],
     fib: { install: job.install },
+    ...(told ? { rib: { expectedRoutes: { [job.family]: job.prefixes } } } : {}),
   };
 }

@@ -18,6 +18,8 @@ export interface SpeakerJob {
   readonly family: Family;
   /** Seconds. */
   readonly holdTime: number;
+  /** Prefixes that will be announced. */
+  readonly prefixes: number;
   /** Put the best routes into the kernel's main table. */
   readonly install: boolean;
 }

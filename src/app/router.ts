@@ -15,6 +15,7 @@ import type { Overlay, OverlayEvent } from '../fib/overlay/overlay.js';
 import { RT_TABLE_MAIN } from '../kernel/rtnetlink.js';
 import type { StandingProblem } from '../kube/problems.js';
 import type { RibChanges } from '../rib/changes.js';
+import type { RibOptions } from './config/schema.js';
 import type { EngineClient } from './engine/client.js';
 import { startEngineHere } from './engine/here.js';
 import { startEngineThread } from './engine/thread.js';
@@ -37,8 +38,7 @@ export interface RouterSettings {
   readonly logger: Logger;
   /** Run the engine on a thread of its own, because this one has other work. */
   readonly ownThread: boolean;
-  /** See {@link EngineOptions.expectedRoutes}; for an engine on this thread. */
-  readonly expectedRoutes?: EngineOptions['expectedRoutes'];
+  readonly rib?: RibOptions | undefined;
   /** The machine is a node of a cluster, and reaches others through tunnels: told what becomes of them. */
   readonly onOverlay?: (event: OverlayEvent) => void;
   /** Told everything that happens, besides the log. */
@@ -69,7 +69,7 @@ export async function startRouter({
   controlPath,
   logger,
   ownThread,
-  expectedRoutes,
+  rib,
   onOverlay,
   watcher,
   problems,
@@ -90,9 +90,12 @@ export async function startRouter({
   const kernel = fib.install ? await openKernel(fib, event => fibEvents.next(event), onOverlay) : undefined;
   if (kernel !== undefined) changes.subscribe(batch => kernel.fib?.apply(batch));
 
+  const expected = rib?.expectedRoutes;
   const options: EngineOptions = {
     trackNextHops: kernel !== undefined,
-    ...(expectedRoutes === undefined ? {} : { expectedRoutes }),
+    ...(expected === undefined
+      ? {}
+      : { expectedRoutes: [expected['ipv4-unicast'], expected['ipv6-unicast']] as const }),
     listeners: {
       ...(kernel === undefined ? {} : { changes: (batch: RibChanges) => changes.next(batch) }),
       event: event => engineEvents.next(event),

@@ -29,13 +29,12 @@ export async function runSpeaker(options: SpeakerOptions): Promise<number> {
   const { config } = first.value;
   const logger = createLogger(options.logLevel ?? config.log.level, options.logFormat);
   endOnBug(logger);
-  const expected = config.rib?.expectedRoutes;
   const router = await startRouter({
     fib: config.fib,
     controlPath: options.control ?? config.control ?? DEFAULT_CONTROL_PATH,
     logger,
     ownThread: false,
-    ...(expected === undefined ? {} : { expectedRoutes: [expected['ipv4-unicast'], expected['ipv6-unicast']] }),
+    rib: config.rib,
   });
   const reloader = new Reloader(options.config, router, logger);
   // Read again: only now is it known whether routes of a former process are in the kernel.

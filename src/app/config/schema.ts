@@ -12,6 +12,8 @@ import { address, prefix, text } from './textSchema.js';
 const MAX_HOLD_TIME = 65535;
 /** RT_TABLE_LOCAL of linux/rtnetlink.h: the kernel's own addresses. */
 const LOCAL_TABLE = 255;
+/** More prefixes than routers have memory for. */
+const MAX_EXPECTED = 1 << 25;
 
 const ipv4 = text(value => {
   const parsed = parseAddress(value);
@@ -237,6 +239,15 @@ export const Fib = z.strictObject({
     .describe("Seconds between two comparisons of the kernel's routes with ours, besides acting on its changes."),
 });
 
+const prefixCount = z.number().int().min(0).max(MAX_EXPECTED).default(0);
+export const RibOptions = z.strictObject({
+  expectedRoutes: z
+    .strictObject({ 'ipv4-unicast': prefixCount, 'ipv6-unicast': prefixCount })
+    .optional()
+    .describe('Prefixes to have room and memory for before the first session. Default: tables grow as routes come.'),
+});
+export type RibOptions = z.infer<typeof RibOptions>;
+
 export const Log = z.strictObject({
   level: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace']).default('info'),
 });
@@ -255,28 +266,12 @@ export const speakerShape = {
   ...policyShape,
   networks: z.array(Network).default([]).describe('Networks of our own: prefixes, or objects with attributes.'),
   fib: Fib.prefault({}),
+  rib: RibOptions.optional().describe('The tables of routes. A change takes effect after a restart.'),
   log: Log.prefault({}),
   control: z.string().optional().describe('Path of the control socket. Default /run/peerage/control.sock.'),
 } as const;
 
-/** Ids of prefixes have room for so many. */
-const MAX_PREFIXES = 1 << 26;
-const prefixCount = z.number().int().min(0).max(MAX_PREFIXES).default(0);
-
-export const ExpectedRoutes = z.strictObject({ 'ipv4-unicast': prefixCount, 'ipv6-unicast': prefixCount });
-export type ExpectedRoutes = z.infer<typeof ExpectedRoutes>;
-
-export const SpeakerConfig = z.strictObject({
-  ...speakerShape,
-  rib: z
-    .strictObject({
-      expectedRoutes: ExpectedRoutes.optional().describe(
-        'Prefixes to have room and memory for before the first session. Default: tables grow as routes come.',
-      ),
-    })
-    .optional()
-    .describe('The tables of routes. A change takes effect after a restart.'),
-});
+export const SpeakerConfig = z.strictObject(speakerShape);
 export type SpeakerConfig = z.infer<typeof SpeakerConfig>;
 export type PeerConfig = z.infer<typeof Peer>;
 export type PeerGroupConfig = z.infer<typeof PeerGroup>;

@@ -6,6 +6,7 @@ import type {
   EngineConfig,
   EngineEvent,
   EngineNetwork,
+  EngineOptions,
   EnginePeer,
   NextHopState,
 } from '../../engine/engineTypes.js';
@@ -85,6 +86,7 @@ export type FromEngine =
 /** What the thread is started with. */
 export interface EngineThreadData {
   readonly trackNextHops: boolean;
+  readonly expectedRoutes: EngineOptions['expectedRoutes'];
   /** Whether best paths are wanted for the kernel. */
   readonly changes: boolean;
 }

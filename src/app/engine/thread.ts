@@ -15,10 +15,10 @@ interface Waiting {
 
 /** @param failed called once when the thread ends by a bug of ours */
 export function startEngineThread(
-  { trackNextHops, listeners }: EngineOptions,
+  { trackNextHops, expectedRoutes, listeners }: EngineOptions,
   failed: (error: Error) => void,
 ): EngineClient {
-  const workerData: EngineThreadData = { trackNextHops, changes: listeners.changes !== undefined };
+  const workerData: EngineThreadData = { trackNextHops, expectedRoutes, changes: listeners.changes !== undefined };
   const worker = new Worker(WORKER, { workerData, name: 'bgp' });
   const waiting = new Map<number, Waiting>();
   let last = 0;

@@ -3,17 +3,19 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { systemClock } from '../../core/clock.js';
 import { createEngine } from '../../engine/engine.js';
+import { makeResident } from '../../kernel/residentMemory.js';
 import { createSocketFactory } from '../../kernel/tcpSocket.js';
 import type { RibChanges } from '../../rib/changes.js';
 import type { EngineThreadData, FromEngine, ToEngine } from './messages.js';
 import { createEngineService } from './service.js';
 
-function run(port: NonNullable<typeof parentPort>, { trackNextHops, changes }: EngineThreadData): void {
+function run(port: NonNullable<typeof parentPort>, { trackNextHops, expectedRoutes, changes }: EngineThreadData): void {
   const tell = (message: FromEngine): void => port.postMessage(message);
   const engine = createEngine(
-    { sockets: createSocketFactory(), clock: systemClock },
+    { sockets: createSocketFactory(), clock: systemClock, makeResident },
     {
       trackNextHops,
+      ...(expectedRoutes === undefined ? {} : { expectedRoutes }),
       listeners: {
         ...(changes ? { changes: batch => port.postMessage({ kind: 'changes', batch }, buffersOf(batch)) } : {}),
         event: event => tell({ kind: 'event', event }),
