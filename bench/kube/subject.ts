@@ -74,6 +74,7 @@ const running = agentGraph({
     plumbingOptions: () => undefined,
     plumbing: () => undefined,
     ownNode: () => undefined,
+    loadBalancer: () => undefined,
   },
 }).subscribe({
   error: (error: unknown) => {
