@@ -76,7 +76,7 @@ export interface Frontend {
    * where no pod detector is known. Besides, hairpin traffic (a pod to itself) is always masqueraded.
    */
   readonly masquerade: 'always' | 'offCluster' | 'never';
-  /** New connections from elsewhere are dropped. Undefined: anybody may. Of this frontend's family only, perhaps none. */
+  /** New connections from elsewhere are dropped. Undefined: anybody may. Of this frontend's family only. */
   readonly sourceRanges: readonly IpPrefix[] | undefined;
   /** Seconds of session affinity by source address, counted from the last use. */
   readonly affinity: number | undefined;
@@ -175,6 +175,22 @@ export interface ProxySettings {
   readonly masqueradeAll: boolean;
   /** Bit of the packet mark that says: masquerade. 0 .. 31. */
   readonly masqueradeBit: number;
-  /** Old connections to a backend that went may run out for so many seconds; 0: they are not waited for (IPVS only). */
+  readonly ipvs: IpvsSettings;
+}
+
+/** What only IPVS knows. Seconds; 0 leaves the kernel's timeout alone. */
+export interface IpvsSettings {
+  readonly tcpTimeout: number;
+  readonly tcpFinTimeout: number;
+  readonly udpTimeout: number;
+  /** Let connections to a TCP backend that went run out, for so many seconds at most; 0: it is taken out at once. */
   readonly gracefulPeriod: number;
+  /** Virtual servers in these are nobody's to delete. */
+  readonly excludedCidrs: readonly IpPrefix[];
+  /** Refuse what no service offers at service addresses. False: whatever listens on the host answers there too. */
+  readonly guardAddresses: boolean;
+  /** arp_ignore and arp_announce, so that a link of the node never answers for service addresses. */
+  readonly strictArp: boolean;
+  /** Socket of the container runtime, for direct server return. */
+  readonly runtimeEndpoint: string | undefined;
 }
