@@ -82,6 +82,19 @@ export function writeTunnelLink(writer: NetlinkWriter, device: WantedTunnelDevic
   writer.end();
 }
 
+/**
+ * Sets an MTU that no packet needs, so that the next one is news. With new parameters ip6tnl takes an MTU by itself and tells
+ * nobody; the same MTU set again would pass for no change, and IPv6 routes would keep the one from before.
+ */
+export function writePassingMtu(writer: NetlinkWriter, { name, mtu }: WantedTunnelDevice): void {
+  writer.begin(rt.RTM_NEWLINK, NLM_F_REQUEST);
+  for (let i = 0; i < rt.IFINFOMSG; i += 4) writer.u32(0);
+  writer.attributeText(rt.IFLA_IFNAME, name);
+  // One less might be less than IPv6 needs to live (1280).
+  writer.attributeU32(rt.IFLA_MTU, mtu + 1);
+  writer.end();
+}
+
 /** Changes what the tunnel does, in place, as far as {@link isChangeable}. A message of its own: VXLAN takes no MTU with it. */
 export function writeTunnelParameters(writer: NetlinkWriter, { name, tunnel }: WantedTunnelDevice): void {
   writer.begin(rt.RTM_NEWLINK, NLM_F_REQUEST);

@@ -15,6 +15,7 @@ import {
   writeLinkDelete,
   writeNewTunnel,
   writeNoAutomaticAddresses,
+  writePassingMtu,
   writeTunnelLink,
   writeTunnelParameters,
 } from '../../kernel/tunnels.js';
@@ -91,8 +92,10 @@ class KernelOverlay implements OverlayTarget {
       const { device } = value;
       const known = before?.kind === 'device' && isChangeable(before.device.tunnel, device.tunnel);
       if (before !== undefined && !known) batch.add(key, writer => writeLinkDelete(writer, device.name), GONE);
-      if (known) batch.add(key, writer => writeTunnelParameters(writer, device));
-      else {
+      if (known) {
+        batch.add(key, writer => writeTunnelParameters(writer, device));
+        if (device.tunnel.kind === 'ip6tnl') batch.add(undefined, writer => writePassingMtu(writer, device));
+      } else {
         batch.add(key, writer => writeNewTunnel(writer, device));
         batch.add(undefined, writer => writeNoAutomaticAddresses(writer, device.name));
       }
