@@ -4,7 +4,7 @@ import { assertNever } from '../core/assertNever.js';
 import { formatPrefix, sameAddress, type IpAddress } from '../core/ip.js';
 import type { Result } from '../core/result.js';
 import { NO_POLICIES, type PolicySet } from '../bgp/policyTypes.js';
-import type { EngineConfig, EngineNetwork, EnginePeer } from '../engine/engineTypes.js';
+import type { EngineConfig, EnginePeer } from '../engine/engineTypes.js';
 import type { ProblemReport } from '../kube/problems.js';
 import {
   isEmptyDelta,
@@ -50,6 +50,10 @@ interface State {
   allPeers: readonly EnginePeer[] | undefined;
   readonly networks: Map<string, NetworkIntent>;
   readonly services: Map<string, NetworkIntent>;
+  /** Of both, what is announced: kept up to date by key, since one address of many thousands changes at a time. */
+  readonly announced: Map<string, NetworkIntent>;
+  /** Of networks that the file names itself. */
+  filePrefixes: ReadonlySet<string>;
   clusterPolicies: PolicySet;
   /** The file's and the cluster's. The engine compares it by identity. */
   policies: PolicySet;
@@ -68,6 +72,8 @@ export function createEngineComposer(
     allPeers: undefined,
     networks: new Map(),
     services: new Map(),
+    announced: new Map(),
+    filePrefixes: new Set(),
     clusterPolicies: NO_POLICIES,
     policies: NO_POLICIES,
   };
@@ -78,7 +84,7 @@ export function createEngineComposer(
         takeDelta(state, input.delta);
         break;
       case 'services':
-        takeKeyed(state.services, input.delta);
+        takeNetworks(state, state.services, input.delta);
         break;
       case 'settings':
         state.settings = input.settings;
@@ -101,8 +107,8 @@ function takeDelta(state: State, { own, peers, networks, services, policies }: R
   if (peers.removed.size + peers.set.size > 0) state.allPeers = undefined;
   for (const [name, peer] of peers.set)
     if (state.base !== undefined) state.peers.set(name, enginePeer(peer, state.base.templates));
-  takeKeyed(state.networks, networks);
-  takeKeyed(state.services, services);
+  takeNetworks(state, state.networks, networks);
+  takeNetworks(state, state.services, services);
   if (policies === undefined) return;
   state.clusterPolicies = policies;
   if (state.base !== undefined) state.policies = bothPolicies(state.base.engine.policies, policies);
@@ -111,6 +117,19 @@ function takeDelta(state: State, { own, peers, networks, services, policies }: R
 function takeKeyed<T>(into: Map<string, T>, { set, removed }: KeyedDelta<T>): void {
   for (const key of removed) into.delete(key);
   for (const [key, value] of set) into.set(key, value);
+}
+
+function takeNetworks(state: State, into: Map<string, NetworkIntent>, delta: KeyedDelta<NetworkIntent>): void {
+  takeKeyed(into, delta);
+  for (const key of delta.removed) announce(state, key);
+  for (const key of delta.set.keys()) announce(state, key);
+}
+
+/** What the file names itself goes before what the cluster has, and that before services. */
+function announce({ announced, filePrefixes, networks, services }: State, key: string): void {
+  const network = filePrefixes.has(key) ? undefined : (networks.get(key) ?? services.get(key));
+  if (network === undefined) announced.delete(key);
+  else announced.set(key, network);
 }
 
 /** Works the configuration out anew; one that is in error leaves the last good one in force. */
@@ -135,6 +154,8 @@ function renewBase(
   };
   state.policies = bothPolicies(state.base.engine.policies, state.clusterPolicies);
   for (const [name, peer] of state.intents) state.peers.set(name, enginePeer(peer, state.base.templates));
+  state.filePrefixes = new Set(rest.networks.map(({ prefix }) => formatPrefix(prefix)));
+  for (const key of [...state.networks.keys(), ...state.services.keys()]) announce(state, key);
   return [];
 }
 
@@ -163,21 +184,13 @@ function assemble(state: State, { engine }: Base): EngineConfig {
   return {
     ...engine,
     peers: state.allPeers,
-    networks: [...engine.networks, ...clusterNetworks(state, engine.networks)],
+    networks: [...engine.networks, ...state.announced.values()],
     policies: state.policies,
   };
 }
 
 function clusterPeers({ peers }: State, engine: EngineConfig): readonly EnginePeer[] {
   return [...peers.values()].filter(peer => rivalOf(engine, peer.name, peer.session.remote) === undefined);
-}
-
-/** What the file names itself goes before what the cluster has, and that before services. */
-function clusterNetworks({ networks, services }: State, ofFile: readonly EngineNetwork[]): readonly EngineNetwork[] {
-  const prefixes = new Set(ofFile.map(network => formatPrefix(network.prefix)));
-  const own = [...networks].filter(([prefix]) => !prefixes.has(prefix)).map(([, network]) => network);
-  const ofServices = [...services].filter(([prefix]) => !prefixes.has(prefix) && !networks.has(prefix));
-  return [...own, ...ofServices.map(([, network]) => network)];
 }
 
 /** A router with a node's address is that node: the session with the node stays. */

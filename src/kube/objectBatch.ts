@@ -19,18 +19,27 @@ export interface ObjectBatch {
 /** The changes of one kind, in the batch's order. */
 export function changesOf<K extends Kind>(batch: ObjectBatch, kind: K): readonly ObjectChange<ObjectOf<K>>[] {
   const isOfKind = (change: ObjectChange): change is ObjectChange<ObjectOf<K>> => change.object.kind === kind;
-  return [...batch.changes.values()].filter(isOfKind);
+  const found: ObjectChange<ObjectOf<K>>[] = [];
+  for (const change of batch.changes.values()) if (isOfKind(change)) found.push(change);
+  return found;
 }
 
 /** One batch that says the same as several in order; an object that came and went is in none. */
 export function mergeBatches(batches: readonly ObjectBatch[]): ObjectBatch {
+  const [first, ...others] = batches;
+  if (others.length === 0 && first !== undefined) return first;
   const changes = new Map<ObjectKey, ObjectChange>();
-  for (const [key, later] of batches.flatMap(batch => [...batch.changes])) {
+  for (const batch of batches) mergeInto(changes, batch);
+  return { changes, synced: batches.some(batch => batch.synced) };
+}
+
+/** Adds a later batch to what has been gathered: the whole cluster at the start, so that nothing is copied. */
+export function mergeInto(changes: Map<ObjectKey, ObjectChange>, batch: ObjectBatch): void {
+  for (const [key, later] of batch.changes) {
     const merged = mergeChanges(changes.get(key), later);
     if (merged === undefined) changes.delete(key);
     else changes.set(key, merged);
   }
-  return { changes, synced: batches.some(batch => batch.synced) };
 }
 
 function mergeChanges(earlier: ObjectChange | undefined, later: ObjectChange): ObjectChange | undefined {
