@@ -23,6 +23,7 @@ import type { AgentConfig } from './kubeConfig.js';
 import { loadAgentConfig, type LoadedAgentConfig } from './kubeConfigFile.js';
 import { createEngineComposer } from './kubeEngine.js';
 import { openStateFile } from './lastState/stateFile.js';
+import { createBalancer } from './loadBalancer/balancer.js';
 import { createLogger, type LogFormat } from './logging.js';
 import { logOverlayEvent, overlayProblems } from './overlayLog.js';
 import { createMetrics, type Metrics } from './observe/metrics.js';
@@ -75,6 +76,7 @@ export async function runAgent(options: AgentOptions): Promise<number> {
     controlPath: options.control ?? settings.control ?? DEFAULT_CONTROL_PATH,
     logger,
     ownThread: true,
+    rib: settings.rib,
     onOverlay: event => {
       logOverlayEvent(logger, event);
       overlayChanged();
@@ -152,9 +154,19 @@ async function runGraph({
     clock: systemClock,
     failed: tellStateFile(report),
   });
+  const leading = new Subject<boolean>();
+  const balancer = createBalancer({
+    writer: source.writer,
+    identity: nodeName,
+    clock: systemClock,
+    logger,
+    report,
+    leading: isLeading => leading.next(isLeading),
+  });
   const graph = agentGraph({
     nodeName,
     lastState: stateFile,
+    leading,
     cniFile: process.env['KUBE_ROUTER_CNI_CONF_FILE'],
     objects: source.objects,
     settings: settings.pipe(startWith(loaded.settings)),
@@ -172,6 +184,7 @@ async function runGraph({
       overlay: ({ own, nodes }) => router.overlay?.update(own, nodes),
       plumbingOptions: next => plumbing.configure({ ...next, stateDirectory }),
       plumbing: batch => plumbing.nodesChanged(batch),
+      loadBalancer: outcome => balancer.update(outcome),
     },
   });
   const endObservation = openObservation({
@@ -204,6 +217,7 @@ async function runGraph({
   const keepRoutes = (isGraceful && !options.withdrawOnExit) || failed !== undefined;
   if (!keepRoutes) await router.draining.beforeStop(DRAIN_TIME);
   stopGraph();
+  await balancer.stop();
   source.close();
   endObservation();
   stateFile.close();

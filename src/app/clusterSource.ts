@@ -4,6 +4,7 @@ import { statSync } from 'node:fs';
 import type { Observable } from 'rxjs';
 import { err, ok, type Result } from '../core/result.js';
 import { connectApi } from '../kube/client/apiConnection.js';
+import { createApiWriter, type ApiWriter } from '../kube/client/apiWriter.js';
 import { apiServerObjects, type ApiServerOptions } from '../kube/client/apiServer.js';
 import type { SourceEvent } from '../kube/client/folder.js';
 import { loadKubeConfig, type KubeConfigChoice } from '../kube/client/kubeConfig.js';
@@ -20,6 +21,8 @@ export interface ClusterSource {
   readonly objects: Observable<SourceEvent>;
   /** For the log: where objects come from. */
   readonly from: { readonly manifests: string } | { readonly apiServer: string };
+  /** For the few objects that we write; undefined: a folder is only read. */
+  readonly writer: ApiWriter | undefined;
   close(): void;
 }
 
@@ -32,10 +35,13 @@ export async function openClusterSource(choice: ClusterChoice): Promise<Result<C
     const { manifests: directory } = choice;
     const wrong = whyNoFolder(directory);
     if (wrong !== undefined) return err(`--manifests ${directory}: ${wrong}`);
-    return ok({ objects: manifests({ directory }), from: { manifests: directory }, close: () => undefined });
+    const objects = manifests({ directory });
+    return ok({ objects, from: { manifests: directory }, writer: undefined, close: () => undefined });
   }
   try {
-    const connection = connectApi(await loadKubeConfig(choice));
+    const credentials = await loadKubeConfig(choice);
+    const connection = connectApi(credentials);
+    const writer = createApiWriter(credentials);
     return ok({
       objects: apiServerObjects({
         connection,
@@ -43,7 +49,11 @@ export async function openClusterSource(choice: ClusterChoice): Promise<Result<C
         ...(choice.counters ? { counters: choice.counters } : {}),
       }),
       from: { apiServer: connection.server },
-      close: () => connection.close(),
+      writer,
+      close: () => {
+        connection.close();
+        writer.close();
+      },
     });
   } catch (error) {
     const text = error instanceof Error ? error.message : String(error);

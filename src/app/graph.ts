@@ -4,6 +4,7 @@
  *
  *   manifests ─► inbox ─► gate (synced) ─► gather ─┬► overlay ──► tunnels (before any route through them)
  *                  │                               ├► plumbing ─► bridge, CNI file, egress, kernel switches
+ *                  │                               ├► loadBalancer ─► status of services, where we hold the Lease
  *                  │                               └► routing ─┐
  *                  │                                           ├─► engineConfig ─► apply
  *   configuration ─┴───────────────────────────────────────────┘
@@ -29,7 +30,8 @@ import { systemClock, type Clock } from '../core/clock.js';
 import type { EngineConfig } from '../engine/engineTypes.js';
 import type { OverlayOptions } from '../fib/overlay/overlayOptions.js';
 import type { SourceEvent } from '../kube/client/folder.js';
-import { mergeBatches, type ObjectBatch } from '../kube/objectBatch.js';
+import { mergeBatches, mergeInto, type ObjectBatch, type ObjectChange } from '../kube/objectBatch.js';
+import type { ObjectKey } from '../kube/objects.js';
 import type { ProblemReport } from '../kube/problems.js';
 import type { KeyedDelta, NetworkIntent, OwnNode, RoutingDelta, RoutingIntent } from '../routing/intent.js';
 import { createRouting, type RoutingOutcome } from '../routing/routing.js';
@@ -40,6 +42,12 @@ import type { EngineInput, EngineOutcome } from './kubeEngine.js';
 import { plumbingOptions, routingOptions } from './kubeOptions.js';
 import { createResumption } from './lastState/resumption.js';
 import { overlayOptions } from './overlayConfig.js';
+import {
+  balancerOptions,
+  createBalancerStage,
+  type BalancerInput,
+  type BalancerOutcome,
+} from './loadBalancer/balancerStage.js';
 import { createOrdering, type Ordering } from './ordering.js';
 import type { NodePlumbingOptions } from './plumbing/plumbingOptions.js';
 import { createOverlayNodes, type OverlayUpdate } from './overlayNodes.js';
@@ -47,7 +55,8 @@ import { createOverlayNodes, type OverlayUpdate } from './overlayNodes.js';
 type Input =
   | { readonly kind: 'objects'; readonly event: SourceEvent }
   | { readonly kind: 'settings'; readonly settings: AgentConfig }
-  | { readonly kind: 'services'; readonly delta: KeyedDelta<NetworkIntent> };
+  | { readonly kind: 'services'; readonly delta: KeyedDelta<NetworkIntent> }
+  | { readonly kind: 'leading'; readonly isLeading: boolean };
 
 /** Milliseconds over which a burst of changes is gathered. The first of a burst does not wait. */
 const GATHER_TIME = 100;
@@ -75,6 +84,8 @@ export interface GraphOptions {
   readonly attachPlanes?: (ordering: Ordering<NetworkIntent>) => void;
   /** What a former process wanted last, and where to keep what this one does. */
   readonly lastState?: { readonly saved: RoutingIntent | undefined; save(intent: () => RoutingIntent): void };
+  /** Whether it is on us to give out load-balancer addresses. */
+  readonly leading?: Observable<boolean>;
   /** For metrics: seconds that one derivation took. */
   readonly derived?: (seconds: number) => void;
   readonly clock?: Clock;
@@ -89,6 +100,8 @@ export interface GraphSinks {
   plumbingOptions(options: NodePlumbingOptions): void;
   /** Bridge, CNI configuration and egress keep their own account of the nodes. */
   plumbing(batch: ObjectBatch): void;
+  /** Which services shall have which load-balancer addresses. */
+  loadBalancer(outcome: BalancerOutcome): void;
   problems(report: ProblemReport): void;
   /** Told after the first complete reading of the cluster and whenever it changes. */
   ownNode(own: OwnNode | undefined): void;
@@ -140,6 +153,13 @@ export function agentGraph(options: GraphOptions): Observable<never> {
     const known = merge(reconfigured, derived).pipe(share());
     const routed = merge(known, resumed).pipe(share());
     const ordered = routed.pipe(stage('ordering', outcome => inOrder(outcome, ordering)));
+    const balanced = merge(
+      batches.pipe(map((batch): BalancerInput => ({ kind: 'batch', batch }))),
+      given.pipe(
+        map(({ settings }): BalancerInput => ({ kind: 'options', options: balancerOptions(settings.kubernetes) })),
+      ),
+      inbox.stream.pipe(ofKind('leading')),
+    ).pipe(stage('loadBalancer', createBalancerStage()), share());
     const composed = merge(ordered, given, inbox.stream.pipe(ofKind('services'))).pipe(
       stage('engineConfig', options.compose),
       share(),
@@ -153,6 +173,8 @@ export function agentGraph(options: GraphOptions): Observable<never> {
       given.pipe(sink('plumbing', ({ settings }) => sinks.plumbingOptions(plumbingOptions(settings, options.cniFile)))),
       batches.pipe(sink('plumbing', batch => sinks.plumbing(batch))),
       tunnels.pipe(sink('problems', ({ problems }) => sinks.problems(problems))),
+      balanced.pipe(sink('problems', ({ problems }) => sinks.problems(problems))),
+      balanced.pipe(sink('loadBalancer', outcome => sinks.loadBalancer(outcome))),
       merge(routed, composed).pipe(sink('problems', ({ problems }) => sinks.problems(problems))),
       derived.pipe(
         stage('ownNode', ownNodeChange()),
@@ -165,6 +187,7 @@ export function agentGraph(options: GraphOptions): Observable<never> {
         holdUntil(planesReady),
         sink('apply', config => sinks.apply(config)),
       ),
+      (options.leading ?? NEVER).pipe(sink('inbox', isLeading => inbox.send({ kind: 'leading', isLeading }))),
       options.settings.pipe(sink('inbox', settings => inbox.send({ kind: 'settings', settings }))),
       options.objects.pipe(sink('inbox', event => inbox.send({ kind: 'objects', event }))),
     );
@@ -182,16 +205,16 @@ function ofKind<K extends Input['kind']>(kind: K): OperatorFunction<Input, Extra
 
 /** Holds everything back until the source has told all it had: half a cluster must not look like the whole. */
 function gateUntilSynced(): (input: { readonly event: SourceEvent }) => ObjectBatch | undefined {
-  let held: readonly ObjectBatch[] = [];
+  let held = new Map<ObjectKey, ObjectChange>();
   let isOpen = false;
   return ({ event: { batch } }) => {
     if (isOpen) return batch.changes.size === 0 ? undefined : batch;
-    held = [...held, batch];
+    mergeInto(held, batch);
     if (!batch.synced) return undefined;
     isOpen = true;
-    const all = mergeBatches(held);
-    held = [];
-    return all;
+    const changes = held;
+    held = new Map();
+    return { changes, synced: true };
   };
 }
 

@@ -41,7 +41,7 @@ export function routingOptions({ router, kubernetes }: AgentConfig): RoutingOpti
     overrideNextHop,
     reflectToExternal,
     advertise,
-    services: serviceOptions(kubernetes.services),
+    services: serviceOptions(kubernetes),
     import: {
       ...kubernetes.import,
       reject: kubernetes.import.reject.map(prefixOf),
@@ -101,12 +101,15 @@ function externalDefaults({ externalPeer: { port, holdTime, multihop }, bfd }: K
   };
 }
 
-function serviceOptions({ loadBalancerClasses, ...services }: Kubernetes['services']): RoutingOptions['services'] {
+function serviceOptions({ services: all, loadBalancer }: Kubernetes): RoutingOptions['services'] {
+  const { loadBalancerClasses, ...services } = all;
+  // What we give out ourselves may be announced, wherever it is written.
+  const pools = loadBalancer.pools.flatMap(({ ranges }) => ranges);
   return {
     ...services,
     clusterIpRanges: services.clusterIpRanges.map(prefixOf),
     externalIpRanges: services.externalIpRanges.map(prefixOf),
-    loadBalancerIpRanges: services.loadBalancerIpRanges.map(prefixOf),
+    loadBalancerIpRanges: [...services.loadBalancerIpRanges, ...pools].map(prefixOf),
     ...(loadBalancerClasses === undefined ? {} : { loadBalancerClasses }),
   };
 }

@@ -2,6 +2,7 @@
 
 import { z } from 'zod';
 import { parseCommunity, parseLargeCommunity } from '../../bgp/wire/communityText.js';
+import { BALANCER_CLASSES } from '../../routing/loadBalancer/pools.js';
 import { OverlaySection } from '../overlayConfig.js';
 import { PeerGroup, PeerOptions, Router } from './schema.js';
 import { address, prefix, text } from './textSchema.js';
@@ -27,7 +28,7 @@ const Run = z.strictObject({
     .describe('Speak BGP and install routes.'),
   serviceProxy: notBuilt('the service proxy is'),
   firewall: notBuilt('network policies are'),
-  loadBalancer: notBuilt('giving out load-balancer addresses is'),
+  loadBalancer: z.boolean().default(false).describe('Give addresses to services of type LoadBalancer.'),
 });
 
 const milliseconds = z
@@ -182,8 +183,33 @@ const SourceDestCheck = z.strictObject({
     .describe('Command for sh, run once: tells a cloud to let this machine forward packets.'),
 });
 
+const Pool = z.strictObject({
+  name: z.string().min(1).describe('What services name it by, and messages.'),
+  ranges: z.array(prefix).min(1).describe('Where its addresses are from.'),
+  namespaces: z.array(z.string().min(1)).optional().describe('Only for services of these. Default: of all.'),
+  labels: z.record(z.string(), z.string()).optional().describe('Only for services with all of these. Default: any.'),
+  automatic: z.boolean().default(true).describe('False: give out only what services ask for. Default true.'),
+});
+
+const Lease = z.strictObject({
+  namespace: z.string().min(1).optional().describe('Default: $POD_NAMESPACE, or kube-system.'),
+  name: z.string().min(1).default('peerage-loadbalancer').describe('Default peerage-loadbalancer.'),
+});
+
 const LoadBalancer = z.strictObject({
   defaultClass: z.boolean().default(true).describe('Give addresses to services without a loadBalancerClass too.'),
+  classes: z
+    .array(z.string().min(1))
+    .default([...BALANCER_CLASSES])
+    .describe('Values of loadBalancerClass that mean us. Default kube-router, default, peerage.'),
+  pools: z
+    .array(Pool)
+    .refine(pools => new Set(pools.map(({ name }) => name)).size === pools.length, {
+      message: 'two pools have the same name',
+    })
+    .default([])
+    .describe('In order of preference. Default: one of all services.loadBalancerIpRanges.'),
+  lease: Lease.prefault({}).describe('The Lease by which agents elect the one that gives addresses out.'),
 });
 
 const Health = z.strictObject({
@@ -282,5 +308,17 @@ const KubernetesShape = z.strictObject({
 export const Kubernetes = KubernetesShape.refine(({ ipv4, ipv6 }) => ipv4 || ipv6, {
   path: ['ipv6'],
   message: 'neither IPv4 nor IPv6 is left',
-});
+})
+  .refine(({ run, role }) => !run.loadBalancer || role === 'node', {
+    path: ['run', 'loadBalancer'],
+    message: 'a host outside the cluster gives out no addresses: leave it false',
+  })
+  .refine(hasAddresses, {
+    path: ['run', 'loadBalancer'],
+    message: 'there is nothing to give out: name ranges in services.loadBalancerIpRanges, or loadBalancer.pools',
+  });
 export type Kubernetes = z.infer<typeof Kubernetes>;
+
+function hasAddresses({ run, services, loadBalancer }: z.infer<typeof KubernetesShape>): boolean {
+  return !run.loadBalancer || services.loadBalancerIpRanges.length + loadBalancer.pools.length > 0;
+}

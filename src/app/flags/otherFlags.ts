@@ -95,7 +95,7 @@ export const PROXY_FLAGS: readonly Flag[] = [
   flag('loadbalancer-ip-range', ranges, {
     group: 'Announcements',
     default: 'none',
-    meaning: 'load-balancer IPs of services must be in these ranges',
+    meaning: 'load-balancer IPs of services must be in these ranges, and are given out of them',
     target: 'kubernetes.services.loadBalancerIpRanges',
   }),
   flag('strict-external-ip-validation', bool, {
@@ -130,17 +130,13 @@ export const LOAD_BALANCER_FLAGS: readonly Flag[] = [
   flag('run-loadbalancer', bool, {
     group: 'Load balancer',
     default: 'false',
-    meaning: 'accepted as false; addresses that others give out are announced',
-    status: 'later',
-    check: notBuilt('giving out load-balancer addresses'),
+    meaning: 'give services addresses of --loadbalancer-ip-range',
     target: 'kubernetes.run.loadBalancer',
   }),
   flag('loadbalancer-default-class', bool, {
     group: 'Load balancer',
     default: 'true',
     meaning: 'also to services without a loadBalancerClass',
-    status: 'later',
-    note: 'has no effect yet: giving out load-balancer addresses is not built',
     target: 'kubernetes.loadBalancer.defaultClass',
   }),
   flag('loadbalancer-sync-period', duration, {

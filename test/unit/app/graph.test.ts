@@ -12,6 +12,7 @@ import type { ObjectChange } from '../../../src/kube/objectBatch.js';
 import type { KubeObject } from '../../../src/kube/objectTypes.js';
 import { keyOf, parseObject } from '../../../src/kube/objects.js';
 import { createProblemSet } from '../../../src/kube/problems.js';
+import type { WantedStatus } from '../../../src/routing/loadBalancer/loadBalancer.js';
 import type { OwnNode } from '../../../src/routing/intent.js';
 
 function node(n: number, extra: Readonly<Record<string, unknown>> = {}): KubeObject {
@@ -29,6 +30,12 @@ function node(n: number, extra: Readonly<Record<string, unknown>> = {}): KubeObj
 const withIp = (n: number, address: string): KubeObject =>
   node(n, { status: { addresses: [{ type: 'InternalIP', address }] } });
 
+interface Balanced {
+  readonly runs: boolean;
+  readonly due: readonly WantedStatus[];
+  readonly nodes: number;
+}
+
 /** The graph of node n1 on virtual time, with an engine that only remembers. */
 function running(config: unknown = {}): {
   readonly applied: EngineConfig[];
@@ -36,6 +43,9 @@ function running(config: unknown = {}): {
   readonly order: string[];
   /** What the plumbing was told. */
   readonly plumbing: readonly string[];
+  /** What the load balancer was told. */
+  readonly balanced: readonly Balanced[];
+  lead(isLeading: boolean): void;
   readonly own: (OwnNode | undefined)[];
   readonly errors: unknown[];
   readonly clock: VirtualTimeScheduler;
@@ -52,10 +62,13 @@ function running(config: unknown = {}): {
   const own: (OwnNode | undefined)[] = [];
   const errors: unknown[] = [];
   const order: string[] = [];
+  const balanced: Balanced[] = [];
+  const leading = new Subject<boolean>();
   const plumbing: string[] = [];
   let isBroken = false;
   agentGraph({
     nodeName: 'n1',
+    leading,
     cniFile: '/cni.conf',
     objects,
     settings: settings.pipe(startWith(AgentConfig.parse(config))),
@@ -73,6 +86,8 @@ function running(config: unknown = {}): {
         if (isBroken) throw new Error('engine is broken');
         applied.push(engine);
       },
+      loadBalancer: ({ options, due, nodes }) =>
+        balanced.push({ runs: options !== undefined, due: [...due.values()], nodes }),
       problems: report => void problems.report(report),
       ownNode: node => own.push(node),
     },
@@ -81,6 +96,8 @@ function running(config: unknown = {}): {
   return {
     applied,
     order,
+    balanced,
+    lead: isLeading => leading.next(isLeading),
     plumbing,
     own,
     errors,
@@ -103,6 +120,41 @@ function peersOf(config: EngineConfig | undefined): readonly string[] | undefine
 }
 const networksOf = (config: EngineConfig | undefined): readonly string[] | undefined =>
   config?.networks.map(({ prefix }) => formatPrefix(prefix));
+
+group('load balancer', () => {
+  const web = parseObject({
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { name: 'web', namespace: 'demo' },
+    spec: { type: 'LoadBalancer', clusterIP: '10.96.0.9', ports: [{ port: 80 }] },
+  });
+  if (!web.ok || web.value === undefined) throw new Error('bad service');
+  const service = web.value;
+  const balancing = {
+    kubernetes: { run: { loadBalancer: true }, services: { loadBalancerIpRanges: ['192.0.2.0/24'] } },
+  };
+
+  test('works out addresses while it is on us, of the ranges that the configuration names', () => {
+    const graph = running(balancing);
+    graph.tell('added', [node(1), node(2), service]);
+    expect(graph.balanced.at(-1)).toEqual({ runs: true, due: [], nodes: 2 });
+    graph.lead(true);
+    expect(graph.balanced.at(-1)?.due).toEqual([{ namespace: 'demo', name: 'web', ips: ['192.0.2.1'], before: [] }]);
+    graph.lead(false);
+    expect(graph.balanced.at(-1)?.due).toEqual([]);
+  });
+
+  test('can be switched on and off while it runs', () => {
+    const graph = running();
+    graph.tell('added', [node(1), service]);
+    graph.lead(true);
+    expect(graph.balanced.at(-1)).toEqual({ runs: false, due: [], nodes: 1 });
+    graph.configure(balancing);
+    expect(graph.balanced.at(-1)).toMatchObject({ runs: true, due: [{ ips: ['192.0.2.1'] }] });
+    graph.configure({});
+    expect(graph.balanced.at(-1)).toMatchObject({ runs: false, due: [] });
+  });
+});
 
 group('plumbing', () => {
   test('hears of options, and of the cluster once all of it is known', () => {

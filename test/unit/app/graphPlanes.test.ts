@@ -36,6 +36,7 @@ function withPlane() {
       overlay: none,
       plumbingOptions: none,
       plumbing: none,
+      loadBalancer: none,
     },
     attachPlanes: ordering => planes.push(ordering.register('proxy', keys => released.push(...keys))),
     clock,

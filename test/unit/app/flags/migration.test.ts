@@ -30,7 +30,7 @@ describe.each(rows)('--$name', ({ name, here, target }) => {
 });
 
 /** Sources that read annotations, as one text. */
-const sources = ['src/routing', 'src/routing/services', 'src/routing/loadBalancer', 'src/app']
+const sources = ['src/routing', 'src/routing/services', 'src/routing/loadBalancer', 'src/kube', 'src/app']
   .flatMap(folder => readdirSync(folder).map(file => join(folder, file)))
   .filter(file => file.endsWith('.ts'))
   .map(file => readFileSync(file, 'utf8'))

@@ -76,6 +76,7 @@ function running(saved?: RoutingIntent): {
       overlay: () => undefined,
       plumbingOptions: () => undefined,
       plumbing: () => undefined,
+      loadBalancer: () => undefined,
     },
     scheduler: clock,
   }).subscribe();

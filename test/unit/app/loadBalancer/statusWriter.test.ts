@@ -137,7 +137,7 @@ test('a refusal is told, costs no other service anything, and is tried again eve
   const { cluster, want, pass, state, problems } = writing();
   for (const name of ['a', 'b']) cluster.put(pathOf(name), service(name));
   const asked: string[] = [];
-  cluster.fault = (method, path) => {
+  cluster.fault = (_method, path) => {
     asked.push(path);
     return path.startsWith(pathOf('a')) ? new ApiError(403, '403: forbidden') : undefined;
   };
