@@ -5,9 +5,12 @@
  * used. Columns therefore grow in few, large steps: the copy at each step is what an event loop would feel as a pause.
  */
 
-/** Room for `needed` ids: 2^21 from the start, which holds the Internet's table, then 2^23, 2^25 … */
-export function capacityFor(needed: number): number {
-  let capacity = 1 << 21;
+/** Ids that columns have room for from the start: the Internet's table. */
+export const FIRST_CAPACITY = 1 << 21;
+
+/** Room for `needed` ids: the first capacity, then four times that, sixteen times … */
+export function capacityFor(needed: number, first = FIRST_CAPACITY): number {
+  let capacity = first;
   while (capacity < needed) capacity *= 4;
   return capacity;
 }

@@ -44,13 +44,16 @@ export class AttributeStore {
   private blocks: Uint32Array;
   private lengths: Uint32Array;
   private hashes: Uint32Array;
-  private capacity = capacityFor(0);
+  private capacity: number;
   /** Pairs: the hash, and the id; 0 as id in an empty slot. */
   private slots: Uint32Array = new Uint32Array(2 * FIRST_SLOTS);
   private readonly free: number[] = [];
 
-  constructor(private readonly nextHops: NextHops) {
-    const n = this.capacity;
+  constructor(
+    private readonly nextHops: NextHops,
+    private readonly firstCapacity?: number,
+  ) {
+    const n = (this.capacity = capacityFor(0, firstCapacity));
     this.flags = new Uint32Array(n);
     this.localPref = new Uint32Array(n);
     this.med = new Uint32Array(n);
@@ -199,7 +202,7 @@ export class AttributeStore {
   }
 
   private grow(needed: number): void {
-    const n = (this.capacity = capacityFor(needed));
+    const n = (this.capacity = capacityFor(needed, this.firstCapacity));
     this.flags = growU32(this.flags, n);
     this.localPref = growU32(this.localPref, n);
     this.med = growU32(this.med, n);

@@ -59,8 +59,9 @@ export class LocRib {
     readonly family: FamilyIndex,
     readonly paths: PathTable,
     private readonly attributes: AttributeStore,
+    firstCapacity?: number,
   ) {
-    this.prefixes = new PrefixTable(family === 0 ? 1 : 4);
+    this.prefixes = new PrefixTable(family === 0 ? 1 : 4, firstCapacity);
     const n = this.prefixes.capacity;
     this.journal = new Journal(n);
     this.head = new Uint32Array(n);

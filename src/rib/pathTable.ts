@@ -45,8 +45,8 @@ export class PathTable {
   private firstFree = 0;
   private capacity: number;
 
-  constructor() {
-    const n = (this.capacity = capacityFor(0));
+  constructor(private readonly firstCapacity?: number) {
+    const n = (this.capacity = capacityFor(0, firstCapacity));
     this.prefix = new Uint32Array(n);
     this.next = new Uint32Array(n);
     this.attr = new Uint32Array(n);
@@ -103,7 +103,7 @@ export class PathTable {
   }
 
   private grow(needed: number): void {
-    const n = (this.capacity = capacityFor(needed));
+    const n = (this.capacity = capacityFor(needed, this.firstCapacity));
     this.prefix = growU32(this.prefix, n);
     this.next = growU32(this.next, n);
     this.attr = growU32(this.attr, n);

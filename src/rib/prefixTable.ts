@@ -42,8 +42,11 @@ export class PrefixTable {
   private freeCount = 0;
 
   /** @param stride 32-bit words in an address: 1 for IPv4, 4 for IPv6 */
-  constructor(readonly stride: 1 | 4) {
-    this.capacity = capacityFor(0);
+  constructor(
+    readonly stride: 1 | 4,
+    private readonly firstCapacity?: number,
+  ) {
+    this.capacity = capacityFor(0, firstCapacity);
     this.words = new Uint32Array(this.capacity * stride);
     this.lengths = new Uint8Array(this.capacity);
     for (let i = 0; i < SEGMENTS; i++) this.segments.push(new Uint32Array(FIRST_SLOTS * 2));
@@ -199,7 +202,7 @@ export class PrefixTable {
   }
 
   private growColumns(needed: number): void {
-    this.capacity = capacityFor(needed);
+    this.capacity = capacityFor(needed, this.firstCapacity);
     this.words = growU32(this.words, this.capacity * this.stride);
     this.lengths = growU8(this.lengths, this.capacity);
   }

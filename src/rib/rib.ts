@@ -35,6 +35,8 @@ export interface RibOptions {
   readonly kernel?: (batch: RibChanges) => void;
   /** What to have room and memory for before the first route comes. */
   readonly reserve?: Reserve;
+  /** Prefixes, paths and sets of attributes that the columns have room for at first, a power of two; the Internet's table. */
+  readonly firstCapacity?: number;
 }
 
 export interface Reserve {
@@ -96,9 +98,12 @@ export class Rib {
   constructor(options: RibOptions) {
     this.nextHops = new NextHops(options.trackNextHops);
     this.recentNextHops = new RecentNextHops(this.nextHops);
-    this.attributes = new AttributeStore(this.nextHops);
+    this.attributes = new AttributeStore(this.nextHops, options.firstCapacity);
     this.peers = new PeerTable(options.routerId);
-    const ribs = ([0, 1] as const).map(family => new LocRib(family, new PathTable(), this.attributes));
+    const { firstCapacity } = options;
+    const ribs = ([0, 1] as const).map(
+      family => new LocRib(family, new PathTable(firstCapacity), this.attributes, firstCapacity),
+    );
     this.families = [ribs[0]!, ribs[1]!];
     this.decisions = [this.decisionFor(ribs[0]!, options.decision), this.decisionFor(ribs[1]!, options.decision)];
     const batch = (rib: LocRib): UpdateBatch =>

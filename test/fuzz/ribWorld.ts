@@ -52,6 +52,7 @@ const GROUPS: readonly { readonly audience: ExportAudience; readonly reads: Scan
 export class RibWorld {
   readonly rib = new Rib({
     routerId: ROUTER_ID,
+    firstCapacity: 64,
     trackNextHops: false,
     decision: {
       alwaysCompareMed: false,

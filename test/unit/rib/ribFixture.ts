@@ -85,7 +85,9 @@ export class RibFixture {
   private readonly record = new UpdateRecord();
 
   constructor(options: Partial<ConstructorParameters<typeof Rib>[0]> = {}) {
-    this.rib = new Rib({ routerId: 0x7f000001, trackNextHops: false, decision: DECISION, ...options });
+    // Small, so that a property has hundreds of them in a second, and sees them grow.
+    const small = { routerId: 0x7f000001, trackNextHops: false, decision: DECISION, firstCapacity: 64 };
+    this.rib = new Rib({ ...small, ...options });
   }
 
   peer(name: string, kind: PeerKindValue = PeerKind.ibgp, client = true): PeerId {
