@@ -47,8 +47,9 @@ export class FamilyTable {
     readonly family: FamilyIndex,
     private readonly sets: DesiredSets,
     private readonly kernelSets: NextHopTable,
+    firstCapacity?: number,
   ) {
-    this.index = new PrefixIndex(family === 0 ? 1 : 4);
+    this.index = new PrefixIndex(family === 0 ? 1 : 4, firstCapacity);
     this.addressFamily = family === 0 ? AF_INET : AF_INET6;
     const { capacity } = this.index;
     this.desired = new Uint32Array(capacity);

@@ -28,6 +28,8 @@ export interface FibOptions {
   readonly feed: KernelFeed;
   readonly resolver: NextHopResolver;
   readonly clock: Clock;
+  /** Routes there is room for at first, a power of two; the Internet's table. */
+  readonly firstCapacity?: number;
   onEvent(event: FibEvent): void;
 }
 
@@ -184,8 +186,8 @@ class KernelFib implements Fib, FeedReader {
   }
 
   private newPlane(family: FamilyIndex): Plane {
-    const { clock, owner, channel } = this.options;
-    const table = new FamilyTable(family, this.sets, this.kernelSets);
+    const { clock, owner, channel, firstCapacity } = this.options;
+    const table = new FamilyTable(family, this.sets, this.kernelSets, firstCapacity);
     const failures = new Failures(clock, ids => {
       // What has become right meanwhile, through a reading of the kernel, is no failure any more.
       for (const id of ids) if (!table.touch(id)) failures.clear(id);

@@ -9,10 +9,10 @@ const INITIAL_SLOTS = 16;
 /** A set of (address, length) pairs. Ids count from 0; the caller keeps further columns by id, `capacity` long. */
 export class PrefixIndex {
   /** Length of every column. */
-  capacity = capacityFor(1);
+  capacity: number;
   /** `wordsPerAddress` words a prefix, most significant first. */
   addresses: Uint32Array;
-  lengths: Uint8Array = new Uint8Array(this.capacity);
+  lengths: Uint8Array;
   /** Ids are below this. */
   end = 0;
   size = 0;
@@ -21,8 +21,16 @@ export class PrefixIndex {
   private readonly shardSizes = new Uint32Array(1 << SHARD_BITS);
   private readonly free: number[] = [];
 
-  /** @param wordsPerAddress 1 for IPv4, 4 for IPv6 */
-  constructor(readonly wordsPerAddress: 1 | 4) {
+  /**
+   * @param wordsPerAddress 1 for IPv4, 4 for IPv6
+   * @param firstCapacity ids there is room for at first, a power of two; the Internet's table
+   */
+  constructor(
+    readonly wordsPerAddress: 1 | 4,
+    private readonly firstCapacity?: number,
+  ) {
+    this.capacity = capacityFor(1, firstCapacity);
+    this.lengths = new Uint8Array(this.capacity);
     this.addresses = new Uint32Array(this.capacity * wordsPerAddress);
     this.shards = Array.from({ length: 1 << SHARD_BITS }, () => new Uint32Array(INITIAL_SLOTS));
   }
@@ -110,7 +118,7 @@ export class PrefixIndex {
     const again = this.free.pop();
     if (again !== undefined) return again;
     if (this.end === this.capacity) {
-      this.capacity = capacityFor(this.end + 1);
+      this.capacity = capacityFor(this.end + 1, this.firstCapacity);
       this.addresses = growU32(this.addresses, this.capacity * this.wordsPerAddress);
       this.lengths = growU8(this.lengths, this.capacity);
     }

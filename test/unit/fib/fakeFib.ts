@@ -44,7 +44,16 @@ export async function startFakeFib(kernel: FakeKernel, readBackInterval = 60_000
     onError: text => tell({ kind: 'error', text }),
   });
   const resolver = createNextHopResolver(feed, DEFAULT_OWNERSHIP, nodes);
-  const fib = createFib({ owner: DEFAULT_OWNERSHIP, channel: kernel, feed, resolver, clock, onEvent: tell });
+  const firstCapacity = 16;
+  const fib = createFib({
+    owner: DEFAULT_OWNERSHIP,
+    channel: kernel,
+    feed,
+    resolver,
+    clock,
+    firstCapacity,
+    onEvent: tell,
+  });
   await feed.start();
   const run = async (milliseconds = 0): Promise<void> => {
     const steps = 5 + Math.ceil(milliseconds / 100);
