@@ -94,10 +94,14 @@ export function signalAll({ pid }: Program, signal: NodeJS.Signals): void {
     try {
       process.kill(each, signal);
     } catch (error) {
-      // A parent may have ended with its children already.
-      if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
+      // A parent may have ended with its children already. In jest the error is of another realm, and no `Error` of this one.
+      if (!hasCode(error, 'ESRCH')) throw error;
     }
   }
+}
+
+function hasCode(error: unknown, code: string): boolean {
+  return typeof error === 'object' && error !== null && 'code' in error && error.code === code;
 }
 
 /** The address that the session with this neighbour runs from. */
