@@ -35,6 +35,11 @@ const NEEDED = [
   ['', 'services', 'watch'],
   ['discovery.k8s.io', 'endpointslices', 'list'],
   ['discovery.k8s.io', 'endpointslices', 'watch'],
+  ['', 'services', 'get'],
+  ['', 'services/status', 'patch'],
+  ['coordination.k8s.io', 'leases', 'create', 'kube-system'],
+  ['coordination.k8s.io', 'leases', 'get', 'kube-system', 'peerage-loadbalancer'],
+  ['coordination.k8s.io', 'leases', 'update', 'kube-system', 'peerage-loadbalancer'],
 ] as const;
 
 /** What an agent that was taken over must not be able to do. */
@@ -46,26 +51,36 @@ const REFUSED = [
   ['', 'pods', 'create'],
   ['', 'pods', 'list'],
   ['', 'services', 'patch'],
+  ['', 'services', 'delete'],
+  ['', 'nodes/status', 'patch'],
+  ['coordination.k8s.io', 'leases', 'create', 'default'],
+  ['coordination.k8s.io', 'leases', 'update', 'kube-system', 'kube-scheduler'],
+  ['coordination.k8s.io', 'leases', 'get', 'default', 'peerage-loadbalancer'],
+  ['coordination.k8s.io', 'leases', 'delete', 'kube-system', 'peerage-loadbalancer'],
+  ['coordination.k8s.io', 'leases', 'list'],
   ['apps', 'daemonsets', 'patch'],
   ['rbac.authorization.k8s.io', 'clusterroles', 'patch'],
 ] as const;
 
-async function mayDo(group: string, resource: string, verb: string): Promise<boolean> {
+type Right = readonly [group: string, resource: string, verb: string, namespace?: string, name?: string];
+
+async function mayDo([group, path, verb, namespace, name]: Right): Promise<boolean> {
+  const [resource, subresource] = path.split('/');
   const review = {
     apiVersion: 'authorization.k8s.io/v1',
     kind: 'SelfSubjectAccessReview',
-    spec: { resourceAttributes: { group, resource, verb } },
+    spec: { resourceAttributes: { group, resource, subresource, verb, namespace, name } },
   };
   const { body } = await account.ask('POST', '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews', review);
   return (body as { readonly status: { readonly allowed: boolean } }).status.allowed;
 }
 
-test.each(NEEDED)('may in %s/%s: %s', async (group, resource, verb) => {
-  expect(await mayDo(group, resource, verb)).toBe(true);
+test.each(NEEDED.map((right: Right) => [right.join(' '), right] as const))('may: %s', async (_text, right) => {
+  expect(await mayDo(right)).toBe(true);
 });
 
-test.each(REFUSED)('may not in %s/%s: %s', async (group, resource, verb) => {
-  expect(await mayDo(group, resource, verb)).toBe(false);
+test.each(REFUSED.map((right: Right) => [right.join(' '), right] as const))('may not: %s', async (_text, right) => {
+  expect(await mayDo(right)).toBe(false);
 });
 
 test('a secret is refused in fact', async () => {
