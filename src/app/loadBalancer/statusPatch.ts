@@ -12,11 +12,13 @@ export type StatusVerdict =
   | { readonly kind: 'patch'; readonly patch: Readonly<Record<string, unknown>> }
   /** It says so already, or is no matter of ours any more. */
   | { readonly kind: 'done' }
+  /** Another balancer gave what it holds. */
+  | { readonly kind: 'theirs' }
   /** It says something else than what was known when this was decided: whoever decides has to hear of it first. */
   | { readonly kind: 'stale' };
 
 /** @param service as the server has it now  @param now RFC 3339 */
-export function statusVerdict(service: unknown, { ips, before }: WantedStatus, now: string): StatusVerdict {
+export function statusVerdict(service: unknown, { ips, before, onlyOurs }: WantedStatus, now: string): StatusVerdict {
   if (!isRecord(service) || !isRecord(service['metadata'])) return { kind: 'done' };
   const { resourceVersion, deletionTimestamp } = service['metadata'];
   const spec = isRecord(service['spec']) ? service['spec'] : {};
@@ -24,6 +26,7 @@ export function statusVerdict(service: unknown, { ips, before }: WantedStatus, n
   const held = heldBy(service['status']);
   if (isSame(held, ips)) return { kind: 'done' };
   if (!isSame(held, before)) return { kind: 'stale' };
+  if (onlyOurs && !isMarked(service['status'])) return { kind: 'theirs' };
   const status = {
     loadBalancer: { ingress: ips.length === 0 ? null : ips.map(ip => ({ ip })) },
     conditions: [conditionOf(ips, now)],
@@ -35,6 +38,11 @@ function conditionOf(ips: readonly string[], now: string): Readonly<Record<strin
   if (ips.length === 0) return { type: CONDITION, $patch: 'delete' };
   const message = `given out by the load balancer of peerage: ${ips.join(', ')}`;
   return { type: CONDITION, status: 'True', reason: 'Allocated', message, lastTransitionTime: now };
+}
+
+function isMarked(status: unknown): boolean {
+  const conditions: unknown = isRecord(status) ? status['conditions'] : undefined;
+  return Array.isArray(conditions) && conditions.some((one: unknown) => isRecord(one) && one['type'] === CONDITION);
 }
 
 function heldBy(status: unknown): readonly string[] {

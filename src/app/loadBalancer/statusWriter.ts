@@ -33,6 +33,8 @@ const LONGEST_WAIT = 30_000;
 const RECHECK = 10_000;
 /** Milliseconds that a watch may lag behind what a request sees. */
 const LAG = 1000;
+/** Milliseconds after which somebody else's address is looked at again, should nothing be heard of it. */
+const RARELY = 3_600_000;
 const CONFLICT = 409;
 const NOT_FOUND = 404;
 
@@ -128,6 +130,7 @@ class Writer implements StatusWriter {
     const verdict = statusVerdict(service, status, new Date(wallClock()).toISOString());
     if (verdict.kind === 'stale') return LAG;
     if (verdict.kind === 'done') return RECHECK;
+    if (verdict.kind === 'theirs') return RARELY;
     // The answer may have taken its time.
     if (!mayAct()) return LAG;
     await writer.ask('PATCH', `${path}/status`, verdict.patch, {

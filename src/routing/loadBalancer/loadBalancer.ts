@@ -17,6 +17,8 @@ export interface WantedStatus {
   readonly ips: readonly string[];
   /** What it held when this was decided. */
   readonly before: readonly string[];
+  /** The service is none of ours (any more): to be done only if the address was given by us. */
+  readonly onlyOurs: boolean;
 }
 
 export interface LoadBalancerOutcome {
@@ -94,13 +96,20 @@ function settle(state: State, isDue: boolean): LoadBalancerOutcome {
   if (!state.isLeading) return { due: new Map(), problems: problemsOf(state, new Map()) };
   if (state.isDue) state.allocations = allocate([...state.claimants.values()], addressesOfOthers(state));
   state.isDue = false;
-  const due = [...state.allocations].flatMap(([name, { addresses }]) => {
-    const service = state.services.get(name);
-    const ips = addresses.map(formatAddress);
-    if (service === undefined || isDeepStrictEqual(ips, heldBy(service))) return [];
-    return [[name, { namespace: service.namespace, name: service.name, ips, before: heldBy(service) }] as const];
+  const due = [...state.services].flatMap(([name, service]) => {
+    const wanted = wantedOf(state, name, service);
+    return wanted === undefined ? [] : [[name, wanted] as const];
   });
   return { due: new Map(due), problems: problemsOf(state, state.allocations) };
+}
+
+/** @returns undefined: its status is as it shall be */
+function wantedOf({ allocations, options }: State, name: string, service: Service): WantedStatus | undefined {
+  const allocation = allocations.get(name);
+  const ips = allocation?.addresses.map(formatAddress) ?? [];
+  const before = heldBy(service);
+  if (isDeepStrictEqual(ips, before) || options.pools.length === 0) return undefined;
+  return { namespace: service.namespace, name: service.name, ips, before, onlyOurs: allocation === undefined };
 }
 
 function addressesOfOthers({ services, claimants }: State): ReadonlySet<string> {

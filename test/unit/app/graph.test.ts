@@ -139,7 +139,9 @@ group('load balancer', () => {
     graph.tell('added', [node(1), node(2), service]);
     expect(graph.balanced.at(-1)).toEqual({ runs: true, due: [], nodes: 2 });
     graph.lead(true);
-    expect(graph.balanced.at(-1)?.due).toEqual([{ namespace: 'demo', name: 'web', ips: ['192.0.2.1'], before: [] }]);
+    expect(graph.balanced.at(-1)?.due).toEqual([
+      { namespace: 'demo', name: 'web', ips: ['192.0.2.1'], before: [], onlyOurs: false },
+    ]);
     graph.lead(false);
     expect(graph.balanced.at(-1)?.due).toEqual([]);
   });

@@ -19,6 +19,7 @@ const wanted = (name: string, ips: readonly string[], before: readonly string[] 
   name,
   ips,
   before,
+  onlyOurs: false,
 });
 
 function writing() {
@@ -76,6 +77,20 @@ test('an address is taken back, and the mark with it', async () => {
   await want();
   await want(wanted('a', [], ['192.0.2.1']));
   expect(status('a')).toEqual({ loadBalancer: {}, conditions: [{ type: 'theirs' }] });
+});
+
+test('of a service that is none of ours any more, only what we gave is taken back', async () => {
+  const { cluster, want, status, state } = writing();
+  cluster.put(pathOf('a'), service('a'));
+  cluster.put(pathOf('b'), service('b', { ips: ['192.0.2.2'] }));
+  await want(wanted('a', ['192.0.2.1']));
+  await want();
+  await want(...['a', 'b'].map((name, i) => ({ ...wanted(name, [], [`192.0.2.${i + 1}`]), onlyOurs: true })));
+  expect([status('a'), status('b')]).toMatchObject([
+    { loadBalancer: {} },
+    { loadBalancer: { ingress: [{ ip: '192.0.2.2' }] } },
+  ]);
+  expect(state.written).toEqual(['a 192.0.2.1', 'a ']);
 });
 
 test('a service that changes in between is read again', async () => {

@@ -61,8 +61,10 @@ function leader(options: LoadBalancerOptions): LoadBalancer {
 }
 const SMALL = optionsOf(pool('small', ['192.0.2.0/29', 'fd00:1b::/126']));
 
+/** What services of ours shall have. */
 function due({ due: wanted }: LoadBalancerOutcome): Readonly<Record<string, readonly string[]>> {
-  return Object.fromEntries([...wanted].map(([name, { ips }]) => [name.replace('demo/', ''), ips]));
+  const ours = [...wanted].filter(([, { onlyOurs }]) => !onlyOurs);
+  return Object.fromEntries(ours.map(([name, { ips }]) => [name.replace('demo/', ''), ips]));
 }
 function given(specs: readonly Spec[], options: LoadBalancerOptions = SMALL) {
   const outcome = leader(options).apply(batchOf('added', ...specs.map(balancer)));
@@ -275,7 +277,18 @@ group('one change', () => {
     const balance = leader(optionsOf(pool('new', ['198.51.100.0/24'])));
     const { due: wanted } = balance.apply(batchOf('added', balancer({ name: 'a', held: ['192.0.2.1'] })));
     expect([...wanted.values()]).toEqual([
-      { namespace: 'demo', name: 'a', ips: ['198.51.100.1'], before: ['192.0.2.1'] },
+      { namespace: 'demo', name: 'a', ips: ['198.51.100.1'], before: ['192.0.2.1'], onlyOurs: false },
+    ]);
+  });
+
+  test('a service of another class gives back what it has, if it is of us', () => {
+    const balance = leader(SMALL);
+    balance.apply(
+      batchOf('added', balancer({ name: 'a', held: ['192.0.2.1'] }), balancer({ name: 'b', class: 'other' })),
+    );
+    const { due: wanted } = balance.configure({ ...SMALL, defaultClass: false });
+    expect([...wanted.values()]).toEqual([
+      { namespace: 'demo', name: 'a', ips: [], before: ['192.0.2.1'], onlyOurs: true },
     ]);
   });
 
