@@ -44,6 +44,13 @@ export function sliceJson(n: number, size: ClusterSize, version?: number, ready 
   return `{"metadata":${metadataJson(`service-${n}-abcde`, namespaceOf(n), version, labels)},"addressType":"IPv4","endpoints":[${endpoints.join()}],"ports":[{"name":"http","protocol":"TCP","port":8080},{"name":"grpc","protocol":"TCP","port":9090}]}`;
 }
 
+/** The server's note of who has a service's address; without it, it makes all of them at its start. */
+export function serviceIpJson(n: number): string {
+  const labels = `"ipaddress.kubernetes.io/ip-family":"IPv4","ipaddress.kubernetes.io/managed-by":"ipallocator.k8s.io"`;
+  const parent = `{"resource":"services","namespace":"${namespaceOf(n)}","name":"service-${n}"}`;
+  return `{"metadata":${metadataJson(serviceIp(n), '', undefined, labels)},"spec":{"parentRef":${parent}}}`;
+}
+
 /** A merge patch by which all endpoints of a slice become ready, or cease to be. */
 export function sliceChange(
   n: number,
@@ -94,8 +101,9 @@ function namespaceOf(n: number): string {
   return `team-${n % NAMESPACES}`;
 }
 
+/** The first few are the server's own. */
 function serviceIp(n: number): string {
-  return `10.96.${n >> 8}.${n & 255}`;
+  return `10.96.${(n + 16) >> 8}.${(n + 16) & 255}`;
 }
 
 /** Of its node's network. */

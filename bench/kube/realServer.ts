@@ -15,6 +15,8 @@ import type { ClusterSize } from './cluster.js';
 
 /** Made by scripts/buildKube.sh. */
 export const CONTROL_PLANE = resolve('.cache/kube/control-plane');
+/** Made by bench/kube/etcd/build.sh: the distribution's may be too old for streamed lists. */
+const NEW_ETCD = resolve('.cache/kube/etcd');
 const SEED = fileURLToPath(new URL('seed.js', import.meta.url));
 const PORT = 6443;
 const TOKEN = 'bench-token';
@@ -59,7 +61,7 @@ export async function startRealServer(
 const BEARER = `Authorization: Bearer ${TOKEN}`;
 
 function startEtcd(topology: Topology, host: string, address: string, folder: string): Program {
-  return topology.start(host, 'etcd', 'etcd', [
+  return topology.start(host, 'etcd', existsSync(NEW_ETCD) ? NEW_ETCD : 'etcd', [
     `--data-dir=${join(folder, 'etcd')}`,
     `--listen-client-urls=http://${address}:2379`,
     `--advertise-client-urls=http://${address}:2379`,

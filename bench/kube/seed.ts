@@ -3,7 +3,16 @@
  * than in many minutes. `node build/bench/kube/seed.js ETCD_URL NODES SERVICES PODS`
  */
 
-import { namespaceJson, nodeJson, podJson, serviceJson, sliceJson, NAMESPACES, type ClusterSize } from './cluster.js';
+import {
+  namespaceJson,
+  nodeJson,
+  podJson,
+  serviceIpJson,
+  serviceJson,
+  sliceJson,
+  NAMESPACES,
+  type ClusterSize,
+} from './cluster.js';
 
 /** Operations in one transaction: etcd's own limit. */
 const AT_ONCE = 128;
@@ -23,6 +32,7 @@ function* objects(size: ClusterSize): Iterable<Stored> {
   yield* make(NAMESPACES, 'namespaces', n => typed('v1', 'Namespace', namespaceJson(n)));
   yield* make(size.nodes, 'minions', n => typed('v1', 'Node', nodeJson(n)));
   yield* make(size.services, 'services/specs', n => typed('v1', 'Service', serviceJson(n)));
+  yield* make(size.services, 'ipaddresses', n => typed('networking.k8s.io/v1', 'IPAddress', serviceIpJson(n)));
   yield* make(size.services, 'endpointslices', n => typed('discovery.k8s.io/v1', 'EndpointSlice', sliceJson(n, size)));
   yield* make(size.pods, 'pods', n => typed('v1', 'Pod', podJson(n, size)));
 }

@@ -5,6 +5,7 @@ import { err, ok, type Result } from '../core/result.js';
 import type { Brand } from '../core/brand.js';
 import { endpointSlice, namespace, node, pod, service } from './objectSchemas.js';
 import type { Kind, KubeObject, ObjectOf } from './objectTypes.js';
+import { ordinary } from './ordinary.js';
 import { networkPolicy } from './policySchema.js';
 
 /** Names one object among all: `Node/node-1`, `Pod/demo/web-1`. */
@@ -82,10 +83,12 @@ function parseKind(
   return readKind(kind, json);
 }
 
-function readKind<K extends Kind>(kind: K, json: Readonly<Record<string, unknown>>): Result<ObjectOf<K>, BadObject> {
-  const row: KindRow<K> = KINDS[kind];
+function readKind(kind: Kind, json: Readonly<Record<string, unknown>>): Result<KubeObject, BadObject> {
+  const row = KINDS[kind];
   const identity = identityOf(kind, json, row.namespaced);
   if (identity === undefined) return err({ key: undefined, text: `${kind}: metadata.name is missing` });
+  const quick = ordinary(kind, json, identity.namespace);
+  if (quick !== undefined) return ok(quick);
   const parsed = row.schema.safeParse(json);
   if (!parsed.success) return bad(identity, issuesText(parsed.error));
   return ok({ ...parsed.data, namespace: identity.namespace });

@@ -61,8 +61,11 @@ export const portOrNone = orElse<number>(z.int().min(0).max(65535), 0);
 
 /** Annotations can be large (kubectl keeps a whole copy of the object in one): only keys that mean something to us are kept. */
 const KEPT_ANNOTATIONS = ['kube-router.io/', 'peerage.io/'] as const;
+export function isKeptAnnotation(key: string): boolean {
+  return KEPT_ANNOTATIONS.some(prefix => key.startsWith(prefix));
+}
 const annotations = strings.transform(all =>
-  Object.fromEntries(Object.entries(all).filter(([key]) => KEPT_ANNOTATIONS.some(prefix => key.startsWith(prefix)))),
+  Object.fromEntries(Object.entries(all).filter(([key]) => isKeptAnnotation(key))),
 );
 
 export const metadata: z.ZodType<ObjectMeta> = z
