@@ -1,0 +1,182 @@
+/** What is in one nf_tables table, read over netlink: its chains, rules, sets and elements; other tables are never asked for. */
+
+import type { DumpOutcome, NetlinkChannel } from '../netlink/channel.js';
+import { NLM_F_DUMP, NLM_F_REQUEST } from '../netlink/numbers.js';
+import { AttributeCursor, type MessageCursor } from '../netlink/reader.js';
+import { NetlinkWriter } from '../netlink/writer.js';
+import { verdictKind, type RuleVerdict } from './expressions.js';
+import { FAMILY_NUMBERS, type TableName, type WireElement } from './messages.js';
+import * as nft from './numbers.js';
+
+export interface FoundRule {
+  readonly chain: string;
+  /** As `writeRule` was given it. */
+  readonly mark: string;
+  /** NFTA_RULE_EXPRESSIONS in the kernel's own words, as latin1 text: equal rules have equal octets. */
+  readonly octets: string;
+}
+
+export interface FoundSet {
+  readonly name: string;
+  readonly flags: number;
+  readonly keySize: number;
+  readonly dataSize: number;
+}
+
+export interface FoundStructure {
+  readonly chains: readonly string[];
+  readonly rules: readonly FoundRule[];
+  readonly sets: readonly FoundSet[];
+}
+
+/** The dump was interrupted by changes over and over. */
+export class UnsteadyTable extends Error {
+  override readonly name = 'UnsteadyTable';
+}
+
+const ATTEMPTS = 10;
+
+/** @returns undefined when there is no such table */
+export async function readStructure(channel: NetlinkChannel, table: TableName): Promise<FoundStructure | undefined> {
+  const sets = await dump(channel, table, nft.NFT_MSG_GETSET, nft.NFTA_SET_TABLE, undefined, decodeSet);
+  const chains = await dump(channel, table, nft.NFT_MSG_GETCHAIN, nft.NFTA_CHAIN_TABLE, undefined, decodeChain);
+  const own = chains.filter(chain => chain.table === table.name).map(({ name }) => name);
+  const ownSets = sets.filter(set => set.table === table.name);
+  if (own.length + ownSets.length === 0) return undefined;
+  const rules = await dump(channel, table, nft.NFT_MSG_GETRULE, nft.NFTA_RULE_TABLE, undefined, decodeRule);
+  return { chains: own, sets: ownSets, rules };
+}
+
+/** All elements of one set. @returns rejects with NetlinkError (ENOENT) when there is no such set */
+export function readElements(channel: NetlinkChannel, table: TableName, set: string): Promise<readonly WireElement[]> {
+  const cursors = new ElementCursors();
+  return dump(channel, table, nft.NFT_MSG_GETSETELEM, nft.NFTA_SET_ELEM_LIST_TABLE, set, (message, add) =>
+    decodeElements(message, cursors, add),
+  );
+}
+
+async function dump<T>(
+  channel: NetlinkChannel,
+  table: TableName,
+  type: number,
+  tableAttribute: number,
+  set: string | undefined,
+  decode: (message: MessageCursor, add: (value: T) => void) => void,
+): Promise<readonly T[]> {
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    const request = new NetlinkWriter(256);
+    request.begin(type, NLM_F_REQUEST | NLM_F_DUMP);
+    request.u8x4(FAMILY_NUMBERS[table.family], 0, 0, 0);
+    request.attributeText(tableAttribute, table.name);
+    if (set !== undefined) request.attributeText(nft.NFTA_SET_ELEM_LIST_SET, set);
+    request.end();
+    const found: T[] = [];
+    const outcome: DumpOutcome = await channel.dump(request, message => decode(message, value => found.push(value)));
+    if (outcome === 'complete') return found;
+  }
+  throw new UnsteadyTable(`table ${table.family} ${table.name} does not stand still`);
+}
+
+/** Shows every attribute of a message after `struct nfgenmsg`. */
+function attributes(message: MessageCursor, visit: (attribute: AttributeCursor) => void): void {
+  const cursor = new AttributeCursor().over(message.view, message.start + nft.NFGENMSG, message.end);
+  while (cursor.next()) visit(cursor);
+}
+
+function decodeChain(message: MessageCursor, add: (chain: { table: string; name: string }) => void): void {
+  let [table, name] = ['', ''];
+  attributes(message, attribute => {
+    if (attribute.type === nft.NFTA_CHAIN_TABLE) table = attribute.text();
+    else if (attribute.type === nft.NFTA_CHAIN_NAME) name = attribute.text();
+  });
+  add({ table, name });
+}
+
+function decodeSet(message: MessageCursor, add: (set: FoundSet & { table: string }) => void): void {
+  let [table, name] = ['', ''];
+  let [flags, keySize, dataSize] = [0, 0, 0];
+  attributes(message, attribute => {
+    if (attribute.type === nft.NFTA_SET_TABLE) table = attribute.text();
+    else if (attribute.type === nft.NFTA_SET_NAME) name = attribute.text();
+    else if (attribute.type === nft.NFTA_SET_FLAGS) flags = attribute.addressWord(0);
+    else if (attribute.type === nft.NFTA_SET_KEY_LEN) keySize = attribute.addressWord(0);
+    else if (attribute.type === nft.NFTA_SET_DATA_LEN) dataSize = attribute.addressWord(0);
+  });
+  add({ table, name, flags, keySize, dataSize });
+}
+
+function decodeRule(message: MessageCursor, add: (rule: FoundRule) => void): void {
+  let [chain, mark, octets] = ['', '', ''];
+  attributes(message, attribute => {
+    if (attribute.type === nft.NFTA_RULE_CHAIN) chain = attribute.text();
+    else if (attribute.type === nft.NFTA_RULE_EXPRESSIONS) octets = latin1(message, attribute.start, attribute.end);
+    else if (attribute.type === nft.NFTA_RULE_USERDATA)
+      // A comment: type, length, text with its closing zero.
+      mark = latin1(message, attribute.start + 2, attribute.end).replace(/\0.*$/s, '');
+  });
+  add({ chain, mark, octets });
+}
+
+class ElementCursors {
+  readonly list = new AttributeCursor();
+  readonly element = new AttributeCursor();
+  readonly field = new AttributeCursor();
+  readonly inner = new AttributeCursor();
+}
+
+/** Cursors within cursors: this runs once for each of hundreds of thousands of elements. */
+function decodeElements(message: MessageCursor, cursors: ElementCursors, add: (element: WireElement) => void): void {
+  attributes(message, attribute => {
+    if (attribute.type !== nft.NFTA_SET_ELEM_LIST_ELEMENTS) return;
+    const list = cursors.list.over(message.view, attribute.start, attribute.end);
+    while (list.next()) add(decodeElement(message, list, cursors));
+  });
+}
+
+function decodeElement(message: MessageCursor, list: AttributeCursor, cursors: ElementCursors): WireElement {
+  let key = '';
+  let keyEnd: string | undefined;
+  let value: string | RuleVerdict | undefined;
+  const element = cursors.element.over(message.view, list.start, list.end);
+  while (element.next()) {
+    if (element.type === nft.NFTA_SET_ELEM_KEY) key = valueOctets(message, element, cursors.field);
+    else if (element.type === nft.NFTA_SET_ELEM_KEY_END) keyEnd = valueOctets(message, element, cursors.field);
+    else if (element.type === nft.NFTA_SET_ELEM_DATA) value = decodeData(message, element, cursors);
+  }
+  return keyEnd === undefined ? { key, value } : { key, keyEnd, value };
+}
+
+function valueOctets(message: MessageCursor, data: AttributeCursor, field: AttributeCursor): string {
+  field.over(message.view, data.start, data.end);
+  while (field.next()) if (field.type === nft.NFTA_DATA_VALUE) return latin1(message, field.start, field.end);
+  return '';
+}
+
+function decodeData(
+  message: MessageCursor,
+  data: AttributeCursor,
+  { field, inner }: ElementCursors,
+): string | RuleVerdict | undefined {
+  field.over(message.view, data.start, data.end);
+  while (field.next()) {
+    if (field.type === nft.NFTA_DATA_VALUE) return latin1(message, field.start, field.end);
+    if (field.type === nft.NFTA_DATA_VERDICT) return decodeVerdict(inner.over(message.view, field.start, field.end));
+  }
+  return undefined;
+}
+
+function decodeVerdict(attribute: AttributeCursor): RuleVerdict | undefined {
+  let code = 0;
+  let chain = '';
+  while (attribute.next()) {
+    if (attribute.type === nft.NFTA_VERDICT_CODE) code = attribute.addressWord(0) | 0;
+    else if (attribute.type === nft.NFTA_VERDICT_CHAIN) chain = attribute.text();
+  }
+  const kind = verdictKind(code);
+  if (kind === undefined) return undefined;
+  return kind === 'goto' || kind === 'jump' ? { kind, chain } : { kind };
+}
+
+function latin1({ octets }: MessageCursor, start: number, end: number): string {
+  return Buffer.from(octets.buffer, octets.byteOffset + start, end - start).toString('latin1');
+}
