@@ -9,8 +9,9 @@
  * them (`ip link add type dummy`, `modprobe -a ip_vs`, through the kernel). The root is read-only; /tmp, /run, /var/lib and
  * the like are empty and writable. Network: none but loopback; namespaces as on the host.
  *
- * Suites run as they were compiled into build/ (`npm run build:tools`). `npx jest --selectProjects=vm -t NAME` boots the
- * guest for suites with tests of that name only, if PEERAGE_VM_SUITES=NAME,… says so too.
+ * Suites run as they were compiled into build/ (`npm run build:tools`). `PEERAGE_VM_SUITES=NAME,… npx jest --selectProjects=vm`
+ * boots the guest for these suites only. PEERAGE_VM_CONSOLE=1 shows what the
+ * guest said, and how long it took for what, also when all is well.
  */
 
 import { spawn, type ChildProcess } from 'node:child_process';

@@ -5,16 +5,19 @@ import type { VmResult } from './suite.js';
 import { runSteps } from './suite.js';
 import { SUITES } from './suites.js';
 
-const [, , name, results] = process.argv;
+const [, , name, file = ''] = process.argv;
 const suite = SUITES.find(one => one.name === name);
-if (suite === undefined || results === undefined) throw new Error('usage: runSuite.js SUITE RESULTS');
+if (suite === undefined || file === '') throw new Error('usage: runSuite.js SUITE RESULTS');
 
-await runSteps(suite, (result: VmResult) => {
+function tell(result: VmResult): void {
   const { check, milliseconds, error } = result;
   const seconds = (milliseconds / 1000).toFixed(1);
-  console.log(`${error === undefined ? 'ok    ' : 'FAILED'} ${suite.name}: ${check} (${seconds} s)`);
+  console.log(`${error === undefined ? 'ok    ' : 'FAILED'} ${result.suite}: ${check} (${seconds} s)`);
   if (error !== undefined) console.log(error);
-  appendFileSync(results, `${JSON.stringify(result)}\n`);
-});
+  appendFileSync(file, `${JSON.stringify(result)}\n`);
+}
+
+console.log(`suite ${suite.name}: ready after ${process.uptime().toFixed(1)} s`);
+await runSteps(suite, tell, console.log);
 // Whatever still runs or listens is of no consequence: everything ends with the guest.
 process.exit(0);

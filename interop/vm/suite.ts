@@ -49,8 +49,12 @@ export function vmSuite(name: string, limit: number, build: (suite: SuiteBuilder
   return { name, limit, steps };
 }
 
-/** Takes the steps in order, and goes on after a failure. @param tell is told of every check */
-export async function runSteps({ name: suite, steps }: VmSuite, tell: (result: VmResult) => void): Promise<void> {
+/** Takes the steps in order, and goes on after a failure. @param tell is told of every check @param log of all else */
+export async function runSteps(
+  { name: suite, steps }: VmSuite,
+  tell: (result: VmResult) => void,
+  log: (line: string) => void = () => undefined,
+): Promise<void> {
   let broken: string | undefined;
   for (const step of steps) {
     if (step.kind === 'prepare') broken = undefined;
@@ -58,7 +62,12 @@ export async function runSteps({ name: suite, steps }: VmSuite, tell: (result: V
     const error = step.kind === 'check' && broken !== undefined ? broken : await outcome(step);
     if (step.kind === 'check') {
       tell({ suite, check: step.name, error, milliseconds: Date.now() - begun });
-    } else if (error !== undefined) broken = `'${step.name}' failed before it: ${error}`;
+      continue;
+    }
+    log(
+      `${step.kind}: ${step.name} (${((Date.now() - begun) / 1000).toFixed(1)} s)${error === undefined ? '' : ` ${error}`}`,
+    );
+    if (error !== undefined) broken = `'${step.name}' failed before it: ${error}`;
   }
   if (broken !== undefined) tell({ suite, check: 'its last step', error: broken, milliseconds: 0 });
 }

@@ -19,7 +19,8 @@ afterAll(() => {
   const failed = suites.some(({ name }) => outcome?.ended.get(name) !== 0);
   const isBad = failed || outcome?.results.some(({ error }) => error !== undefined) !== false;
   if (outcome !== undefined) process.stderr.write(`the guest took ${outcome.seconds.toFixed(0)} s\n`);
-  if (isBad) process.stderr.write(`--- the guest's console\n${outcome?.console ?? ''}---\n`);
+  if (isBad || process.env['PEERAGE_VM_CONSOLE'] !== undefined)
+    process.stderr.write(`--- the guest's console\n${outcome?.console ?? ''}---\n`);
 });
 
 describe.each(suites)('$name', suite => {

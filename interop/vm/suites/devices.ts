@@ -72,7 +72,7 @@ function mtuOfIpv6(): number {
   return Number(execFileSync('ip', ['netns', 'exec', NAME, 'cat', file], { encoding: 'utf8' }));
 }
 
-export const devices = vmSuite('devices', 300, ({ prepare, check, cleanup }) => {
+export const devices = vmSuite('devices', 400, ({ prepare, check, cleanup }) => {
   prepare('a namespace with a dummy link', () => {
     ns = makeNamespace(NAME);
     for (const command of [

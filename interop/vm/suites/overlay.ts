@@ -3,6 +3,9 @@
  * GUE; VXLAN next to them, and changes from one to another while all is running.
  */
 
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
 import { attempt, waitFor } from '../../../lab/topology/commands.js';
 import type { Encapsulation } from '../../../src/fib/overlay/overlayOptions.js';
 import { overlayOverhead } from '../../../src/fib/overlay/overlayOptions.js';
@@ -13,6 +16,10 @@ import { vmSuite, type SuiteBuilder } from '../suite.js';
 /** For what takes a second or two outside. */
 const WAIT = 30_000;
 const VERSIONS = [4, 6] as const;
+const STREAM = fileURLToPath(new URL('../stream.js', import.meta.url));
+const TCP_PORT = 9000;
+/** Octets: some dozens of segments. */
+const STREAMED = 100_000;
 
 let racks: Racks | undefined;
 
@@ -87,6 +94,30 @@ async function traces({ ns }: RackNode): Promise<readonly string[]> {
   return lines.filter(line => /pg[ix][46]|32186:|proto bgp/.test(line));
 }
 
+/** A server in the pod of node b, for as long as the pod is there. */
+async function serve(): Promise<void> {
+  const { pod } = both().b;
+  // Ended with the guest, if not before.
+  spawn('ip', ['netns', 'exec', pod.name, process.execPath, STREAM, 'serve', String(TCP_PORT)], { stdio: 'ignore' });
+  await waitFor('the server', WAIT, async () =>
+    (await output(pod, 'ss -tlnH')).includes(`:${TCP_PORT} `) ? true : undefined,
+  );
+}
+
+/** The path's MTU is found by TCP, and its segments fill it: what is left are the headers, and 12 octets of timestamps. */
+async function streams(version: 4 | 6, mtu: number): Promise<void> {
+  const text = await output(
+    both().a.pod,
+    `${process.execPath} ${STREAM} send ${podOf('b', version)} ${TCP_PORT} ${STREAMED}`,
+  );
+  const most = mtu - (version === 4 ? 40 : 60);
+  assert.deepEqual(
+    JSON.parse(text),
+    { received: STREAMED, segment: most - 12 },
+    await output(both().a.pod, 'ip route'),
+  );
+}
+
 async function startBoth(encapsulation: Encapsulation): Promise<void> {
   for (const node of [both().a, both().b]) {
     await node.start({ encapsulation });
@@ -109,6 +140,7 @@ function packets({ check }: SuiteBuilder, title: string, encapsulation: Encapsul
     check(`${name}: from node to pod`, () => arrives(both().a.ns, podB, most));
     check(`${name}: from pod to node`, () => arrives(both().a.pod, nodeB, most));
     check(`${name}: back`, () => arrives(both().b.pod, podA, most));
+    check(`${name}: a stream in whole segments`, () => streams(version, most));
   }
 }
 
@@ -199,6 +231,7 @@ export const overlay = vmSuite('overlay', 900, suite => {
   suite.prepare('racks with fou', async () => {
     racks = makeRacks('pgvm');
     await startBoth('fou');
+    await serve();
   });
   packets(suite, 'fou', 'fou');
   restart(suite, 'fou');
