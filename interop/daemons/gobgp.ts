@@ -59,7 +59,9 @@ class Gobgp implements Daemon {
   }
 
   async start(): Promise<void> {
-    writeFileSync(this.config, configText(this.plan));
+    const isRestart = this.plan.gracefulRestart && this.starts++ > 0;
+    // It has its networks from commands: peers that are there before them would get an End-of-RIB without them.
+    writeFileSync(this.config, configText(this.plan, isRestart));
     this.program = this.topology.start(this.plan.host, 'gobgp', 'gobgpd', [
       '-t',
       'toml',
@@ -69,10 +71,11 @@ class Gobgp implements Daemon {
       '127.0.0.1:50051',
       '-l',
       'debug',
-      ...(this.plan.gracefulRestart && this.starts++ > 0 ? ['-r'] : []),
+      ...(isRestart ? ['-r'] : []),
     ]);
     await waitFor('an answer of GoBGP', START_PATIENCE, () => this.gobgp('global'));
     await this.announce('add', this.origins);
+    if (isRestart) for (const { address } of this.plan.neighbours) await this.enable(address);
   }
 
   async established(neighbour: string): Promise<boolean> {
@@ -167,22 +170,23 @@ class Gobgp implements Daemon {
   }
 }
 
-function configText(plan: Plan): string {
+function configText(plan: Plan, isDown: boolean): string {
   return `
 [global.config]
   as = ${plan.asn}
   router-id = "${plan.address}"
   port = 179
   local-address-list = ["${plan.address}", "${plan.address6}", "${plan.addressFar}"]
-${plan.neighbours.map(neighbour => neighbourText(plan, neighbour)).join('')}`;
+${plan.neighbours.map(neighbour => neighbourText(plan, neighbour, isDown)).join('')}`;
 }
 
-function neighbourText(plan: Plan, neighbour: Neighbour): string {
+function neighbourText(plan: Plan, neighbour: Neighbour, isDown: boolean): string {
   return `
 [[neighbors]]
   [neighbors.config]
     neighbor-address = "${neighbour.address}"
     peer-as = ${neighbour.asn}
+    admin-down = ${isDown}
     ${neighbour.password === undefined ? '' : `auth-password = "${neighbour.password}"`}
   [neighbors.transport.config]
     local-address = "${localAddress(plan, neighbour)}"
