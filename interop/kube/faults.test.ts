@@ -5,7 +5,8 @@
  */
 
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
-import { readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { parse, stringify } from 'yaml';
 import { buildCluster, TOR, type LabCluster } from '../../lab/cluster.js';
 import { startKube, type KubeCluster } from '../../lab/kube/kubeCluster.js';
@@ -35,7 +36,7 @@ beforeAll(async () => {
   kube = await startKube(topology, 'examples/cluster');
   tor = startTor('bird', topology, cluster.nodes);
   for (const { name } of cluster.nodes)
-    agents.set(name, PeerageProcess.agent(topology, name, { node: name, config: agentConfig() }));
+    agents.set(name, PeerageProcess.agent(topology, name, { node: name, config: agentConfig(), env: ownClock() }));
   await allSessions();
 }, 180_000);
 afterAll(async () => {
@@ -56,6 +57,26 @@ function agentConfig(): string {
   const config = parse(readFileSync('examples/agent.yaml', 'utf8')) as { readonly kubernetes: object };
   const { adminConfig: kubeconfig } = kube.plane;
   return stringify({ ...config, kubernetes: { ...config.kubernetes, kubeconfig, advertise: { clusterIp: true } } });
+}
+
+/** The agents' wall clock is that of the machine, plus the seconds in this file. */
+function clockFile(): string {
+  return join(topology.folder, 'clock');
+}
+
+/** Timers go by the monotonic clock, which nobody can set: that one stays. */
+function ownClock(): NodeJS.ProcessEnv {
+  const library = readdirSync('/usr/lib')
+    .map(name => `/usr/lib/${name}/faketime/libfaketimeMT.so.1`)
+    .find(existsSync);
+  if (library === undefined) throw new Error('libfaketime is not installed: run scripts/setup.sh');
+  writeFileSync(clockFile(), '+0');
+  return {
+    LD_PRELOAD: library,
+    FAKETIME_TIMESTAMP_FILE: clockFile(),
+    FAKETIME_CACHE_DURATION: '1',
+    FAKETIME_DONT_FAKE_MONOTONIC: '1',
+  };
 }
 
 function stream(what: string, from: string, to: string): void {
@@ -112,6 +133,53 @@ test('an agent is killed and started again', async () => {
   await sleep(5000);
   expect(await losses('agent killed')).toEqual(NONE);
 }, 120_000);
+
+test('an agent is killed and started again while the API server is away', async () => {
+  const agent = agents.get(cluster.nodes[0]!.name)!;
+  await kube.plane.stopServer();
+  await agent.program.end('SIGKILL');
+  await sleep(1000);
+  agent.restart();
+  await allSessions();
+  await sleep(5000);
+  await kube.plane.restartServer();
+  await sleep(5000);
+  expect(await losses('agent killed while the API server was away')).toEqual(NONE);
+}, 240_000);
+
+test('the wall clock jumps an hour ahead, then half an hour back', async () => {
+  const agent = agents.get(cluster.nodes[0]!.name)!;
+  const established = async (): Promise<readonly string[]> =>
+    (await agent.peers()).map(({ name, state, since }) => `${name} ${state} ${since}`).sort();
+  const before = await established();
+  for (const seconds of [3600, -1800]) {
+    writeFileSync(clockFile(), `${seconds > 0 ? '+' : ''}${seconds}`);
+    let attempt = 0;
+    await waitFor('a problem with the time of the new clock', WAIT, async () => {
+      // Something to be told with the time: another mistake whenever the clock was read too early.
+      await annotate(`nonsense-${seconds}-${attempt++}`);
+      await sleep(1000);
+      const times: string[] = [];
+      for await (const problem of agent.client.list('/v1/problems'))
+        times.push((problem as { readonly since: string }).since);
+      const isNew = (since: string): boolean => Math.abs(Date.parse(since) - Date.now() - seconds * 1000) < 600_000;
+      if (times.some(isNew)) return true;
+      throw new Error(`there are only those of ${times.join()}`);
+    });
+    await annotate(null);
+    await sleep(5000);
+  }
+  expect(await established()).toEqual(before);
+  expect(await losses('wall clock set ahead and back')).toEqual(NONE);
+  writeFileSync(clockFile(), '+0');
+}, 180_000);
+
+async function annotate(communities: string | null): Promise<void> {
+  const node: KubeManifest = { apiVersion: 'v1', kind: 'Node', metadata: { name: cluster.nodes[0]!.name } };
+  await kube.plane.admin.merge(node, {
+    metadata: { annotations: { 'kube-router.io/node.bgp.communities': communities } },
+  });
+}
 
 test('the ToR is killed and started again', async () => {
   await sleep(500);

@@ -17,6 +17,7 @@ export class PeerageProcess {
     readonly host: string,
     private readonly args: readonly string[],
     readonly control: string,
+    private readonly env: NodeJS.ProcessEnv = {},
   ) {
     this.program = this.launch();
     this.client = createControlClient(control);
@@ -43,6 +44,8 @@ export class PeerageProcess {
       /** Folder of objects; absent: the API server that the configuration names. */
       readonly manifests?: string;
       readonly config: string;
+      /** Added to our own. */
+      readonly env?: NodeJS.ProcessEnv;
     },
   ): PeerageProcess {
     const file = join(topology.folder, `${host}.yaml`);
@@ -60,7 +63,7 @@ export class PeerageProcess {
       '--log-level',
       'debug',
     ];
-    return new PeerageProcess(topology, host, args, control);
+    return new PeerageProcess(topology, host, args, control, options.env);
   }
 
   /** File of the configuration; writing it makes the process read it again. */
@@ -108,6 +111,6 @@ export class PeerageProcess {
   }
 
   private launch(): Program {
-    return this.topology.start(this.host, this.host, process.execPath, [MAIN, ...this.args]);
+    return this.topology.start(this.host, this.host, process.execPath, [MAIN, ...this.args], this.env);
   }
 }
