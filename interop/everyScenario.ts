@@ -33,7 +33,7 @@ export function everyScenario({ key, kind }: Daemon): void {
         outcomes[scenario.name] = outcome;
         if (outcome.kind === 'fail') throw new Error(`${outcome.error}\n${outcome.logs}`);
       },
-      300_000,
+      600_000,
     );
   });
 }
