@@ -108,7 +108,7 @@ export async function startRouter({
   };
   const engine = ownThread
     ? startEngineThread(options, error => endNow(logger, 'engine', error))
-    : startEngineHere(options);
+    : await startEngineHere(options);
   kernel?.resolver.subscribe(changed => engine.setNextHops(changed));
   engineEvents.subscribe(event => {
     if (event.kind === 'converged') kernel?.fib?.sourcesComplete();

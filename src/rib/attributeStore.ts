@@ -20,7 +20,7 @@ export const DEFAULT_LOCAL_PREF = 100;
 const FIRST_SLOTS = 1 << 11;
 
 /** Octets of a usual block, rounded up: a path of four or five ASes and a few communities. */
-const USUAL_BLOCK = 96;
+const USUAL_BLOCK = 72;
 
 export class AttributeStore {
   /** Bits of AttrFlag. */

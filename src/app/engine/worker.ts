@@ -3,13 +3,17 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { systemClock } from '../../core/clock.js';
 import { createEngine } from '../../engine/engine.js';
+import { rehearse } from '../../engine/rehearsal.js';
 import { makeResident } from '../../kernel/residentMemory.js';
 import { createSocketFactory } from '../../kernel/tcpSocket.js';
 import type { RibChanges } from '../../rib/changes.js';
 import type { EngineThreadData, FromEngine, ToEngine } from './messages.js';
 import { createEngineService } from './service.js';
 
-function run(port: NonNullable<typeof parentPort>, { trackNextHops, expectedRoutes, changes }: EngineThreadData): void {
+async function run(
+  port: NonNullable<typeof parentPort>,
+  { trackNextHops, expectedRoutes, changes }: EngineThreadData,
+): Promise<void> {
   const tell = (message: FromEngine): void => port.postMessage(message);
   const engine = createEngine(
     { sockets: createSocketFactory(), clock: systemClock, makeResident },
@@ -23,6 +27,7 @@ function run(port: NonNullable<typeof parentPort>, { trackNextHops, expectedRout
       },
     },
   );
+  if (expectedRoutes !== undefined) await rehearse(expectedRoutes, systemClock);
   const answer = createEngineService(engine);
   port.on('message', ({ id, request }: ToEngine) => {
     // Begun in the order of arrival: only `stop` takes time.
@@ -42,4 +47,4 @@ function buffersOf({ addresses, lengths, nextHopSets }: RibChanges): ArrayBuffer
 }
 
 if (parentPort === null) throw new Error('engine/worker.js is the entry of a thread');
-run(parentPort, workerData as EngineThreadData);
+await run(parentPort, workerData as EngineThreadData);
