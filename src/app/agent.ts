@@ -22,10 +22,11 @@ import { StageError } from './graphParts.js';
 import type { AgentConfig } from './kubeConfig.js';
 import { loadAgentConfig, type LoadedAgentConfig } from './kubeConfigFile.js';
 import { createEngineComposer } from './kubeEngine.js';
-import { openStateFile } from './lastState/stateFile.js';
+import { openStateFile, STATE_FILE } from './lastState/stateFile.js';
 import { createBalancer } from './loadBalancer/balancer.js';
 import { createLogger, type LogFormat } from './logging.js';
 import { logOverlayEvent, overlayProblems } from './overlayLog.js';
+import { awaitFirstReading } from './observe/firstReading.js';
 import { createMetrics, type Metrics } from './observe/metrics.js';
 import { openObservation } from './observe/openObservation.js';
 import { openPlumbing } from './plumbing/openPlumbing.js';
@@ -101,6 +102,7 @@ const LATE: readonly { readonly name: string; readonly of: (settings: AgentConfi
   { name: 'kubernetes.nodeName', of: settings => settings.kubernetes.nodeName },
   { name: 'kubernetes.kubeconfig', of: settings => settings.kubernetes.kubeconfig },
   { name: 'kubernetes.apiServer', of: settings => settings.kubernetes.apiServer },
+  { name: 'kubernetes.cacheSyncTimeout', of: settings => settings.kubernetes.cacheSyncTimeout },
   { name: 'kubernetes.health', of: settings => settings.kubernetes.health },
   { name: 'kubernetes.metrics', of: settings => settings.kubernetes.metrics },
 ];
@@ -149,11 +151,12 @@ async function runGraph({
   const plumbing = openPlumbing({ nodeName, logger, report });
   const stateDirectory = dirname(options.control ?? loaded.settings.control ?? DEFAULT_CONTROL_PATH);
   const stateFile = openStateFile({
-    path: join(stateDirectory, 'routing.json'),
+    path: join(stateDirectory, STATE_FILE),
     nodeName,
     clock: systemClock,
     failed: tellStateFile(report),
   });
+  const firstReading = awaitFirstReading(systemClock, current.kubernetes.cacheSyncTimeout, report);
   const leading = new Subject<boolean>();
   const balancer = createBalancer({
     writer: source.writer,
@@ -176,6 +179,7 @@ async function runGraph({
       apply,
       problems: report,
       ownNode: own => {
+        firstReading.complete();
         tellOwn(own);
         isCordoned = own?.cordoned === true;
         drainCordoned();
@@ -217,6 +221,7 @@ async function runGraph({
   const keepRoutes = (isGraceful && !options.withdrawOnExit) || failed !== undefined;
   if (!keepRoutes) await router.draining.beforeStop(DRAIN_TIME);
   stopGraph();
+  firstReading.stop();
   await balancer.stop();
   source.close();
   endObservation();

@@ -1,7 +1,8 @@
 /** The cleanup on a machine with state of others of every kind: everything of ours goes, and a dump of the rest is the same. Needs root and nft(8). */
 
 import { execFileSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, jest, test } from '@jest/globals';
 import { cleanUp, type CleanupReport } from '../../src/app/plumbing/cleanup.js';
@@ -116,6 +117,8 @@ test('everything of ours goes, and nothing else changes', async () => {
     rig.node.ip(command);
   // ip(8) takes its arguments one by one, and an alias of ours has a space.
   execFileSync('ip', ['-n', rig.node.name, 'link', 'set', 'pgx4-56-3p1', 'alias', 'peerage overlay: to all nodes']);
+  mkdirSync(rig.options.stateDirectory, { recursive: true });
+  writeFileSync(join(rig.options.stateDirectory, 'routing.json'), '{}');
   const during = dump();
   expect(during).toMatch(/kube-bridge/);
   expect(during).toMatch(/peerage_egress/);
@@ -136,6 +139,7 @@ test('everything of ours goes, and nothing else changes', async () => {
     'set net.ipv6.conf.eth0.accept_ra back to 1',
     'set net.ipv4.conf.eth0.rp_filter back to 1',
     'set net.ipv4.ip_forward back to 0',
+    `deleted ${join(rig.options.stateDirectory, 'routing.json')}`,
   ]);
   expect(dump()).toBe(before);
   expect(await cleanup()).toEqual({ done: [], left: [] });

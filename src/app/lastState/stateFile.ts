@@ -7,6 +7,9 @@ import type { RoutingIntent } from '../../routing/intent.js';
 import { readIfThere, writeAtomically } from '../plumbing/atomicFile.js';
 import { formatIntent, parseIntent } from './savedIntent.js';
 
+/** Its name, beside the control socket. */
+export const STATE_FILE = 'routing.json';
+
 /** Milliseconds over which changes are gathered. */
 const GATHER_TIME = 1000;
 /** Passwords of sessions may be in it. */

@@ -48,7 +48,16 @@ export function readiness(facts: HealthFacts): HealthAnswer {
 }
 
 /** Owners of problems (kube/problems.ts) that concern the router as a whole. */
-const OF_THE_WHOLE = ['own node', 'configuration', 'configuration file', 'overlay', 'watch', 'last good state'];
+const OF_THE_WHOLE = [
+  'own node',
+  'configuration',
+  'configuration file',
+  'overlay',
+  'watch',
+  'last good state',
+  'first reading',
+  'load balancer lease',
+];
 
 export function concernsAll(owner: string): boolean {
   return owner.startsWith('API server ') || OF_THE_WHOLE.includes(owner);

@@ -4,6 +4,8 @@
  * done by any later process. Impure.
  */
 
+import { existsSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Ownership } from '../../fib/ownership.js';
 import { isOurs } from '../../fib/ownership.js';
 import { createOverlayTarget } from '../../fib/overlay/overlayTarget.js';
@@ -17,6 +19,7 @@ import { RouteScan } from '../../kernel/routeScan.js';
 import { routeOf, writeRoute, writeRouteDump, type Route } from '../../kernel/routes.js';
 import { AF_INET, AF_INET6 } from '../../kernel/rtnetlink.js';
 import { sysctlName, type Switches } from '../../kernel/sysctl.js';
+import { STATE_FILE } from '../lastState/stateFile.js';
 import { restoreCniFile } from './cniFile.js';
 import { EGRESS_TABLE } from './egress.js';
 import { closeForward } from './forward.js';
@@ -57,6 +60,7 @@ const STEPS: readonly (readonly [what: string, step: (cleanup: Cleanup) => Promi
   ['bridge', deleteBridge],
   ['CNI configuration', restoreCni],
   ['kernel switches', restoreSwitchesOf],
+  ['last good state', forgetLastState],
 ];
 
 /** Goes on after a step that fails. @returns what was done and what was left */
@@ -186,4 +190,12 @@ function restoreSwitchesOf({ switches, options, done, left }: Cleanup): void {
   const { set, failures } = restoreSwitches(switches, options.stateDirectory);
   for (const [name, value] of set) done(`set ${sysctlName(name)} back to ${value}`);
   for (const [name, text] of failures) left(`${sysctlName(name)}: ${text}`);
+}
+
+/** Keys of sessions may be in it, and a later life of the node must not begin with it. */
+function forgetLastState({ options, done }: Cleanup): void {
+  const path = join(options.stateDirectory, STATE_FILE);
+  if (!existsSync(path)) return;
+  rmSync(path);
+  done(`deleted ${path}`);
 }
