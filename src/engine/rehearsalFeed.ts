@@ -6,7 +6,7 @@ import { encodeAttributes } from '../bgp/wire/attributeCodec.js';
 import { AttributeCode, HEADER_LENGTH, MARKER_LENGTH, MessageType } from '../bgp/wire/iana.js';
 import { Ipv4 } from '../core/ip.js';
 
-const UPDATES = 3000;
+const UPDATES = 1200;
 const PREFIXES_PER_UPDATE = 6;
 const PATHS = 64;
 /** Longest of the messages made here. */
@@ -17,31 +17,21 @@ const NEXT_HOP6 = [0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
 /** Of an attribute of RFC 4760: optional, with a length of two octets. */
 const MP_FLAGS = 0x90;
 
-/**
- * The octets of a feeder, in chunks as large as reads are: first all routes, then all with other attributes, then all
- * withdrawn.
- * @param read octets in a chunk, which ends with the last message that fits
- */
-export function rehearsalFeed(family: FamilyIndex, read: number): Uint8Array[] {
+/** The octets of a feeder: first all routes, then all with other attributes, then all withdrawn. */
+export function rehearsalFeed(family: FamilyIndex): Uint8Array {
   const blocks = Array.from({ length: PATHS }, (_, i) => attributesOf(i, family));
-  const chunks: Uint8Array[] = [];
-  let octets = new Uint8Array(read);
+  const octets = new Uint8Array(3 * UPDATES * LONGEST);
   let at = 0;
   for (const act of [0, 1, 2]) {
     for (let update = 0; update < UPDATES; update++) {
-      if (at + LONGEST > read) {
-        chunks.push(octets.subarray(0, at));
-        octets = new Uint8Array(read);
-        at = 0;
-      }
       const block = act === 2 ? undefined : blocks[(update + act) % PATHS];
       at = writeUpdate(octets, at, family, update, block, update * 2 + act);
     }
   }
-  return [...chunks, octets.subarray(0, at)];
+  return octets.subarray(0, at);
 }
 
-/** Paths of two to ten ASes and some communities, the last of which is overwritten with the mark of each UPDATE. */
+/** What routes have most often. The end of the last community is overwritten with the mark of each UPDATE. */
 function attributesOf(index: number, family: FamilyIndex): Uint8Array {
   const asns = Array.from({ length: 2 + (index % 9) }, (_, i) => 64_496 + ((index * 7 + i * 13) % 16));
   const segments: AsSegment[] = [{ type: 'sequence', asns }];
@@ -53,6 +43,16 @@ function attributesOf(index: number, family: FamilyIndex): Uint8Array {
     { kind: 'communities', communities },
   ];
   if (family === 0) attributes.push({ kind: 'nextHop', address: NEXT_HOP });
+  if (index % 8 === 1) attributes.push({ kind: 'aggregator', asn: 64_511, routerId: NEXT_HOP });
+  if (index % 16 === 1) attributes.push({ kind: 'atomicAggregate' });
+  if (index % 8 === 2)
+    attributes.push({
+      kind: 'largeCommunities',
+      communities: [
+        [64_496, 1, 2],
+        [64_496, 3, index],
+      ],
+    });
   if (index % 2 === 0) attributes.push({ kind: 'med', med: index });
   return encodeAttributes(attributes, { fourOctetAs: true });
 }

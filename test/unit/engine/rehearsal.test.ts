@@ -23,28 +23,26 @@ const CONTEXT: ScanContext = {
 };
 
 /** How many messages of a feed announce and withdraw, all of them looked at by the scanner. */
-function judge(chunks: readonly Uint8Array[]): { announced: number; withdrawn: number; verdicts: Set<string> } {
+function judge(octets: Uint8Array): { announced: number; withdrawn: number; verdicts: Set<string> } {
   const record = new UpdateRecord();
   const frame = new Frame();
   const seen = { announced: 0, withdrawn: 0, verdicts: new Set<string>() };
-  for (const chunk of chunks) {
-    for (let at = 0; at < chunk.length; at = frame.bodyEnd) {
-      if (nextFrame(chunk, at, chunk.length, MAX_MESSAGE, frame) !== 'message') throw new Error('no whole message');
-      if (frame.type !== MessageType.update) throw new Error(`a message of type ${frame.type}`);
-      const reset = scanUpdate(chunk, frame.bodyStart, frame.bodyEnd, CONTEXT, record);
-      seen.verdicts.add(reset?.message ?? record.verdict);
-      if (record.nlriEnd > record.nlriStart || record.mpReachEnd > record.mpReachStart) seen.announced++;
-      if (record.withdrawnEnd > record.withdrawnStart || record.mpUnreachEnd > record.mpUnreachStart) seen.withdrawn++;
-    }
+  for (let at = 0; at < octets.length; at = frame.bodyEnd) {
+    if (nextFrame(octets, at, octets.length, MAX_MESSAGE, frame) !== 'message') throw new Error('no whole message');
+    if (frame.type !== MessageType.update) throw new Error(`a message of type ${frame.type}`);
+    const reset = scanUpdate(octets, frame.bodyStart, frame.bodyEnd, CONTEXT, record);
+    seen.verdicts.add(reset?.message ?? record.verdict);
+    if (record.nlriEnd > record.nlriStart || record.mpReachEnd > record.mpReachStart) seen.announced++;
+    if (record.withdrawnEnd > record.withdrawnStart || record.mpUnreachEnd > record.mpUnreachStart) seen.withdrawn++;
   }
   return seen;
 }
 
 describe('a rehearsal', () => {
   test.each([0, 1] as const)('has UPDATEs that nobody could find fault with, family %i', family => {
-    expect(judge(rehearsalFeed(family, 1 << 16))).toEqual({
-      announced: 6000,
-      withdrawn: 3000,
+    expect(judge(rehearsalFeed(family))).toEqual({
+      announced: 2400,
+      withdrawn: 1200,
       verdicts: new Set(['accept']),
     });
   });
@@ -55,5 +53,5 @@ describe('a rehearsal', () => {
     const clock: Clock = { ...systemClock, now: () => 0 };
     // OPEN, KEEPALIVE and End-of-RIB are less than this; so is not what one read of the feed makes.
     expect(await rehearse([v4, v6], clock)).toBeGreaterThan(10_000);
-  });
+  }, 120_000);
 });
