@@ -1,20 +1,26 @@
 /**
  * `make bench-kube`: how fast the agent's graph takes in a large cluster, what that costs, and how soon one changed endpoint
- * reaches the engine's configuration. ARGS: `--url URL` of a cluster's API server in place of our own, `--changes N`.
+ * reaches the engine's configuration; and whether the whole agent's keepalives are on time meanwhile. Against the real API
+ * server where it was built (scripts/buildKube.sh). ARGS: `--generated` for a quick one of our own that speaks JSON, `--url
+ * URL` of some other's, `--changes N`.
  */
 
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import Table from 'cli-table3';
+import { Topology } from '../../lab/topology/topology.js';
+import { HOLD_TIME, runAgentTrial, type AgentResult } from './agentTrial.js';
 import { ENDPOINTS_PER_SLICE, FULL_SIZE } from './cluster.js';
+import { CONTROL_PLANE, startRealServer } from './realServer.js';
 import type { SubjectResult } from './subject.js';
 
 const ROOT = new URL('../../../', import.meta.url);
+const { nodes, services, pods } = FULL_SIZE;
 const RESULTS = fileURLToPath(new URL('bench/results/kube.json', ROOT));
 
 interface Line {
@@ -64,44 +70,110 @@ function lines(result: SubjectResult): readonly Line[] {
   ];
 }
 
-function start(script: string, ...args: readonly string[]): ChildProcess {
-  const file = fileURLToPath(new URL(script, import.meta.url));
-  return spawn(process.execPath, [file, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+function agentLines(agent: AgentResult): readonly Line[] {
+  return [
+    measured('agent: start → every address at the router', 's', agent.startSeconds),
+    measured('agent: CPU until quiet', 's', agent.startCpuSeconds),
+    measured('agent: peak RSS, also over a second list', 'MB', agent.peakMegabytes, 400),
+    measured('agent: CPU of a second list', 's', agent.againCpuSeconds),
+    measured('agent: longest silence, start', 's', agent.startSilence, HOLD_TIME),
+    measured('agent: longest silence, second list', 's', agent.againSilence, HOLD_TIME),
+    measured('agent: sessions lost', '', agent.sessionLost === undefined ? 0 : 1, 0),
+  ];
+}
+
+function script(name: string, ...args: readonly string[]): readonly string[] {
+  return [process.execPath, fileURLToPath(new URL(name, import.meta.url)), ...args];
+}
+
+function start([program = '', ...args]: readonly string[]): ChildProcess {
+  return spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] });
 }
 
 async function firstLine(child: ChildProcess): Promise<string> {
   if (child.stdout === null) throw new Error('the process has no output');
   const reader = createInterface(child.stdout);
   const ended = once(child, 'exit').then(([code]) => {
-    throw new Error(`${child.spawnargs[1] ?? ''} ended with ${String(code)}`);
+    throw new Error(`${child.spawnargs.join(' ')} ended with ${String(code)}`);
   });
   const [line] = (await Promise.race([once(reader, 'line'), ended])) as [string];
   return line;
 }
 
-async function main(): Promise<void> {
-  const { values } = parseArgs({ options: { url: { type: 'string' }, changes: { type: 'string', default: '200' } } });
-  const { nodes, services, pods } = FULL_SIZE;
-  const server =
-    values.url === undefined ? start('server.js', String(nodes), String(services), String(pods)) : undefined;
-  const [load = 0] = loadavg();
+interface Outcome {
+  readonly result: SubjectResult;
+  readonly agent?: AgentResult;
+}
+
+async function againstGenerated(changes: string): Promise<Outcome> {
+  const server = start(script('server.js', String(nodes), String(services), String(pods)));
   try {
-    const url = values.url ?? `http://127.0.0.1:${server === undefined ? '' : await firstLine(server)}`;
-    const subject = start('subject.js', '--url', url, '--changes', values.changes);
-    const result = JSON.parse(await firstLine(subject)) as SubjectResult;
-    const rows = lines(result);
-    const table = new Table({ head: ['', 'measured', '', 'target', ''], style: { head: [], border: [] } });
-    for (const { name, ours, unit, target, ok } of rows)
-      table.push([name, ours, unit, target ?? '', ok === null ? '' : ok ? 'met' : 'missed']);
-    process.stdout.write(`${table.toString()}\n`);
-    const counts = `${nodes} nodes, ${services} services, ${services * ENDPOINTS_PER_SLICE} endpoints, ${pods} pods`;
-    process.stdout.write(`${counts}; ${result.peers} sessions, ${result.networks} networks\n`);
-    if (load > 0.7) process.stdout.write(`load ${load.toFixed(1)} before the start: times are too long\n`);
-    mkdirSync(fileURLToPath(new URL('bench/results/', ROOT)), { recursive: true });
-    writeFileSync(RESULTS, `${JSON.stringify(rows, null, 2)}\n`);
+    const url = `http://127.0.0.1:${await firstLine(server)}`;
+    return { result: await subject([], '--url', url, '--changes', changes) };
   } finally {
-    server?.kill();
+    server.kill();
   }
+}
+
+const [API, NODE] = ['10.9.0.1', '10.9.0.2'];
+
+async function againstReal(changes: string): Promise<Outcome> {
+  const topology = await Topology.open('pgkb');
+  try {
+    await topology.host('api');
+    const inside = ['ip', 'netns', 'exec', await topology.host('node')];
+    await topology.cable(
+      { host: 'api', link: 'eth0', addresses: [`${API}/24`] },
+      // The second is what the cluster knows the node by.
+      { host: 'node', link: 'eth0', addresses: [`${NODE}/24`, '172.16.0.1/32'] },
+    );
+    const server = await startRealServer(topology, 'api', API, FULL_SIZE);
+    const result = await subject(inside, '--kubeconfig', server.kubeconfig, '--changes', changes);
+    const agent = await runAgentTrial(
+      {
+        topology,
+        agent: { host: 'node', address: NODE },
+        router: { host: 'api', address: API },
+        nodeName: 'node-1',
+        networks: result.networks,
+      },
+      server,
+    );
+    return { result, agent };
+  } finally {
+    await topology.close();
+  }
+}
+
+async function subject(prefix: readonly string[], ...args: readonly string[]): Promise<SubjectResult> {
+  return JSON.parse(await firstLine(start([...prefix, ...script('subject.js', ...args)]))) as SubjectResult;
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      url: { type: 'string' },
+      generated: { type: 'boolean', default: false },
+      changes: { type: 'string', default: '200' },
+    },
+  });
+  const [load = 0] = loadavg();
+  const isReal = !values.generated && existsSync(CONTROL_PLANE);
+  const { result, agent } =
+    values.url === undefined
+      ? await (isReal ? againstReal : againstGenerated)(values.changes)
+      : { result: await subject([], '--url', values.url, '--changes', values.changes) };
+  const rows = [...lines(result), ...(agent === undefined ? [] : agentLines(agent))];
+  const table = new Table({ head: ['', 'measured', '', 'target', ''], style: { head: [], border: [] } });
+  for (const { name, ours, unit, target, ok } of rows)
+    table.push([name, ours, unit, target ?? '', ok === null ? '' : ok ? 'met' : 'missed']);
+  process.stdout.write(`${table.toString()}\n`);
+  const counts = `${nodes} nodes, ${services} services, ${services * ENDPOINTS_PER_SLICE} endpoints, ${pods} pods`;
+  const whose = values.url ?? (isReal ? 'kube-apiserver' : 'a server that generates them');
+  process.stdout.write(`${counts}, from ${whose}; ${result.peers} sessions, ${result.networks} networks\n`);
+  if (load > 0.7) process.stdout.write(`load ${load.toFixed(1)} before the start: times are too long\n`);
+  mkdirSync(fileURLToPath(new URL('bench/results/', ROOT)), { recursive: true });
+  writeFileSync(RESULTS, `${JSON.stringify(rows, null, 2)}\n`);
 }
 
 await main();

@@ -27,7 +27,8 @@ export interface RealServer {
   /** Of an administrator. */
   readonly kubeconfig: string;
   readonly url: string;
-  readonly program: Program;
+  /** Ends it, and starts it with so much forgotten that every client has to list anew. */
+  restart(): Promise<void>;
 }
 
 /** @param address IPv4 address that the host has already @throws Error when the program was not built */
@@ -47,15 +48,31 @@ export async function startRealServer(
   const args = [SEED, `http://${address}:2379`, String(nodes), String(services), String(pods)];
   const seeded = await topology.exec(host, process.execPath, args, PATIENCE);
   if (seeded.code !== 0) throw new Error(`etcd could not be filled: ${seeded.stderr}`);
-  const program = startServer(topology, host, address, folder);
   const url = `https://${address}:${PORT}`;
-  await waitFor('the API server', PATIENCE, async () => {
-    if (!program.running()) throw new Error(`it has ended: ${program.log().slice(-500)}`);
-    const certificate = join(folder, 'certs', 'apiserver.crt');
-    const ask = await topology.exec(host, 'curl', ['-sf', '--cacert', certificate, '-H', BEARER, `${url}/readyz`]);
-    return ask.code === 0 ? true : undefined;
-  });
-  return { kubeconfig: writeConfig(folder, url), url, program };
+  const start = async (): Promise<Program> => {
+    const program = startServer(topology, host, address, folder);
+    await waitFor('the API server', PATIENCE, async () => {
+      if (!program.running()) throw new Error(`it has ended: ${program.log().slice(-500)}`);
+      const certificate = join(folder, 'certs', 'apiserver.crt');
+      const ask = await topology.exec(host, 'curl', ['-sf', '--cacert', certificate, '-H', BEARER, `${url}/readyz`]);
+      return ask.code === 0 ? true : undefined;
+    });
+    return program;
+  };
+  writeSecrets(folder);
+  let program = await start();
+  const restart = async (): Promise<void> => {
+    await program.end('SIGKILL');
+    // What was written while nobody watched is what the new server cannot tell.
+    const put = JSON.stringify({ key: base64('/bench'), value: base64('x') });
+    await topology.exec(host, 'curl', ['-sf', '-d', put, `http://${address}:2379/v3/kv/put`]);
+    program = await start();
+  };
+  return { kubeconfig: writeConfig(folder, url), url, restart };
+}
+
+function base64(text: string): string {
+  return Buffer.from(text).toString('base64');
 }
 
 const BEARER = `Authorization: Bearer ${TOKEN}`;
@@ -73,7 +90,7 @@ function startEtcd(topology: Topology, host: string, address: string, folder: st
   ]);
 }
 
-function startServer(topology: Topology, host: string, address: string, folder: string): Program {
+function writeSecrets(folder: string): void {
   const { privateKey } = generateKeyPairSync('rsa', {
     modulusLength: 2048,
     privateKeyEncoding: { type: 'pkcs1', format: 'pem' },
@@ -81,6 +98,9 @@ function startServer(topology: Topology, host: string, address: string, folder: 
   });
   writeFileSync(join(folder, 'sa.key'), privateKey, { mode: 0o600 });
   writeFileSync(join(folder, 'tokens.csv'), `${TOKEN},admin,admin,"system:masters"\n`, { mode: 0o600 });
+}
+
+function startServer(topology: Topology, host: string, address: string, folder: string): Program {
   return topology.start(host, 'kube-apiserver', CONTROL_PLANE, [
     'kube-apiserver',
     `--etcd-servers=http://${address}:2379`,
