@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { parseCommunity, parseLargeCommunity } from '../../bgp/wire/communityText.js';
 import { BALANCER_CLASSES } from '../../routing/loadBalancer/pools.js';
 import { OverlaySection } from '../overlayConfig.js';
+import { ProxySection } from './proxySchema.js';
 import { PeerGroup, PeerOptions, Router } from './schema.js';
 import { address, prefix, text } from './textSchema.js';
 
@@ -301,6 +302,7 @@ const KubernetesShape = z.strictObject({
   cni: Cni.prefault({}).describe("The pods' bridge and the CNI configuration."),
   sourceDestCheck: SourceDestCheck.prefault({}).describe('Clouds that drop packets of pods.'),
   loadBalancer: LoadBalancer.prefault({}).describe('Addresses for services of type LoadBalancer.'),
+  proxy: ProxySection.prefault({}).describe('The service proxy.'),
   health: Health.prefault({}).describe('Health over HTTP.'),
   metrics: Metrics.prefault({}).describe('Metrics over HTTP.'),
 });

@@ -1,0 +1,52 @@
+/** The graph's stage for the service proxy: from objects and the configuration to what the kernel shall do. Pure. */
+
+import { isDeepStrictEqual } from 'node:util';
+import { changesOf, type ObjectBatch } from '../../kube/objectBatch.js';
+import type { Node } from '../../kube/objectTypes.js';
+import { createProxy, type Proxy, type ProxyOutcome } from '../../proxy/proxy.js';
+import type { ProxySettings } from '../../proxy/proxyTypes.js';
+import type { Kubernetes } from '../config/kubernetesSchema.js';
+import { proxyRules, proxySettings } from './proxyOptions.js';
+
+export type ProxyInput =
+  | { readonly kind: 'batch'; readonly batch: ObjectBatch }
+  | { readonly kind: 'options'; readonly kubernetes: Kubernetes };
+
+export interface ProxyUpdate {
+  readonly outcome: ProxyOutcome;
+  /** Undefined: as before. */
+  readonly settings: ProxySettings | undefined;
+  /** The cluster has told all it had: what is not there is not wanted. */
+  readonly isComplete: boolean;
+  /** To be asked what is known of a service. Its owner is the stage. */
+  readonly proxy: Proxy;
+}
+
+/** Owns the state of the derivation. The first input has to be the configuration. */
+export function createProxyStage(nodeName: string): (input: ProxyInput) => ProxyUpdate {
+  let kubernetes: Kubernetes | undefined;
+  let own: Node | undefined;
+  let proxy: Proxy | undefined;
+  let settings: ProxySettings | undefined;
+  let isComplete = false;
+  const take = (input: ProxyInput): { readonly outcome: ProxyOutcome; readonly proxy: Proxy } => {
+    if (input.kind === 'options') {
+      ({ kubernetes } = input);
+      proxy ??= createProxy(nodeName, proxyRules(kubernetes));
+      return { outcome: proxy.configure(proxyRules(kubernetes)), proxy };
+    }
+    if (proxy === undefined) throw new Error('objects come before the configuration');
+    // A Node that is gone for a moment has not moved.
+    for (const { change, object } of changesOf(input.batch, 'Node'))
+      if (object.name === nodeName && change !== 'deleted') own = object;
+    isComplete ||= input.batch.synced;
+    return { outcome: proxy.apply(input.batch), proxy };
+  };
+  return input => {
+    const taken = take(input);
+    const next = kubernetes === undefined ? undefined : proxySettings(kubernetes, own);
+    const isOther = !isDeepStrictEqual(next, settings);
+    settings = next;
+    return { ...taken, isComplete, settings: isOther ? next : undefined };
+  };
+}
