@@ -47,11 +47,15 @@ describe('a rehearsal', () => {
     });
   });
 
-  test.each([[[1, 0]], [[0, 1]], [[1, 1]]] as const)('goes from one socket to the other, families %j', async routes => {
-    const [v4, v6] = routes;
-    // Time stands still, so that no slow machine cuts it short.
-    const clock: Clock = { ...systemClock, now: () => 0 };
-    // OPEN, KEEPALIVE and End-of-RIB are less than this; so is not what one read of the feed makes.
-    expect(await rehearse([v4, v6], clock)).toBeGreaterThan(10_000);
-  }, 120_000);
+  test.each([[[1, 0]], [[0, 1]], [[1, 1]]] as const)(
+    'goes from one socket to the other, families %j',
+    async routes => {
+      const [v4, v6] = routes;
+      // Time stands still, so that no slow machine cuts it short.
+      const clock: Clock = { ...systemClock, now: () => 0 };
+      // OPEN, KEEPALIVE and End-of-RIB are less than this; so is not what one read of the feed makes.
+      expect(await rehearse([v4, v6], clock)).toBeGreaterThan(10_000);
+    },
+    120_000,
+  );
 });
