@@ -42,13 +42,13 @@ export type Expression =
   | { readonly kind: 'random'; readonly modulus: number; readonly offset: number; readonly to: Register }
   | { readonly kind: 'immediate'; readonly octets: readonly number[]; readonly to: Register }
   | { readonly kind: 'verdict'; readonly verdict: RuleVerdict }
-  /** 32 bits in host order: `(from & mask) ^ xor`. */
+  /** `(from & mask) ^ xor`, over as many octets as both have. */
   | {
       readonly kind: 'bitwise';
       readonly from: Register;
       readonly to: Register;
-      readonly mask: number;
-      readonly xor: number;
+      readonly mask: readonly number[];
+      readonly xor: readonly number[];
     }
   | { readonly kind: 'compare'; readonly from: Register; readonly equal: boolean; readonly octets: readonly number[] }
   | { readonly kind: 'dnat'; readonly family: 4 | 6; readonly address: Register; readonly port: Register }
@@ -162,9 +162,9 @@ function writeData(writer: NetlinkWriter, e: Expression): void {
     case 'bitwise':
       register(writer, 1, e.from);
       register(writer, 2, e.to);
-      attributeBe32(writer, 3, 4);
-      writeValue(writer, 4, hostU32(e.mask));
-      return writeValue(writer, 5, hostU32(e.xor));
+      attributeBe32(writer, 3, e.mask.length);
+      writeValue(writer, 4, Uint8Array.from(e.mask));
+      return writeValue(writer, 5, Uint8Array.from(e.xor));
     case 'compare':
       register(writer, 1, e.from);
       attributeBe32(writer, 2, e.equal ? 0 : 1);
@@ -241,7 +241,7 @@ export function writeVerdict(writer: NetlinkWriter, type: number, verdict: RuleV
   writer.endNested(at);
 }
 
-/** As it lies in a register: in host order. */
-export function hostU32(value: number): Uint8Array {
-  return new Uint8Array(new Uint32Array([value >>> 0]).buffer);
+/** Octets of a number as it lies in a register: in host order. */
+export function hostU32(value: number): readonly number[] {
+  return [...new Uint8Array(new Uint32Array([value >>> 0]).buffer)];
 }

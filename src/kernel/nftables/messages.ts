@@ -25,7 +25,7 @@ export interface SetShape {
   readonly key: readonly nft.UserType[];
   /** Absent: a set; `verdict`: a verdict map. */
   readonly data?: readonly nft.UserType[] | 'verdict';
-  /** Every element is a range from one key to another, field by field; fields of one length are ranges too. */
+  /** Every element is a range from one key to another, field by field. Of concatenations only. */
   readonly interval?: boolean;
   /** Filled by rules from packets, with time-outs; at most so many elements. */
   readonly dynamic?: number;
@@ -89,11 +89,10 @@ export function writeSet(writer: NetlinkWriter, table: TableName, set: SetShape,
   writer.end();
 }
 
-function setFlags({ data, interval, dynamic, key }: SetShape): number {
+function setFlags({ data, interval, dynamic }: SetShape): number {
   return (
     (data === undefined ? 0 : nft.NFT_SET_MAP) |
-    (interval === true ? nft.NFT_SET_INTERVAL : 0) |
-    (interval === true && key.length > 1 ? nft.NFT_SET_CONCAT : 0) |
+    (interval === true ? nft.NFT_SET_INTERVAL | nft.NFT_SET_CONCAT : 0) |
     (dynamic === undefined ? 0 : nft.NFT_SET_EVAL | nft.NFT_SET_TIMEOUT)
   );
 }
@@ -103,7 +102,7 @@ function userType(types: readonly nft.UserType[]): number {
 }
 
 function writeDescription(writer: NetlinkWriter, { interval, dynamic, key }: SetShape): void {
-  const concatenated = interval === true && key.length > 1;
+  const concatenated = interval === true;
   if (dynamic === undefined && !concatenated) return;
   const description = writer.beginNested(nft.NFTA_SET_DESC, true);
   if (dynamic !== undefined) attributeBe32(writer, nft.NFTA_SET_DESC_SIZE, dynamic);

@@ -1,0 +1,242 @@
+/** One family's table: plan, reconciler and target together, and what happened told in terms of frontends. */
+
+import type { Clock } from '../../core/clock.js';
+import { createReconciler, type Reconciler, type ReconcilerEvent } from '../../core/reconciler.js';
+import type { NetlinkChannel } from '../../kernel/netlink/channel.js';
+import type { Transactions } from '../../kernel/nftables/transaction.js';
+import type { KernelFrontend, ProxyEvent } from '../proxyBackend.js';
+import type { Family, Frontend, FrontendKey, ProxyDelta, ProxySettings, ServicePortKey } from '../proxyTypes.js';
+import { describeEndpoint, elementKey, keyOctets, setOf, type ElementKey } from './elements.js';
+import { kernelFrontend } from './kernelFrontend.js';
+import { layoutOf, SETS, type LayoutSettings } from './layout.js';
+import { CHAINS, createPlan, type Plan, type PlanChanges } from './plan.js';
+import { frontendOctets } from './servicePortElements.js';
+import { createTableTarget, fingerprint, STRUCTURE, type TableTarget } from './tableTarget.js';
+
+export interface FamilyTableOptions {
+  readonly family: Family;
+  readonly channel: NetlinkChannel;
+  readonly transactions: Transactions;
+  readonly clock: Clock;
+  readonly readBackInterval: number;
+  onEvent(event: ProxyEvent): void;
+}
+
+export interface FamilyTable {
+  configure(settings: ProxySettings): void;
+  apply(delta: ProxyDelta): void;
+  begin(): void;
+  read(keys: readonly FrontendKey[]): Promise<readonly KernelFrontend[]>;
+  idle(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export function createFamilyTable(options: FamilyTableOptions): FamilyTable {
+  return new PlannedTable(options);
+}
+
+/** Until the first settings come nothing is written, so these are never seen in a kernel. */
+const UNSET: LayoutSettings = {
+  podDetector: { kind: 'none' },
+  nodePortAddresses: 'all',
+  serviceCidrs: [],
+  masqueradeBit: 14,
+};
+
+class PlannedTable implements FamilyTable {
+  private readonly plan: Plan;
+  private readonly target: TableTarget;
+  private readonly reconciler: Reconciler<ElementKey, string>;
+  /** Service ports of which something was wanted that is not known to be done. */
+  private readonly unsettled = new Set<ServicePortKey>();
+  /** Frontends that were wanted and are not any more. */
+  private readonly leaving = new Map<FrontendKey, Frontend>();
+  private readonly told = new Map<FrontendKey, Frontend>();
+  private readonly failed = new Map<FrontendKey, string>();
+  private wishedAt: number | undefined;
+  private readonly mark: { current: string };
+
+  constructor(private readonly options: FamilyTableOptions) {
+    const { family, channel, transactions, clock, readBackInterval } = options;
+    this.plan = createPlan(family);
+    const layout = layoutOf(family, UNSET);
+    this.mark = { current: fingerprint(layout) };
+    const groupsOf = (keys: readonly ElementKey[]): ReadonlyMap<ElementKey, string> => this.groupsOf(keys);
+    this.target = createTableTarget({ family, channel, transactions, groupsOf }, layout);
+    this.reconciler = createReconciler<ElementKey, string>({
+      target: this.target,
+      clock,
+      equal: (a, b) => a === b,
+      readBackInterval,
+      onEvent: event => this.onEvent(event),
+    });
+  }
+
+  configure(settings: ProxySettings): void {
+    const layout = layoutOf(this.options.family, settings);
+    const mark = fingerprint(layout);
+    if (mark !== this.mark.current) {
+      this.mark.current = mark;
+      this.target.setLayout(layout);
+      // The table is replaced whole, with all its elements: that begins with a reading that finds another structure.
+      this.reconciler.readSoon();
+    }
+    this.reconciler.apply([[STRUCTURE, mark]]);
+    this.want(this.plan.setNodeAddresses(settings.nodeAddresses));
+  }
+
+  apply(delta: ProxyDelta): void {
+    for (const key of delta.frontends.removed) {
+      const frontend = this.told.get(key);
+      if (frontend !== undefined) this.leaving.set(key, frontend);
+      this.told.delete(key);
+      this.failed.delete(key);
+    }
+    for (const [key, frontend] of delta.frontends.set) {
+      if (frontend.family !== this.options.family) continue;
+      this.leaving.delete(key);
+      this.told.set(key, frontend);
+    }
+    this.want(this.plan.apply(delta));
+  }
+
+  begin(): void {
+    this.reconciler.begin();
+  }
+
+  async read(keys: readonly FrontendKey[]): Promise<readonly KernelFrontend[]> {
+    const mine = keys.flatMap(key => this.told.get(key) ?? []);
+    if (mine.length === 0) return [];
+    const present = await this.target.read();
+    return mine.flatMap(frontend => kernelFrontend(frontend, this.options.family, present) ?? []);
+  }
+
+  idle(): Promise<void> {
+    return this.reconciler.idle();
+  }
+
+  stop(): Promise<void> {
+    return this.reconciler.stop();
+  }
+
+  private want({ elements, touched }: PlanChanges): void {
+    for (const port of touched) this.unsettled.add(port);
+    if (elements.size > 0) this.wishedAt ??= this.options.clock.now();
+    this.reconciler.apply(elements);
+    // Wanted as it is already: nothing will be written for it.
+    if (elements.size === 0) this.tellSettled();
+  }
+
+  private onEvent(event: ReconcilerEvent<ElementKey>): void {
+    switch (event.kind) {
+      case 'adopted':
+        this.options.onEvent({ kind: 'adopted', count: this.countFrontends() });
+        this.tellSettled();
+        return;
+      case 'written':
+        this.tellCommitted(event.set.includes(STRUCTURE));
+        this.tellSettled();
+        return;
+      case 'failed':
+        return this.tellFailed(event.failures);
+      case 'recovered':
+        return this.tellSettled();
+      case 'drift':
+        return this.options.onEvent({ kind: 'drift', what: event.keys.map(key => this.describe(key)) });
+      case 'error':
+        return this.options.onEvent({ kind: 'error', text: event.text });
+    }
+  }
+
+  private tellCommitted(full: boolean): void {
+    const now = this.options.clock.now();
+    const seconds = (now - (this.wishedAt ?? now)) / 1000;
+    this.wishedAt = undefined;
+    this.options.onEvent({ kind: 'committed', seconds, frontends: this.told.size, full });
+  }
+
+  /** Tells which frontends are served now as they should be, and which are gone. */
+  private tellSettled(): void {
+    const programmed: FrontendKey[] = [];
+    const recovered: FrontendKey[] = [];
+    for (const port of this.unsettled) {
+      if (!this.isSettled(port)) continue;
+      this.unsettled.delete(port);
+      for (const { key } of this.plan.frontendsOf(port)) {
+        programmed.push(key);
+        if (this.failed.delete(key)) recovered.push(key);
+      }
+    }
+    if (programmed.length > 0) this.options.onEvent({ kind: 'programmed', frontends: programmed });
+    if (recovered.length > 0) this.options.onEvent({ kind: 'recovered', frontends: recovered });
+    this.tellRemoved();
+  }
+
+  private tellRemoved(): void {
+    const { present } = this.reconciler;
+    const gone = [...this.leaving].filter(([, frontend]) => {
+      const octets = frontendOctets(frontend);
+      return [SETS.services, SETS.unavailable].every(set => !present.has(elementKey(set, octets)));
+    });
+    for (const [key] of gone) this.leaving.delete(key);
+    if (gone.length > 0) this.options.onEvent({ kind: 'removed', frontends: gone.map(([key]) => key) });
+  }
+
+  private isSettled(port: ServicePortKey): boolean {
+    if (!this.reconciler.isSettled(STRUCTURE)) return false;
+    const elements = this.plan.elementsOf(port);
+    if (elements === undefined) return true;
+    for (const key of elements.own.keys()) if (!this.reconciler.isSettled(key)) return false;
+    for (const key of elements.shared) if (!this.reconciler.isSettled(key)) return false;
+    return true;
+  }
+
+  private tellFailed(failures: ReadonlyMap<ElementKey, string>): void {
+    const told = new Map<FrontendKey, string>();
+    const groups = this.groupsOf([...failures.keys()]);
+    for (const [key, text] of failures) {
+      for (const port of this.portsOf(groups.get(key)))
+        for (const frontend of this.plan.frontendsOf(port)) told.set(frontend.key, text);
+    }
+    for (const [key, text] of told) this.failed.set(key, text);
+    if (told.size > 0) this.options.onEvent({ kind: 'failed', failures: told });
+    else this.options.onEvent({ kind: 'error', text: [...new Set(failures.values())].join('; ') });
+  }
+
+  private portsOf(group: string | undefined): readonly ServicePortKey[] {
+    return [...this.unsettled].filter(port => port === group);
+  }
+
+  /** On the way of a refusal only, so it may look at everything. */
+  private groupsOf(keys: readonly ElementKey[]): ReadonlyMap<ElementKey, string> {
+    const wanted = new Set(keys);
+    const groups = new Map<ElementKey, string>();
+    for (const port of this.plan.ports)
+      for (const key of this.plan.elementsOf(port)?.own.keys() ?? []) if (wanted.has(key)) groups.set(key, port);
+    // What no service port wants any more goes by its endpoint, which is its own service port's or was.
+    const size = this.options.family === 4 ? 12 : 24;
+    for (const key of keys) {
+      if (groups.has(key) || key === STRUCTURE || setOf(key) === CHAINS) continue;
+      if (setOf(key) !== SETS.clusterIps && setOf(key) !== SETS.hairpins)
+        groups.set(key, keyOctets(key).slice(0, size));
+    }
+    return groups;
+  }
+
+  private countFrontends(): number {
+    let count = 0;
+    for (const key of this.reconciler.present.keys()) {
+      const set = setOf(key);
+      if (set === SETS.services || set === SETS.unavailable) count += 1;
+    }
+    return count;
+  }
+
+  private describe(key: ElementKey): string {
+    if (key === STRUCTURE) return 'rules';
+    const set = setOf(key);
+    return set === CHAINS
+      ? `chain ${keyOctets(key)}`
+      : `${set} ${describeEndpoint(keyOctets(key), this.options.family)}`;
+  }
+}

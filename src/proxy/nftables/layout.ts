@@ -1,0 +1,233 @@
+/**
+ * The table of the service proxy: maps, chains and rules that do not depend on services. Services are elements of the
+ * maps alone (reference: kube-proxy's hooks and priorities, with which ours agree, so that other tables find both alike).
+ *
+ * A service port is known in the maps by its *identity*, the `address . protocol . port` of its cluster IP; other frontends
+ * (external addresses, node ports) lead to it through `aliases`. So each endpoint is one element, however many frontends
+ * there are, and all of them share one record of session affinity. A node port's key has an address of zeros.
+ */
+
+import type { IpPrefix } from '../../core/ip.js';
+import type { Expression, RuleVerdict } from '../../kernel/nftables/expressions.js';
+import type { ChainShape, SetShape } from '../../kernel/nftables/messages.js';
+import type { UserType } from '../../kernel/nftables/numbers.js';
+import type { Family, PodDetector, ProxySettings } from '../proxyTypes.js';
+import * as rule from './ruleParts.js';
+
+export const SETS = {
+  /** endpoint → goto a fan chain of its list, or drop. */
+  services: 'services',
+  /** endpoint → jump to a chain of `policyChain`. */
+  policies: 'policies',
+  /** endpoint → goto a fan chain of its local list, for traffic from outside. */
+  locals: 'locals',
+  /** endpoint → identity, where they differ. */
+  aliases: 'aliases',
+  /** identity . slot → address . port. */
+  backends: 'backends',
+  /** endpoint → goto reject, or drop. */
+  unavailable: 'unavailable',
+  /** Endpoints with source ranges. */
+  restricted: 'restricted',
+  /** endpoint . source */
+  ranges: 'ranges',
+  /** Cluster IPs. */
+  clusterIps: 'cluster-ips',
+  /** pod . pod */
+  hairpins: 'hairpins',
+  /** source . identity → address . port, made by packets. */
+  affinity: 'affinity',
+  /** identity . address . port: backends that records of affinity may lead to. */
+  members: 'members',
+  /** The same, of local lists. */
+  localMembers: 'local-members',
+} as const;
+export type SetName = (typeof SETS)[keyof typeof SETS];
+
+/** Slots of local lists begin here; the others at 0. */
+export const LOCAL_SLOTS = 1 << 16;
+/** Records of session affinity. Beyond that new clients are balanced as if there were no affinity. */
+const MOST_RECORDS = 1 << 20;
+
+/** What the rules depend on. */
+export type LayoutSettings = Pick<
+  ProxySettings,
+  'podDetector' | 'nodePortAddresses' | 'serviceCidrs' | 'masqueradeBit'
+>;
+
+export interface Layout {
+  readonly sets: readonly SetShape[];
+  readonly chains: readonly ChainShape[];
+}
+
+export function setShapes(family: Family): readonly SetShape[] {
+  const address: UserType = family === 4 ? 'ipv4_addr' : 'ipv6_addr';
+  const endpoint = [address, 'inet_proto', 'inet_service'] as const;
+  const target = [address, 'inet_service'] as const;
+  return [
+    { name: SETS.services, key: endpoint, data: 'verdict' },
+    { name: SETS.policies, key: endpoint, data: 'verdict' },
+    { name: SETS.locals, key: endpoint, data: 'verdict' },
+    { name: SETS.aliases, key: endpoint, data: endpoint },
+    { name: SETS.backends, key: [...endpoint, 'mark'], data: target },
+    { name: SETS.unavailable, key: endpoint, data: 'verdict' },
+    { name: SETS.restricted, key: endpoint },
+    { name: SETS.ranges, key: [...endpoint, address], interval: true },
+    { name: SETS.clusterIps, key: [address] },
+    { name: SETS.hairpins, key: [address, address] },
+    { name: SETS.affinity, key: [address, ...endpoint], data: target, dynamic: MOST_RECORDS },
+    { name: SETS.members, key: [...endpoint, ...target] },
+    { name: SETS.localMembers, key: [...endpoint, ...target] },
+  ];
+}
+
+/** Who is masqueraded, and whether only traffic from outside keeps to the local list. */
+export interface Policy {
+  readonly masquerade: 'always' | 'offCluster' | 'never';
+  readonly shortCircuit: boolean;
+}
+
+/** @returns the chain that a frontend's element in `policies` jumps to; undefined when it needs none */
+export function policyChain({ masquerade, shortCircuit }: Policy, isNodePort: boolean): string | undefined {
+  const words = [
+    ...(masquerade === 'never' ? [] : [masquerade === 'always' ? 'mark' : 'mark-off-cluster']),
+    ...(shortCircuit ? [isNodePort ? 'outside-node-port' : 'outside'] : []),
+  ];
+  return words.length === 0 ? undefined : words.join('-');
+}
+
+/** Everything but fan chains. */
+export function layoutOf(family: Family, settings: LayoutSettings): Layout {
+  return { sets: setShapes(family), chains: [...hookChains(family, settings), ...policyChains(family, settings)] };
+}
+
+const NAT = -100;
+const BEFORE_NAT = -110;
+const AFTER_NAT = -90;
+const SOURCE_NAT = 100;
+const to = (kind: 'goto' | 'jump', chain: string): Expression => ({ kind: 'verdict', verdict: { kind, chain } });
+const plain = (kind: 'drop' | 'return' | 'accept'): Expression => ({ kind: 'verdict', verdict: { kind } });
+const lookup = (set: SetName, from: number): Expression => ({ kind: 'lookup', set, from });
+const vmap = (set: SetName, from: number): Expression => ({ kind: 'vmap', set, from });
+
+function hookChains(family: Family, settings: LayoutSettings): readonly ChainShape[] {
+  const endpoint = rule.loadEndpoint(family, 0);
+  const nodePort = rule.loadNodePort(family, 0);
+  const unavailable = [...rule.isNew, ...endpoint, vmap(SETS.unavailable, 0)];
+  const unavailableNodePort = [...rule.isNew, ...nodePort, vmap(SETS.unavailable, 0)];
+  const ranges = [[...rule.isNew, to('jump', 'source-ranges')]];
+  const nowhere = clusterIpsCheck(family, settings.serviceCidrs);
+  return [
+    hook('nat-prerouting', 'nat', 'prerouting', NAT, [[to('jump', 'services')]]),
+    hook('nat-output', 'nat', 'output', NAT, [[to('jump', 'services')]]),
+    hook('nat-postrouting', 'nat', 'postrouting', SOURCE_NAT, masqueradeRules(family, settings.masqueradeBit)),
+    hook('filter-prerouting', 'filter', 'prerouting', BEFORE_NAT, ranges),
+    hook('filter-input', 'filter', 'input', BEFORE_NAT, [
+      unavailable,
+      ...rule.toNodePorts(family, settings.nodePortAddresses, to('jump', 'unavailable-node-ports')),
+    ]),
+    hook('filter-forward', 'filter', 'forward', BEFORE_NAT, [unavailable, ...nowhere]),
+    hook('filter-output', 'filter', 'output', BEFORE_NAT, [
+      ...ranges,
+      unavailable,
+      ...rule.toNodePorts(family, settings.nodePortAddresses, to('jump', 'unavailable-node-ports')),
+    ]),
+    hook('filter-output-after-nat', 'filter', 'output', AFTER_NAT, nowhere),
+    { name: 'unavailable-node-ports', rules: [unavailableNodePort] },
+    {
+      name: 'services',
+      rules: [
+        [...endpoint, vmap(SETS.policies, 0)],
+        [...endpoint, vmap(SETS.services, 0)],
+        ...rule.toNodePorts(family, settings.nodePortAddresses, to('goto', 'node-ports')),
+      ],
+    },
+    {
+      name: 'node-ports',
+      rules: [
+        [...nodePort, vmap(SETS.policies, 0)],
+        [...nodePort, vmap(SETS.services, 0)],
+      ],
+    },
+    {
+      name: 'source-ranges',
+      rules: [
+        [
+          ...endpoint,
+          ...rule.loadSource(family, rule.endpointSize(family)),
+          lookup(SETS.restricted, 0),
+          { kind: 'lookup', set: SETS.ranges, from: 0, inverted: true },
+          plain('drop'),
+        ],
+      ],
+    },
+    {
+      name: 'reject',
+      rules: [
+        [...rule.isTcp, { kind: 'reject', with: 'tcpReset', family }],
+        [{ kind: 'reject', with: 'portUnreachable', family }],
+      ],
+    },
+  ];
+}
+
+function hook(
+  name: string,
+  type: 'nat' | 'filter',
+  at: NonNullable<ChainShape['hook']>['at'],
+  priority: number,
+  rules: ChainShape['rules'],
+): ChainShape {
+  return { name, hook: { type, at, priority }, rules };
+}
+
+/** A cluster IP's port that nothing took; an address of the services' range that nobody has. */
+function clusterIpsCheck(family: Family, cidrs: readonly IpPrefix[]): ChainShape['rules'] {
+  const destination = rule.loadDestination(family, 0);
+  return [
+    [...rule.isNew, ...destination, lookup(SETS.clusterIps, 0), to('goto', 'reject')],
+    ...rule.ofFamily(cidrs, family).map(cidr => [...rule.isNew, ...rule.inPrefix('daddr', cidr), plain('drop')]),
+  ];
+}
+
+/** The mark is taken off again, so that nothing after us, such as another namespace, takes it for its own. */
+function masqueradeRules(family: Family, bit: number): ChainShape['rules'] {
+  return [
+    [...rule.hasMark(bit), ...rule.flipMark(bit), { kind: 'masquerade' }],
+    [...rule.isDnat, ...rule.loadSource(family, 0), ...rule.loadDestination(family, family === 4 ? 1 : 4)].concat(
+      lookup(SETS.hairpins, 0),
+      { kind: 'masquerade' },
+    ),
+  ];
+}
+
+function policyChains(family: Family, settings: LayoutSettings): readonly ChainShape[] {
+  const mark = rule.setMark(settings.masqueradeBit);
+  const offCluster = markOffCluster(family, settings.podDetector, mark);
+  const outside = (chain: string, load: readonly Expression[]): readonly ChainShape[] => {
+    const rules = [
+      ...rule.fromPods(family, settings.podDetector, plain('return')),
+      [...rule.fromThisHost, ...mark, plain('return')],
+      [...load, vmap(SETS.locals, 0)],
+      [plain('drop')],
+    ];
+    const marked: RuleVerdict = { kind: 'jump', chain: 'mark-off-cluster' };
+    return [
+      { name: chain, rules },
+      { name: `mark-${chain}`, rules: [mark, ...rules] },
+      { name: `mark-off-cluster-${chain}`, rules: [[{ kind: 'verdict', verdict: marked }], ...rules] },
+    ];
+  };
+  return [
+    { name: 'mark', rules: [mark] },
+    { name: 'mark-off-cluster', rules: offCluster },
+    ...outside('outside', rule.loadEndpoint(family, 0)),
+    ...outside('outside-node-port', rule.loadNodePort(family, 0)),
+  ];
+}
+
+/** Without a detector nobody's traffic is known to come from elsewhere. */
+function markOffCluster(family: Family, pods: PodDetector, mark: readonly Expression[]): ChainShape['rules'] {
+  if (pods.kind === 'none') return [];
+  return [...rule.fromPods(family, pods, plain('return')), mark];
+}

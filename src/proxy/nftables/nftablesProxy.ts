@@ -1,0 +1,93 @@
+/**
+ * The nftables backend of the service proxy: a table of its own in each family, kept equal to the desired state. Two
+ * tables rather than one of family inet, since keys have the length of one family's addresses: half the memory for IPv4,
+ * and what one family's kernel refuses does not hold the other up. Impure: netlink sockets.
+ */
+
+import { systemClock, type Clock } from '../../core/clock.js';
+import { openChannel, type NetlinkChannel } from '../../kernel/netlink/channel.js';
+import { NETLINK_NETFILTER } from '../../kernel/nftables/numbers.js';
+import { openTransactions, type Transactions } from '../../kernel/nftables/transaction.js';
+import type { KernelFrontend, ProxyBackend, ProxyEvent, TrafficCounters } from '../proxyBackend.js';
+import type { Family, FrontendKey, ProxyDelta, ProxySettings, ServicePortKey } from '../proxyTypes.js';
+import { createFamilyTable, type FamilyTable } from './familyTable.js';
+
+export interface NftablesProxyOptions {
+  readonly clock?: Clock;
+  /** Milliseconds between two readings when nothing suspicious happens. */
+  readonly readBackInterval?: number;
+}
+
+const READ_BACK = 60_000;
+
+/**
+ * Opens its sockets before it returns, in the network namespace of the calling thread.
+ * @throws SyscallError
+ */
+export function openNftablesProxy(
+  onEvent: (event: ProxyEvent) => void,
+  options: NftablesProxyOptions = {},
+): ProxyBackend {
+  const channel = openChannel(NETLINK_NETFILTER);
+  try {
+    return new NftablesProxy(channel, openTransactions(), onEvent, options);
+  } catch (error) {
+    channel.close();
+    throw error;
+  }
+}
+
+class NftablesProxy implements ProxyBackend {
+  readonly kind = 'nftables';
+  private readonly tables = new Map<Family, FamilyTable>();
+  private settings: ProxySettings | undefined;
+  private begun = false;
+
+  constructor(
+    private readonly channel: NetlinkChannel,
+    private readonly transactions: Transactions,
+    onEvent: (event: ProxyEvent) => void,
+    { clock = systemClock, readBackInterval = READ_BACK }: NftablesProxyOptions,
+  ) {
+    for (const family of [4, 6] as const)
+      this.tables.set(family, createFamilyTable({ family, channel, transactions, clock, readBackInterval, onEvent }));
+  }
+
+  configure(settings: ProxySettings): void {
+    this.settings = settings;
+    for (const table of this.tables.values()) table.configure(settings);
+    if (this.begun) this.begin();
+  }
+
+  apply(delta: ProxyDelta): void {
+    for (const table of this.tables.values()) table.apply(delta);
+  }
+
+  begin(): void {
+    this.begun = true;
+    for (const [family, table] of this.tables) if (this.isOn(family)) table.begin();
+  }
+
+  async read(keys: readonly FrontendKey[]): Promise<readonly KernelFrontend[]> {
+    const found = await Promise.all([...this.tables].map(([, table]) => table.read(keys)));
+    return found.flat();
+  }
+
+  counters(): Promise<ReadonlyMap<ServicePortKey, TrafficCounters>> {
+    return Promise.resolve(new Map());
+  }
+
+  async idle(): Promise<void> {
+    await Promise.all([...this.tables].map(([family, table]) => (this.isOn(family) ? table.idle() : undefined)));
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([...this.tables.values()].map(table => table.stop()));
+    this.channel.close();
+    this.transactions.close();
+  }
+
+  private isOn(family: Family): boolean {
+    return (family === 4 ? this.settings?.ipv4 : this.settings?.ipv6) === true;
+  }
+}

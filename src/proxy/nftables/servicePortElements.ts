@@ -1,0 +1,169 @@
+/** The elements that one service port needs in the proxy's maps: a pure function of its frontends and backends. */
+
+import { parseAddress, prefixContains, type IpAddress, type IpPrefix } from '../../core/ip.js';
+import type { Backend, BackendLists, Frontend } from '../proxyTypes.js';
+import { addressOctets, elementKey, endpointOctets, portOctets, rangeOctets, slotOctets } from './elements.js';
+import type { ElementKey } from './elements.js';
+import { fanName, type Fan } from './fanChains.js';
+import { LOCAL_SLOTS, policyChain, SETS } from './layout.js';
+
+export interface ServicePortElements {
+  /** Of this service port alone: element → value, a verdict in words or octets. */
+  readonly own: ReadonlyMap<ElementKey, string>;
+  /** Elements that other service ports may need too. */
+  readonly shared: ReadonlySet<ElementKey>;
+  /** Names of fan chains. */
+  readonly fans: ReadonlySet<string>;
+}
+
+/** @param nodeAddresses of the family; hairpin traffic of this node passes source ranges that hold one of them */
+export function servicePortElements(
+  frontends: readonly Frontend[],
+  lists: BackendLists | undefined,
+  nodeAddresses: readonly IpAddress[],
+): ServicePortElements {
+  const build = new Build(frontends, lists, nodeAddresses);
+  for (const frontend of frontends) build.frontend(frontend);
+  build.backends();
+  return build;
+}
+
+/** The key of a frontend in the maps. @throws RangeError when its address is none: the derivation's mistake */
+export function frontendOctets({ family, address, protocol, port }: Frontend): string {
+  const octets = address === undefined ? '\0'.repeat(family === 4 ? 4 : 16) : addressOfText(address);
+  return endpointOctets(octets, protocol, port);
+}
+
+function addressOfText(text: string): string {
+  const address = parseAddress(text);
+  if (!address.ok) throw new RangeError(address.error);
+  return addressOctets(address.value);
+}
+
+/** Most slots of one backend beside another of the least weight. */
+const MOST_SLOTS = 4096;
+
+/** One entry for each slot: as often as its weight says. Weight 0 takes no new connections. */
+export function slotsOf(backends: readonly Backend[]): readonly Backend[] {
+  const live = backends.filter(({ weight }) => weight > 0);
+  const divisor = live.reduce((sum, { weight }) => gcd(sum, weight), 0);
+  const total = live.reduce((sum, { weight }) => sum + weight / divisor, 0);
+  // Shares are rounded when there would be too many slots, and nobody is rounded away.
+  const scale = Math.min(1, MOST_SLOTS / total);
+  return live
+    .flatMap(backend =>
+      Array.from({ length: Math.max(1, Math.floor((backend.weight / divisor) * scale)) }, () => backend),
+    )
+    .slice(0, LOCAL_SLOTS);
+}
+
+function gcd(a: number, b: number): number {
+  return b === 0 ? a : gcd(b, a % b);
+}
+
+class Build implements ServicePortElements {
+  readonly own = new Map<ElementKey, string>();
+  readonly shared = new Set<ElementKey>();
+  readonly fans = new Set<string>();
+  /** Slots. */
+  private readonly lists: Readonly<Record<Fan['list'], readonly Backend[]>>;
+  private readonly used = new Set<Fan['list']>();
+  private readonly identity: string;
+  private readonly sticky: boolean;
+  private readonly addresses = new Map<string, string>();
+
+  constructor(
+    frontends: readonly Frontend[],
+    private readonly given: BackendLists | undefined,
+    private readonly nodeAddresses: readonly IpAddress[],
+  ) {
+    this.lists = { cluster: slotsOf(given?.cluster ?? []), local: slotsOf(given?.local ?? []) };
+    this.identity = frontendOctets(identityOf(frontends));
+    this.sticky = frontends.some(({ affinity }) => affinity !== undefined);
+  }
+
+  frontend(frontend: Frontend): void {
+    const key = frontendOctets(frontend);
+    const isNode = frontend.address === undefined;
+    if (isNode || key !== this.identity) this.own.set(elementKey(SETS.aliases, key), this.identity);
+    if (frontend.kind === 'clusterIp')
+      this.shared.add(elementKey(SETS.clusterIps, this.octets(frontend.address ?? '')));
+    this.sourceRanges(frontend, key);
+    const list = frontend.policy === 'cluster' || frontend.shortCircuit ? 'cluster' : 'local';
+    if (this.lists[list].length === 0) {
+      const isElsewhere = frontend.policy === 'local' && (this.given?.serving.length ?? 0) > 0;
+      this.own.set(elementKey(SETS.unavailable, key), isElsewhere ? 'drop' : 'goto reject');
+      return;
+    }
+    this.own.set(elementKey(SETS.services, key), this.fan(frontend, key, list));
+    const chain = policyChain(
+      { masquerade: frontend.masquerade, shortCircuit: frontend.policy === 'local' && frontend.shortCircuit },
+      isNode,
+    );
+    if (chain !== undefined) this.own.set(elementKey(SETS.policies, key), `jump ${chain}`);
+    if (list === 'cluster' && frontend.policy === 'local' && this.lists.local.length > 0)
+      this.own.set(elementKey(SETS.locals, key), this.fan(frontend, key, 'local'));
+  }
+
+  backends(): void {
+    for (const list of this.used) {
+      const first = list === 'local' ? LOCAL_SLOTS : 0;
+      const members = list === 'local' ? SETS.localMembers : SETS.members;
+      this.lists[list].forEach((backend, i) => {
+        const address = this.octets(backend.address);
+        const target = `${address}${portOctets(backend.port)}`;
+        this.own.set(elementKey(SETS.backends, `${this.identity}${slotOctets(first + i)}`), target);
+        if (this.sticky) this.own.set(elementKey(members, `${this.identity}${target}`), '');
+        // Elsewhere the packet does not come back here with the pod's own address.
+        if (backend.isLocal) this.shared.add(elementKey(SETS.hairpins, `${address}${address}`));
+      });
+    }
+  }
+
+  private fan(frontend: Frontend, key: string, list: Fan['list']): string {
+    this.used.add(list);
+    const name = fanName({
+      by: frontend.address === undefined ? 'node' : key === this.identity ? 'own' : 'alias',
+      list,
+      slots: this.lists[list].length,
+      affinity: frontend.affinity,
+    });
+    this.fans.add(name);
+    return `goto ${name}`;
+  }
+
+  private sourceRanges({ sourceRanges, address, family }: Frontend, key: string): void {
+    if (sourceRanges === undefined) return;
+    this.own.set(elementKey(SETS.restricted, key), '');
+    const own = address === undefined ? undefined : parseAddress(address);
+    const isHere = this.nodeAddresses.some(node => sourceRanges.some(range => prefixContains(range, node)));
+    const itself: readonly IpPrefix[] =
+      own?.ok === true && isHere ? [{ address: own.value, length: family === 4 ? 32 : 128 }] : [];
+    for (const range of outermost([...sourceRanges, ...itself])) {
+      const [first, last] = rangeOctets(range);
+      this.own.set(elementKey(SETS.ranges, `${key}${first}`, last), '');
+    }
+  }
+
+  private octets(text: string): string {
+    const known = this.addresses.get(text);
+    if (known !== undefined) return known;
+    const octets = addressOfText(text);
+    this.addresses.set(text, octets);
+    return octets;
+  }
+}
+
+/** The frontend that the service port is known by: its cluster IP, or the first by key. No two ports share a frontend. */
+function identityOf(frontends: readonly Frontend[]): Frontend {
+  const rank = ({ kind, key }: Frontend): string => `${kind === 'clusterIp' ? 0 : 1}${key}`;
+  return frontends.reduce((best, other) => (rank(other) < rank(best) ? other : best));
+}
+
+/** The kernel takes no range that overlaps another. */
+function outermost(prefixes: readonly IpPrefix[]): readonly IpPrefix[] {
+  const sorted = [...prefixes].sort((a, b) => a.length - b.length);
+  const kept: IpPrefix[] = [];
+  for (const prefix of sorted) if (!kept.some(wide => prefixContains(wide, prefix.address))) kept.push(prefix);
+  return kept;
+}
