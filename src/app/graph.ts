@@ -3,6 +3,7 @@
  * order.
  *
  *   manifests ─► inbox ─► gate (synced) ─► gather ─┬► overlay ──► tunnels (before any route through them)
+ *                  │                               ├► proxy ─────► services in the kernel (before their announcement)
  *                  │                               ├► plumbing ─► bridge, CNI file, egress, kernel switches
  *                  │                               ├► loadBalancer ─► status of services, where we hold the Lease
  *                  │                               └► routing ─┐
@@ -51,6 +52,7 @@ import {
 import { createOrdering, type Ordering } from './ordering.js';
 import type { NodePlumbingOptions } from './plumbing/plumbingOptions.js';
 import { createOverlayNodes, type OverlayUpdate } from './overlayNodes.js';
+import { createProxyStage, type ProxyInput, type ProxyUpdate } from './proxy/proxyStage.js';
 
 type Input =
   | { readonly kind: 'objects'; readonly event: SourceEvent }
@@ -88,6 +90,8 @@ export interface GraphOptions {
   readonly leading?: Observable<boolean>;
   /** For metrics: seconds that one derivation took. */
   readonly derived?: (seconds: number) => void;
+  /** For metrics: networks of our own that are announced, or announced otherwise. */
+  readonly announced?: (networks: { readonly pods: number; readonly services: number }) => void;
   readonly clock?: Clock;
   readonly scheduler?: SchedulerLike;
 }
@@ -102,6 +106,8 @@ export interface GraphSinks {
   plumbing(batch: ObjectBatch): void;
   /** Which services shall have which load-balancer addresses. */
   loadBalancer(outcome: BalancerOutcome): void;
+  /** What the kernel shall do for services. Left out where another program does it: nothing is derived then. */
+  proxy?(update: ProxyUpdate): void;
   problems(report: ProblemReport): void;
   /** Told after the first complete reading of the cluster and whenever it changes. */
   ownNode(own: OwnNode | undefined): void;
@@ -152,7 +158,10 @@ export function agentGraph(options: GraphOptions): Observable<never> {
     );
     const known = merge(reconfigured, derived).pipe(share());
     const routed = merge(known, resumed).pipe(share());
-    const ordered = routed.pipe(stage('ordering', outcome => inOrder(outcome, ordering)));
+    const ordered = routed.pipe(
+      stage('ordering', outcome => inOrder(outcome, ordering)),
+      share(),
+    );
     const balanced = merge(
       batches.pipe(map((batch): BalancerInput => ({ kind: 'batch', batch }))),
       given.pipe(
@@ -160,6 +169,13 @@ export function agentGraph(options: GraphOptions): Observable<never> {
       ),
       inbox.stream.pipe(ofKind('leading')),
     ).pipe(stage('loadBalancer', createBalancerStage()), share());
+    const proxied =
+      sinks.proxy === undefined
+        ? NEVER
+        : merge(
+            given.pipe(map(({ settings }): ProxyInput => ({ kind: 'options', kubernetes: settings.kubernetes }))),
+            batches.pipe(map((batch): ProxyInput => ({ kind: 'batch', batch }))),
+          ).pipe(stage('proxy', createProxyStage(options.nodeName)), share());
     const composed = merge(ordered, given, inbox.stream.pipe(ofKind('services'))).pipe(
       stage('engineConfig', options.compose),
       share(),
@@ -173,12 +189,17 @@ export function agentGraph(options: GraphOptions): Observable<never> {
       given.pipe(sink('plumbing', ({ settings }) => sinks.plumbingOptions(plumbingOptions(settings, options.cniFile)))),
       batches.pipe(sink('plumbing', batch => sinks.plumbing(batch))),
       tunnels.pipe(sink('problems', ({ problems }) => sinks.problems(problems))),
+      proxied.pipe(sink('problems', ({ outcome }) => sinks.problems(outcome.problems))),
+      proxied.pipe(sink('proxy', update => sinks.proxy?.(update))),
       balanced.pipe(sink('problems', ({ problems }) => sinks.problems(problems))),
       balanced.pipe(sink('loadBalancer', outcome => sinks.loadBalancer(outcome))),
       merge(routed, composed).pipe(sink('problems', ({ problems }) => sinks.problems(problems))),
       derived.pipe(
         stage('ownNode', ownNodeChange()),
         sink('ownNode', ({ own }) => sinks.ownNode(own)),
+      ),
+      merge(ordered, inbox.stream.pipe(ofKind('services'))).pipe(
+        sink('metrics', input => options.announced?.(announcedBy(input))),
       ),
       known.pipe(sink('lastState', () => options.lastState?.save(() => routing.intent()))),
       composed.pipe(
@@ -197,6 +218,13 @@ export function agentGraph(options: GraphOptions): Observable<never> {
 /** Of service addresses, only what every data plane serves. */
 function inOrder({ delta }: RoutingOutcome, ordering: Ordering<NetworkIntent>): EngineInput {
   return { kind: 'routing', delta: { ...delta, services: ordering.want(delta.services) } };
+}
+
+function announcedBy(input: EngineInput): { readonly pods: number; readonly services: number } {
+  if (input.kind === 'services') return { pods: 0, services: input.delta.set.size };
+  if (input.kind !== 'routing') return { pods: 0, services: 0 };
+  const { networks, services } = input.delta;
+  return { pods: [...networks.set.values()].filter(({ tag }) => tag === 'pod').length, services: services.set.size };
 }
 
 function ofKind<K extends Input['kind']>(kind: K): OperatorFunction<Input, Extract<Input, { readonly kind: K }>> {

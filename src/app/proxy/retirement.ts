@@ -17,13 +17,13 @@ export interface Retirement {
   /** @returns what to write now, and addresses to ask for whether their frontends may go */
   hold(delta: ProxyDelta): { readonly delta: ProxyDelta; readonly retiring: readonly IpText[] };
   /** These may go. @returns what to write for it */
-  release(addresses: Iterable<IpText>): ProxyDelta;
+  release(addresses: Iterable<string>): ProxyDelta;
 }
 
 interface State {
   /** What was handed on, and not taken back: what the kernel shall have. */
   readonly frontends: Map<FrontendKey, Frontend>;
-  readonly held: Map<IpText, Set<FrontendKey>>;
+  readonly held: Map<string, Set<FrontendKey>>;
   /** Lists that are wanted for held frontends only. */
   readonly heldLists: Set<ServicePortKey>;
 }
@@ -43,7 +43,7 @@ export function createRetirement(): Retirement {
         const keys = state.held.get(address);
         if (keys === undefined) continue;
         state.held.delete(address);
-        gone.add(address);
+        gone.add(address as IpText);
         for (const key of keys) if (state.frontends.delete(key)) removed.add(key);
       }
       return {

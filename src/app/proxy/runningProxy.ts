@@ -1,0 +1,224 @@
+/**
+ * The service proxy at work: what the derivation wants goes to a backend, and what the kernel says comes back as order of
+ * announcements, problems, health and metrics. Impure.
+ */
+
+import { networkInterfaces } from 'node:os';
+import type { Logger } from 'pino';
+import type { ServicesView } from '../../api/serviceView.js';
+import type { Clock } from '../../core/clock.js';
+import { formatAddress, parseAddress, prefixContains, isLoopback } from '../../core/ip.js';
+import type { ProblemReport } from '../../kube/problems.js';
+import type { Proxy } from '../../proxy/proxy.js';
+import type { OpenProxyBackend, ProxyBackend, ProxyEvent } from '../../proxy/proxyBackend.js';
+import {
+  isEmptyDelta,
+  verdictOf,
+  type FrontendKey,
+  type ProxyDelta,
+  type ProxySettings,
+} from '../../proxy/proxyTypes.js';
+import type { Ordering, Plane } from '../ordering.js';
+import { createProgrammed, type ProgrammedChange } from './programmed.js';
+import type { ProxyHealth } from './proxyHealth.js';
+import { noLocalOf, type ProxyMetrics } from './proxyMetrics.js';
+import { createProxyView } from './proxyView.js';
+import type { ProxyUpdate } from './proxyStage.js';
+import { announcementKey, createRetirement } from './retirement.js';
+import { createServiceHealth } from './serviceHealth.js';
+
+export interface RunningProxyOptions {
+  readonly open: OpenProxyBackend;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly health: ProxyHealth;
+  readonly metrics: ProxyMetrics;
+  readonly report: (found: ProblemReport) => void;
+}
+
+export interface RunningProxy {
+  readonly view: ServicesView;
+  /** Announcements of service addresses wait for this proxy. Called once, before the first update. */
+  attach(ordering: Pick<Ordering<unknown>, 'register'>): void;
+  update(update: ProxyUpdate): void;
+  /** Refreshes what metrics show. */
+  scrape(): Promise<void>;
+  /** What is in the kernel stays. */
+  stop(): Promise<void>;
+}
+
+/** Milliseconds after a failure of the whole until it is looked whether it is over. */
+const LOOK_AGAIN = 5000;
+
+/** @throws Error when the kernel cannot be reached at all */
+export async function startProxy(options: RunningProxyOptions): Promise<RunningProxy> {
+  const loop = new ProxyLoop(options);
+  await loop.open();
+  return loop;
+}
+
+class ProxyLoop implements RunningProxy {
+  view: ServicesView;
+  private readonly programmed = createProgrammed();
+  private readonly retirement = createRetirement();
+  private readonly failures = new Map<FrontendKey, string>();
+  private readonly serviceHealth;
+  private backend: ProxyBackend | undefined;
+  private plane: Plane | undefined;
+  private proxy: Proxy | undefined;
+  private hasBegun = false;
+  /** Reading or writing has failed as a whole since the last success. */
+  private isBroken = false;
+
+  constructor(private readonly options: RunningProxyOptions) {
+    this.serviceHealth = createServiceHealth({
+      clock: options.clock,
+      isHealthy: () => options.health.isHealthy,
+      listened: (service, failures) => {
+        const problems = failures.map(text => ({ subject: `Service ${service}`, text }));
+        options.report(new Map([[`health checks ${service}`, problems]]));
+      },
+    });
+    this.view = { backend: 'none', frontends: () => [], service: () => Promise.resolve(undefined) };
+  }
+
+  async open(): Promise<void> {
+    const backend = await this.options.open(event => this.take(event));
+    this.backend = backend;
+    this.view = createProxyView({
+      proxy: () => this.proxy,
+      backend,
+      isProgrammed: key => this.programmed.has(key),
+      failures: this.failures,
+    });
+  }
+
+  attach(ordering: Pick<Ordering<unknown>, 'register'>): void {
+    this.plane = ordering.register('proxy', keys => {
+      // Keys are prefix texts; the addresses before the slash are what was retired.
+      this.write(this.retirement.release(keys.map(key => key.slice(0, key.lastIndexOf('/')))));
+    });
+  }
+
+  update({ outcome, settings, isComplete, proxy }: ProxyUpdate): void {
+    this.proxy = proxy;
+    if (settings !== undefined) {
+      this.backend?.configure(settings);
+      this.serviceHealth.listenOn(healthAddresses(settings));
+    }
+    const { delta, retiring } = this.retirement.hold(outcome.delta);
+    this.write(delta);
+    this.serviceHealth.apply(outcome.healthChecks);
+    if (isComplete && !this.hasBegun) {
+      this.hasBegun = true;
+      this.backend?.begin();
+      this.watchIdle(() => this.plane?.synced());
+    }
+    // Last: permission may come at once.
+    const keys = retiring.map(address => announcementKey({ address, family: address.includes(':') ? 6 : 4 }));
+    if (this.plane !== undefined) this.plane.retire(keys);
+    else this.write(this.retirement.release(retiring));
+  }
+
+  async scrape(): Promise<void> {
+    const counters = (await this.backend?.counters()) ?? new Map();
+    const { proxy } = this;
+    const frontends = [...(proxy?.frontends.values() ?? [])].map(frontend => ({
+      kind: frontend.kind,
+      verdict: verdictOf(frontend, proxy?.backends.get(frontend.servicePort)),
+    }));
+    this.options.metrics.show(counters, noLocalOf(frontends));
+  }
+
+  async stop(): Promise<void> {
+    await this.serviceHealth.close();
+    await this.backend?.stop();
+  }
+
+  private write(delta: ProxyDelta): void {
+    if (isEmptyDelta(delta)) return;
+    const { health, metrics } = this.options;
+    health.queued();
+    metrics.queued(delta);
+    this.backend?.apply(delta);
+    for (const key of delta.frontends.removed) this.failures.delete(key);
+    this.tell(this.programmed.want(delta.frontends));
+    if (this.hasBegun) this.watchIdle();
+  }
+
+  private tell({ programmed, lost }: ProgrammedChange): void {
+    if (lost.length > 0) this.plane?.lost(lost);
+    if (programmed.length > 0) this.plane?.programmed(programmed);
+  }
+
+  /** @param then when all that can be written is written */
+  private watchIdle(then: () => void = () => undefined): void {
+    void this.backend?.idle().then(() => {
+      if (!this.isBroken) {
+        this.options.health.written();
+        then();
+        return;
+      }
+      this.options.clock.setTimeout(() => {
+        this.isBroken = false;
+        this.watchIdle(then);
+      }, LOOK_AGAIN);
+    });
+  }
+
+  private take(event: ProxyEvent): void {
+    const { logger, metrics } = this.options;
+    metrics.event(event);
+    switch (event.kind) {
+      case 'programmed':
+        this.tell(this.programmed.acknowledged(event.frontends));
+        return;
+      case 'removed':
+        this.tell(this.programmed.lost(event.frontends));
+        return;
+      case 'failed':
+        for (const [key, text] of event.failures) this.failures.set(key, text);
+        this.reportFailures();
+        return;
+      case 'recovered':
+        for (const key of event.frontends) this.failures.delete(key);
+        this.reportFailures();
+        return;
+      case 'adopted':
+        logger.info({ frontends: event.count }, 'services of a former life are in the kernel');
+        return;
+      case 'drift':
+        logger.warn({ what: event.what.slice(0, 10), count: event.what.length }, 'services in the kernel were changed');
+        return;
+      case 'error':
+        this.isBroken = true;
+        this.options.report(new Map([['proxy', [{ subject: 'service proxy', text: event.text }]]]));
+        return;
+      case 'committed':
+        this.isBroken = false;
+        this.options.report(new Map([['proxy', []]]));
+        return;
+      case 'conntrack':
+        if (event.deleted > 0) logger.debug({ flows: event.deleted }, 'stale UDP flows deleted');
+    }
+  }
+
+  private reportFailures(): void {
+    const problems = [...this.failures].map(([key, text]) => {
+      const service = this.proxy?.frontends.get(key)?.service;
+      return { subject: service === undefined ? 'service proxy' : `Service ${service}`, text: `${key}: ${text}` };
+    });
+    this.options.report(new Map([['proxy frontends', problems]]));
+  }
+}
+
+/** Where balancers outside ask: the addresses of this machine that serve node ports. @returns undefined: all */
+function healthAddresses({ nodePortAddresses: prefixes }: ProxySettings): readonly string[] | undefined {
+  if (prefixes === 'all') return undefined;
+  const own = Object.values(networkInterfaces()).flatMap(list => (list ?? []).map(({ address }) => address));
+  return own.flatMap(text => {
+    const address = parseAddress(text);
+    if (!address.ok || isLoopback(address.value)) return [];
+    return prefixes.some(prefix => prefixContains(prefix, address.value)) ? [formatAddress(address.value)] : [];
+  });
+}

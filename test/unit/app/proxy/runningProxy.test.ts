@@ -1,0 +1,229 @@
+import { expect, test } from '@jest/globals';
+import { pino } from 'pino';
+import { Registry } from 'prom-client';
+import { AgentConfig } from '../../../../src/app/kubeConfig.js';
+import { createOrdering } from '../../../../src/app/ordering.js';
+import { createProxyHealth } from '../../../../src/app/proxy/proxyHealth.js';
+import { createProxyMetrics } from '../../../../src/app/proxy/proxyMetrics.js';
+import { createProxyStage } from '../../../../src/app/proxy/proxyStage.js';
+import { startProxy } from '../../../../src/app/proxy/runningProxy.js';
+import type { ObjectBatch } from '../../../../src/kube/objectBatch.js';
+import { createProblemSet } from '../../../../src/kube/problems.js';
+import type { KubeObject } from '../../../../src/kube/objectTypes.js';
+import type { ProxyBackend, ProxyEvent } from '../../../../src/proxy/proxyBackend.js';
+import type { FrontendKey, ProxySettings } from '../../../../src/proxy/proxyTypes.js';
+import { VirtualClock } from '../../core/virtualClock.js';
+import { batchOf } from '../../routing/cluster.js';
+import { nodeOf, serviceOf, sliceOf } from '../../proxy/proxyCluster.js';
+
+/** Lets promises that are resolved run on. */
+async function settle(): Promise<void> {
+  for (let i = 0; i < 10; i += 1) await Promise.resolve();
+}
+
+/** A backend whose kernel answers when the test says so. */
+function fakeBackend() {
+  const wanted = new Set<FrontendKey>();
+  const settings: ProxySettings[] = [];
+  const log: string[] = [];
+  let tell: (event: ProxyEvent) => void = () => undefined;
+  const backend: ProxyBackend = {
+    kind: 'nftables',
+    configure: next => settings.push(next),
+    apply: ({ frontends }) => {
+      for (const key of frontends.removed) wanted.delete(key);
+      for (const key of frontends.set.keys()) wanted.add(key);
+      log.push([...wanted].join(' '));
+    },
+    begin: () => log.push('begin'),
+    read: keys =>
+      Promise.resolve(keys.map(key => ({ key, backends: [], verdict: 'forward' as const, counters: undefined }))),
+    counters: () => Promise.resolve(new Map()),
+    idle: () => Promise.resolve(),
+    stop: () => Promise.resolve(),
+  };
+  return {
+    settings,
+    log,
+    tell: (event: ProxyEvent) => tell(event),
+    open: (onEvent: (event: ProxyEvent) => void) => {
+      tell = onEvent;
+      return Promise.resolve(backend);
+    },
+  };
+}
+
+async function running() {
+  const clock = new VirtualClock();
+  const kernel = fakeBackend();
+  const problems = createProblemSet();
+  const health = createProxyHealth(clock);
+  const announced: string[] = [];
+  const registry = new Registry();
+  const proxy = await startProxy({
+    open: kernel.open,
+    clock,
+    logger: pino({ level: 'silent' }),
+    health,
+    metrics: createProxyMetrics([registry]),
+    report: found => problems.report(found),
+  });
+  const ordering = createOrdering<string>({
+    clock,
+    settleTime: 2000,
+    changed: ({ set, removed }) => {
+      announced.push(...[...set.keys()].map(key => `+${key}`), ...[...removed].map(key => `-${key}`));
+    },
+    settled: () => announced.push('settled'),
+  });
+  proxy.attach(ordering);
+  const stage = createProxyStage('n1');
+  const kubernetes = (config: unknown) => AgentConfig.parse({ kubernetes: config }).kubernetes;
+  proxy.update(stage({ kind: 'options', kubernetes: kubernetes({}) }));
+  return {
+    ...kernel,
+    clock,
+    proxy,
+    ordering,
+    announced,
+    health,
+    registry,
+    texts: () => problems.list().map(({ subject, text }) => `${subject}: ${text}`),
+    configure: (config: unknown) => proxy.update(stage({ kind: 'options', kubernetes: kubernetes(config) })),
+    apply: (batch: ObjectBatch) => proxy.update(stage({ kind: 'batch', batch })),
+  };
+}
+
+const KEY = '4|10.96.0.10|TCP|80' as FrontendKey;
+const VIP = '10.96.0.10/32';
+const web: readonly KubeObject[] = [serviceOf(), sliceOf([{ node: 'n1' }])];
+
+test('nothing begins before the cluster is known, and announcements wait for the kernel', async () => {
+  const { apply, log, ordering, announced, tell } = await running();
+  expect(log).toEqual([]);
+  apply(batchOf('added', nodeOf(1), ...web));
+  expect(log).toEqual([KEY, 'begin']);
+  ordering.want({ set: new Map([[VIP, 'x']]), removed: new Set() });
+  await settle();
+  expect(announced).toEqual(['settled']);
+  tell({ kind: 'programmed', frontends: [KEY] });
+  expect(announced).toEqual(['settled', `+${VIP}`]);
+});
+
+test('a service that goes is withdrawn first and taken out of the kernel later', async () => {
+  const { apply, log, ordering, announced, tell, clock } = await running();
+  apply(batchOf('added', nodeOf(1), ...web));
+  tell({ kind: 'programmed', frontends: [KEY] });
+  // Announced by the want itself.
+  ordering.want({ set: new Map([[VIP, 'x']]), removed: new Set() });
+  apply(batchOf('deleted', serviceOf()));
+  expect(announced).toContain(`-${VIP}`);
+  expect(log.at(-1)).toBe('begin');
+  clock.advance(1999);
+  expect(log.at(-1)).toBe('begin');
+  clock.advance(1);
+  expect(log.at(-1)).toBe('');
+});
+
+test('a service that comes back before it went is announced at once', async () => {
+  const { apply, ordering, announced, tell } = await running();
+  apply(batchOf('added', nodeOf(1), ...web));
+  tell({ kind: 'programmed', frontends: [KEY] });
+  ordering.want({ set: new Map([[VIP, 'x']]), removed: new Set() });
+  apply(batchOf('deleted', serviceOf()));
+  apply(batchOf('added', serviceOf()));
+  expect(announced.at(-1)).toBe(`+${VIP}`);
+});
+
+test('what the kernel has lost is withdrawn; a second port on its way is no reason to', async () => {
+  const { apply, ordering, announced, tell } = await running();
+  apply(batchOf('added', nodeOf(1), ...web));
+  tell({ kind: 'programmed', frontends: [KEY] });
+  ordering.want({ set: new Map([[VIP, 'x']]), removed: new Set() });
+  const before = [...announced];
+  const ports = [{ port: 80 }, { name: 'b', port: 81 }];
+  apply(batchOf('changed', serviceOf({ ports })));
+  expect(announced).toEqual(before);
+  tell({ kind: 'removed', frontends: [KEY] });
+  expect(announced.at(-1)).toBe(`-${VIP}`);
+});
+
+test('a refusal names its service, and clears', async () => {
+  const { apply, tell, texts, proxy } = await running();
+  apply(batchOf('added', nodeOf(1), ...web));
+  tell({ kind: 'failed', failures: new Map([[KEY, 'No space left']]) });
+  expect(texts()).toEqual([`Service demo/web: ${KEY}: No space left`]);
+  expect([...proxy.view.frontends()]).toMatchObject([
+    { service: 'demo/web', state: 'failed', error: 'No space left', backends: 1, localBackends: 1 },
+  ]);
+  tell({ kind: 'recovered', frontends: [KEY] });
+  tell({ kind: 'programmed', frontends: [KEY] });
+  expect(texts()).toEqual([]);
+  expect([...proxy.view.frontends()]).toMatchObject([{ state: 'programmed', error: null }]);
+});
+
+test('while nothing can be written the proxy is unhealthy after a minute, until it can', async () => {
+  const { apply, tell, health, clock, texts } = await running();
+  apply(batchOf('added', nodeOf(1)));
+  await settle();
+  tell({ kind: 'error', text: 'no netlink' });
+  apply(batchOf('added', ...web));
+  await settle();
+  expect(texts()).toEqual(['service proxy: no netlink']);
+  for (let second = 0; second < 61; second += 1) {
+    tell({ kind: 'error', text: 'no netlink' });
+    clock.advance(1000);
+    tell({ kind: 'error', text: 'no netlink' });
+    await settle();
+  }
+  expect(health.isHealthy).toBe(false);
+  tell({ kind: 'committed', seconds: 0.1, frontends: 1, full: true });
+  clock.advance(5000);
+  await settle();
+  expect(health.isHealthy).toBe(true);
+  expect(texts()).toEqual([]);
+});
+
+test('settings reach the backend when they change, and only then', async () => {
+  const { apply, settings, configure } = await running();
+  expect(settings).toHaveLength(1);
+  expect(settings[0]).toMatchObject({ nodePortAddresses: [], podDetector: { kind: 'none' }, masqueradeBit: 14 });
+  apply(batchOf('added', nodeOf(1)));
+  expect(settings[1]?.nodePortAddresses).toHaveLength(2);
+  apply(batchOf('added', ...web));
+  expect(settings).toHaveLength(2);
+  configure({ proxy: { masqueradeAll: true, nodePortAddresses: ['all'], pods: { link: 'kube-bridge' } } });
+  expect(settings[2]).toMatchObject({
+    masqueradeAll: true,
+    nodePortAddresses: 'all',
+    podDetector: { kind: 'link', name: 'kube-bridge' },
+  });
+});
+
+test('one service in full: frontends as the kernel has them, and why each endpoint is in or out', async () => {
+  const { apply, proxy } = await running();
+  apply(batchOf('added', nodeOf(1), serviceOf(), sliceOf([{ node: 'n1' }, { node: 'n2', ready: false }])));
+  expect(await proxy.view.service('demo/web')).toMatchObject({
+    frontends: [{ address: '10.96.0.10', masquerade: 'offCluster', kernel: { verdict: 'forward' } }],
+    endpoints: [
+      { address: '10.244.1.1', isLocal: true, inCluster: true, inLocal: true, reason: 'ready' },
+      { address: '10.244.1.2', node: 'n2', inCluster: false, reason: 'not ready' },
+    ],
+    healthCheck: null,
+  });
+  expect(await proxy.view.service('demo/other')).toBeUndefined();
+});
+
+test('metrics have the names of kube-proxy', async () => {
+  const { apply, proxy, tell, registry } = await running();
+  const local = serviceOf({ internalTrafficPolicy: 'Local' });
+  apply(batchOf('added', nodeOf(1), local, sliceOf([{ node: 'n2' }])));
+  tell({ kind: 'committed', seconds: 0.002, frontends: 1, full: true });
+  tell({ kind: 'conntrack', seconds: 0.001, deleted: 3 });
+  await proxy.scrape();
+  const text = await registry.metrics();
+  expect(text).toContain('kubeproxy_sync_full_proxy_rules_duration_seconds_count 1');
+  expect(text).toContain('kubeproxy_sync_proxy_rules_no_local_endpoints_total{traffic_policy="internal"} 1');
+  expect(text).toContain('kubeproxy_sync_proxy_rules_service_changes_total 1');
+  expect(text).toContain('kubeproxy_conntrack_reconciler_deleted_entries_total 3');
+});
