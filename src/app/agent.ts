@@ -175,6 +175,7 @@ async function runGraph({
     settings: settings.pipe(startWith(loaded.settings)),
     compose: createEngineComposer(config => toEngineConfig(config, router.restarted)),
     derived: seconds => metrics.derived(seconds),
+    announced: networks => metrics.announced(networks),
     sinks: {
       apply,
       problems: report,

@@ -9,7 +9,7 @@ import { Subject } from 'rxjs';
 import { createControlServer } from '../api/server.js';
 import { NotReady, type RouterView } from '../api/view.js';
 import type { ApplyReport, EngineConfig, EngineEvent, EngineOptions } from '../engine/engineTypes.js';
-import type { FibEvent } from '../fib/fibTypes.js';
+import type { FibEvent, WrittenBatch } from '../fib/fibTypes.js';
 import { openKernelRouting, type KernelRouting } from '../fib/kernelRouting.js';
 import type { Overlay, OverlayEvent } from '../fib/overlay/overlay.js';
 import { RT_TABLE_MAIN } from '../kernel/rtnetlink.js';
@@ -42,7 +42,13 @@ export interface RouterSettings {
   /** The machine is a node of a cluster, and reaches others through tunnels: told what becomes of them. */
   readonly onOverlay?: (event: OverlayEvent) => void;
   /** Told everything that happens, besides the log. */
-  readonly watcher?: { engineEvent(event: EngineEvent): void; fibEvent(event: FibEvent): void };
+  readonly watcher?: {
+    engineEvent(event: EngineEvent): void;
+    fibEvent(event: FibEvent): void;
+    routesWritten(batch: WrittenBatch): void;
+    /** So many prefixes have another best path, or none any more. */
+    bestPathsChanged(count: number): void;
+  };
   /** What is wrong outside the engine, for `show problems`. */
   readonly problems?: () => readonly StandingProblem[];
 }
@@ -82,12 +88,13 @@ export async function startRouter({
   fibEvents.subscribe(event => logFibEvent(logger, event));
   engineEvents.subscribe(event => watcher?.engineEvent(event));
   fibEvents.subscribe(event => watcher?.fibEvent(event));
+  changes.subscribe(({ count }) => watcher?.bestPathsChanged(count));
 
   let adopted = 0;
   fibEvents.subscribe(event => {
     if (event.kind === 'adopted') adopted += event.routes;
   });
-  const kernel = fib.install ? await openKernel(fib, event => fibEvents.next(event), onOverlay) : undefined;
+  const kernel = fib.install ? await openKernel(fib, event => fibEvents.next(event), onOverlay, watcher) : undefined;
   if (kernel !== undefined) changes.subscribe(batch => kernel.fib?.apply(batch));
 
   const expected = rib?.expectedRoutes;
@@ -159,12 +166,14 @@ async function openKernel(
   fib: RouterSettings['fib'],
   onEvent: (event: FibEvent) => void,
   onOverlayEvent: RouterSettings['onOverlay'],
+  watcher: RouterSettings['watcher'],
 ): Promise<KernelRouting> {
   const kernel = openKernelRouting({
     owner: { protocol: fib.protocol, table: fib.table === 'main' ? RT_TABLE_MAIN : fib.table, metric: fib.metric },
     readBackInterval: fib.readInterval * 1000,
     install: true,
     onEvent,
+    onWritten: batch => watcher?.routesWritten(batch),
     ...(onOverlayEvent === undefined ? {} : { onOverlayEvent }),
   });
   await kernel.start();

@@ -13,7 +13,7 @@ import type { RibChanges } from '../rib/changes.js';
 import { DesiredSets } from './desiredSets.js';
 import { Failures } from './failures.js';
 import { FamilyTable } from './familyTable.js';
-import type { Fib, FibCounts, FibEvent, FibQuery, FibRoute, RouteFailure, Sample } from './fibTypes.js';
+import type { Fib, FibCounts, FibEvent, FibQuery, FibRoute, RouteFailure, WrittenBatch, Sample } from './fibTypes.js';
 import { fibRoutes } from './fibView.js';
 import type { FeedReader, KernelFeed } from './kernelFeed.js';
 import { NO_ROUTE, NextHopTable } from './nextHopTable.js';
@@ -31,6 +31,7 @@ export interface FibOptions {
   /** Routes there is room for at first, a power of two; the Internet's table. */
   readonly firstCapacity?: number;
   onEvent(event: FibEvent): void;
+  onWritten?(batch: WrittenBatch): void;
 }
 
 export function createFib(options: FibOptions): Fib {
@@ -291,8 +292,11 @@ class KernelFib implements Fib, FeedReader {
     try {
       for (const plane of this.planes) {
         if (!this.mayWrite(plane)) continue;
+        const begun = this.options.clock.now();
         const report = await plane.programmer.step();
-        if (report !== undefined) this.report(plane, report);
+        if (report === undefined) continue;
+        this.report(plane, report);
+        this.tellWritten(plane, report, begun);
       }
       this.kernelSets.collect();
     } catch (error) {
@@ -327,6 +331,11 @@ class KernelFib implements Fib, FeedReader {
       this.options.onEvent({ kind: 'failed', family, routes: sample(failed, failure) });
     }
     if (recovered.length > 0) this.tell('recovered', table, recovered);
+  }
+
+  private tellWritten({ table }: Plane, { added, removed }: BatchReport, begun: number): void {
+    const seconds = (this.options.clock.now() - begun) / 1000;
+    this.options.onWritten?.({ family: FAMILIES[table.family], added, removed, installed: table.installed, seconds });
   }
 
   private tell(kind: 'recovered' | 'conflict' | 'drift', table: FamilyTable, ids: readonly number[]): void {

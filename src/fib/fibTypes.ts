@@ -32,6 +32,17 @@ export type FibEvent =
   /** The kernel could not be read or written at all; tried again. */
   | { readonly kind: 'error'; readonly text: string };
 
+/** What one batch has changed in the kernel, for metrics. */
+export interface WrittenBatch {
+  readonly family: Family;
+  readonly added: number;
+  readonly removed: number;
+  /** Routes of ours in the kernel now. */
+  readonly installed: number;
+  /** From composing it to the last answer. */
+  readonly seconds: number;
+}
+
 /** Shape of a route for the control API. */
 export interface FibRoute {
   readonly prefix: string;

@@ -6,7 +6,7 @@ import { openMonitor, type Topic } from '../kernel/monitor.js';
 import { openRouteChannel } from '../kernel/netlink/channel.js';
 import { RT_TABLE_MAIN } from '../kernel/rtnetlink.js';
 import { createFib } from './fib.js';
-import type { Fib, FibEvent } from './fibTypes.js';
+import type { Fib, FibEvent, WrittenBatch } from './fibTypes.js';
 import { createKernelFeed } from './kernelFeed.js';
 import { createNextHopResolver, type NextHopResolver } from './nextHopResolver.js';
 import { createOverlay, type Overlay, type OverlayConfig, type OverlayEvent } from './overlay/overlay.js';
@@ -23,6 +23,8 @@ export interface KernelRoutingOptions {
   /** Milliseconds between two readings of the whole table. */
   readonly readBackInterval?: number;
   onEvent(event: FibEvent): void;
+  /** For metrics. */
+  readonly onWritten?: (batch: WrittenBatch) => void;
   /** Where the machine is a node of a cluster: told of the overlay's doings. */
   readonly onOverlayEvent?: (event: OverlayEvent) => void;
 }
@@ -69,7 +71,15 @@ export function openKernelRouting(options: KernelRoutingOptions): KernelRouting 
     : undefined;
   const resolver = createNextHopResolver(feed, owner, overlay?.overlay);
   const fib = options.install
-    ? createFib({ owner, channel, feed, resolver, clock, onEvent: event => options.onEvent(event) })
+    ? createFib({
+        owner,
+        channel,
+        feed,
+        resolver,
+        clock,
+        onEvent: event => options.onEvent(event),
+        onWritten: batch => options.onWritten?.(batch),
+      })
     : undefined;
   if (overlay !== undefined) feed.subscribe(createOverlayReader(overlay.overlay, owner.protocol));
   return {

@@ -26,6 +26,9 @@ export interface BatchReport {
   readonly recovered: readonly number[];
   /** EEXIST, for the first time: a route stands there already, and a reading of the kernel will say whose it is. */
   readonly conflicts: readonly number[];
+  /** Routes that came into the kernel, and that left it. */
+  readonly added: number;
+  readonly removed: number;
 }
 
 export class Programmer {
@@ -93,21 +96,33 @@ export class Programmer {
   }
 
   private settle(result: BatchResult): BatchReport {
-    const report = { failed: [] as number[], recovered: [] as number[], conflicts: [] as number[] };
+    const report = {
+      failed: [] as number[],
+      recovered: [] as number[],
+      conflicts: [] as number[],
+      added: 0,
+      removed: 0,
+    };
     for (let i = 0; i < this.ids.length; i++) {
       const id = this.ids[i]!;
       const errno = result.errnos[i]!;
       this.table.answered(id);
-      if (errno === 0) this.accepted(id, this.sent[i]!, report.recovered);
+      if (errno === 0) this.accepted(id, this.sent[i]!, report);
       else this.refused(id, this.sent[i]!, errno, result.texts.get(i), report);
       this.kernelSets.release(this.sent[i]!);
     }
     return report;
   }
 
-  private accepted(id: number, kernelSet: number, recovered: number[]): void {
+  private accepted(
+    id: number,
+    kernelSet: number,
+    report: { readonly recovered: number[]; added: number; removed: number },
+  ): void {
+    if (kernelSet === NO_ROUTE) report.removed++;
+    else if (this.table.appliedOf(id) === NO_ROUTE) report.added++;
     this.table.accepted(id, kernelSet);
-    if (this.failures.clear(id)) recovered.push(id);
+    if (this.failures.clear(id)) report.recovered.push(id);
     this.table.touch(id);
   }
 

@@ -8,7 +8,7 @@ import { FAMILIES } from '../../bgp/families.js';
 import { VERSION } from '../../core/version.js';
 import type { EngineEvent } from '../../engine/engineTypes.js';
 import type { PeerSummary } from '../../engine/view.js';
-import type { FibEvent } from '../../fib/fibTypes.js';
+import type { FibEvent, WrittenBatch } from '../../fib/fibTypes.js';
 import type { Kind } from '../../kube/objectTypes.js';
 
 export interface Metrics {
@@ -17,6 +17,11 @@ export interface Metrics {
   text(peers: readonly PeerSummary[], problems: number): Promise<string>;
   engineEvent(event: EngineEvent): void;
   fibEvent(event: FibEvent): void;
+  routesWritten(batch: WrittenBatch): void;
+  /** So many prefixes have another best path, or none any more. */
+  bestPathsChanged(count: number): void;
+  /** Networks of our own that were announced, or announced otherwise: pods' and services'. */
+  announced(networks: { readonly pods: number; readonly services: number }): void;
   /** Kinds were listed anew, or could not be followed. */
   listed(kind: Kind): void;
   hindered(kind: Kind): void;
@@ -42,6 +47,7 @@ export function createMetrics(): Metrics {
   }).set({ goversion: `node ${process.version}`, version: `peerage ${VERSION}` }, 1);
   const sessions = sessionMetrics(registers);
   const counted = countedMetrics(registers);
+  const hostRoutes = hostRouteMetrics(registers);
   return {
     contentType: registry.contentType,
     text: (peers, problems) => {
@@ -57,6 +63,18 @@ export function createMetrics(): Metrics {
     fibEvent: event => {
       if ('routes' in event)
         counted.routes.inc({ event: event.kind }, typeof event.routes === 'number' ? event.routes : event.routes.count);
+      if (event.kind === 'adopted') hostRoutes.installed(event.family, event.routes);
+    },
+    routesWritten: ({ family, added, removed, installed, seconds }) => {
+      hostRoutes.added.inc(added);
+      hostRoutes.removed.inc(removed);
+      hostRoutes.syncTime.observe(seconds);
+      hostRoutes.installed(family, installed);
+    },
+    bestPathsChanged: count => counted.received.inc(count),
+    announced: ({ pods, services }) => {
+      if (pods > 0) counted.sent.inc({ type: 'pod-route' }, pods);
+      if (services > 0) counted.sent.inc({ type: 'advertise-vip' }, services);
     },
     listed: kind => counted.lists.inc({ kind }),
     hindered: kind => counted.hindrances.inc({ kind }),
@@ -120,6 +138,8 @@ function countedMetrics(registers: Registers): {
   readonly routes: Counter;
   readonly lists: Counter;
   readonly hindrances: Counter;
+  readonly received: Counter;
+  readonly sent: Counter;
   readonly problems: Gauge;
   readonly derivation: Histogram;
   readonly routesSync: Histogram;
@@ -133,6 +153,16 @@ function countedMetrics(registers: Registers): {
     routes: counter('peerage_kernel_route_events_total', 'event', 'Routes adopted, swept, refused, repaired …'),
     lists: counter('peerage_reflector_lists_total', 'kind', 'Complete lists of a kind; more than one: relists'),
     hindrances: counter('peerage_reflector_failures_total', 'kind', 'Times the API server could not be followed'),
+    received: new Counter({
+      name: 'kube_router_controller_bgp_advertisements_received',
+      help: 'Best paths that came, changed or went',
+      registers,
+    }),
+    sent: counter(
+      'kube_router_controller_bgp_advertisements_sent',
+      'type',
+      'Networks of our own that were announced, or announced otherwise',
+    ),
     problems: new Gauge({ name: 'peerage_problems', help: 'Lines of `peerage show problems`', registers }),
     derivation: histogram('peerage_derivation_seconds', 'From changed objects to changed routing'),
     routesSync: histogram('kube_router_controller_routes_sync_time', 'Time until the engine has changed networks'),
@@ -140,5 +170,34 @@ function countedMetrics(registers: Registers): {
       'kube_router_controller_bgp_internal_peers_sync_time',
       'Time until the engine has changed sessions',
     ),
+  };
+}
+
+/** Routes from BGP in the kernel, by kube-router's names. */
+function hostRouteMetrics(registers: Registers): {
+  readonly added: Counter;
+  readonly removed: Counter;
+  readonly syncTime: Histogram;
+  installed(family: string, routes: number): void;
+} {
+  const byFamily = new Map<string, number>();
+  const synced = new Gauge({ name: 'kube_router_host_routes_synced', help: 'Routes in the kernel', registers });
+  return {
+    added: new Counter({ name: 'kube_router_host_routes_added', help: 'Routes put into the kernel', registers }),
+    removed: new Counter({
+      name: 'kube_router_host_routes_removed',
+      help: 'Routes taken out of the kernel',
+      registers,
+    }),
+    syncTime: new Histogram({
+      name: 'kube_router_host_routes_sync_time',
+      help: 'Time to write a batch of routes into the kernel',
+      buckets: BUCKETS,
+      registers,
+    }),
+    installed: (family, routes) => {
+      byFamily.set(family, routes);
+      synced.set([...byFamily.values()].reduce((sum, count) => sum + count, 0));
+    },
   };
 }
