@@ -42,7 +42,7 @@ if ((${#missing[@]} > 0)); then
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 fi
 
-cache=.cache/guest
+cache=.cache/guest/unpacked
 [[ -e $cache/current/vmlinuz && -e $cache/current/lib/modules ]] && exit 0
 
 # The package that a release's own name for "the kernel for clouds" stands for: 6.12 in Debian 12 and 13.
@@ -78,6 +78,8 @@ dpkg -x "$cache"/new/*.deb "$cache"/new
 rm "$cache"/new/*.deb
 version=${name#linux-image-}
 ln -s "boot/vmlinuz-$version" "$cache/new/vmlinuz"
+# The guest would take a second or two over each.
+find "$cache/new/lib/modules" -name '*.ko.xz' -exec xz -d {} +
 depmod -b "$PWD/$cache/new" "$version"
 rm -rf "${cache:?}/$version"
 mv "$cache/new" "$cache/$version"

@@ -4,8 +4,8 @@
  * The guest has what many machines that tests run on have not: IPVS, IPIP, FOU, dummy links, netem. It needs no KVM: it is
  * emulated, and JavaScript takes 10 to 30 times as long in it, so suites do little of it. All suites go through one boot.
  *
- * A suite is a file in suites/ that exports one `vmSuite(NAME, SECONDS, ({ check, prepare, cleanup }) => …)`, and an entry in
- * suites.ts. Each `check` is a test of `make test-vm`. In the guest a suite is root; modules are loaded by whatever asks for
+ * A suite is a file suites/NAME.ts with `export const NAME = vmSuite('NAME', SECONDS, ({ check, prepare, cleanup }) => …)`, and
+ * an entry in suites.ts; it had better import little, since a file takes the guest 50 ms to load. Each `check` is a test of `make test-vm`. In the guest a suite is root; modules are loaded by whatever asks for
  * them (`ip link add type dummy`, `modprobe -a ip_vs`, through the kernel). The root is read-only; /tmp, /run, /var/lib and
  * the like are empty and writable. Network: none but loopback; namespaces as on the host.
  *
@@ -67,7 +67,7 @@ export async function runGuest(suites: readonly VmSuite[], limit: number): Promi
 
 /** A folder with `vmlinuz` and `lib/modules`. @throws Error when nobody fetched it */
 function kernelFolder(): string {
-  const link = join(HOME, '.cache/guest/current');
+  const link = join(HOME, '.cache/guest/unpacked/current');
   if (!existsSync(link)) throw new Error(`${link} is missing: run scripts/fetchGuestKernel.sh (make test-vm does)`);
   return realpathSync(link);
 }
@@ -81,8 +81,8 @@ function virtiofsd(): string {
 function fileServerArguments(socket: string): readonly string[] {
   const isOfQemu = virtiofsd().includes('/qemu/');
   return isOfQemu
-    ? [`--socket-path=${socket}`, '-o', 'source=/', '-o', 'cache=auto', '-o', 'sandbox=chroot']
-    : [`--socket-path=${socket}`, '--shared-dir=/', '--cache=auto', '--sandbox=chroot', '--readonly'];
+    ? [`--socket-path=${socket}`, '-o', 'source=/', '-o', 'cache=always', '-o', 'sandbox=chroot']
+    : [`--socket-path=${socket}`, '--shared-dir=/', '--cache=always', '--sandbox=chroot', '--readonly'];
 }
 
 function machineArguments(folder: string, socket: string, suites: readonly VmSuite[]): readonly string[] {
@@ -95,7 +95,7 @@ function machineArguments(folder: string, socket: string, suites: readonly VmSui
     peerage_suites: suites.map(({ name, limit }) => `${name}:${limit}`).join(','),
   };
   const line = [
-    'console=ttyS0 quiet panic=-1 rootfstype=virtiofs root=hostroot ro',
+    'console=ttyS0 quiet panic=-1 mitigations=off rootfstype=virtiofs root=hostroot ro',
     `init="${join(HOME, 'interop/vm/init.sh')}"`,
     ...Object.entries(settings).map(([name, value]) => `${name}="${value}"`),
   ].join(' ');

@@ -1,13 +1,18 @@
 /** What runs in the guest, once for each suite: `node runSuite.js SUITE RESULTS`, a line of JSON a check into RESULTS. */
 
 import { appendFileSync } from 'node:fs';
-import type { VmResult } from './suite.js';
+import type { VmResult, VmSuite } from './suite.js';
 import { runSteps } from './suite.js';
-import { SUITES } from './suites.js';
 
-const [, , name, file = ''] = process.argv;
-const suite = SUITES.find(one => one.name === name);
-if (suite === undefined || file === '') throw new Error('usage: runSuite.js SUITE RESULTS');
+const [, , name = '', file = ''] = process.argv;
+
+/** Its own file only: to load all of them takes the guest half a minute. */
+async function load(): Promise<VmSuite> {
+  const exported = (await import(`./suites/${name}.js`)) as Readonly<Record<string, VmSuite | undefined>>;
+  const suite = exported[name];
+  if (suite?.name !== name) throw new Error(`suites/${name}.ts exports no suite as '${name}'`);
+  return suite;
+}
 
 function tell(result: VmResult): void {
   const { check, milliseconds, error } = result;
@@ -17,6 +22,7 @@ function tell(result: VmResult): void {
   appendFileSync(file, `${JSON.stringify(result)}\n`);
 }
 
+const suite = await load();
 console.log(`suite ${suite.name}: ready after ${process.uptime().toFixed(1)} s`);
 await runSteps(suite, tell, console.log);
 // Whatever still runs or listens is of no consequence: everything ends with the guest.

@@ -28,7 +28,11 @@ function send(host: string, port: number, octets: number): void {
     process.exitCode = 1;
   });
   socket.write(Buffer.alloc(octets), () => {
-    segment = Number(/ mss:(\d+)/.exec(execFileSync('ss', ['-tinH', 'dst', host], { encoding: 'utf8' }))?.[1]);
+    segment = Number(
+      / mss:(\d+)/.exec(
+        execFileSync('ss', ['-tinH', 'dst', host.includes(':') ? `[${host}]` : host], { encoding: 'utf8' }),
+      )?.[1],
+    );
     socket.end();
   });
 }

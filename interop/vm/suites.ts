@@ -1,4 +1,4 @@
-/** The suites that run in the guest, in this order. A new one is a file in suites/ and an entry here; see guest.ts. */
+/** The suites that run in the guest, in this order. A new one is an entry here and a file in suites/ of its name; see guest.ts. */
 
 import type { VmSuite } from './suite.js';
 import { cleanup } from './suites/cleanup.js';

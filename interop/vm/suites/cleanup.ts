@@ -6,12 +6,21 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { cleanUp, type CleanupReport } from '../../../src/app/plumbing/cleanup.js';
+import { DEFAULT_PLUMBING } from '../../../src/app/plumbing/plumbingOptions.js';
 import { DEFAULT_OWNERSHIP } from '../../../src/fib/ownership.js';
 import { openFouPorts } from '../../../src/kernel/fou.js';
-import { buildPlumbingRig, type PlumbingRig } from '../../../test/kernel/plumbingRig.js';
+import { openLegacyIptables } from '../../../src/kernel/legacyForward.js';
+import { openRouteChannel } from '../../../src/kernel/netlink/channel.js';
+import { openNft } from '../../../src/kernel/nft.js';
+import { kernelSwitches } from '../../../src/kernel/sysctl.js';
+import { makeNamespace, type Namespace } from '../../../test/kernel/namespace.js';
 import { vmSuite } from '../suite.js';
 
 const FOREIGN_LINKS = [
+  'link add eth0 type dummy',
+  'link set eth0 up',
+  'addr add 10.0.0.1/24 dev eth0',
+  'addr add fd00::1/64 dev eth0 nodad',
   'link add kube-dummy-if type dummy',
   'link set kube-dummy-if up',
   'addr add 10.96.0.1/32 dev kube-dummy-if',
@@ -45,6 +54,9 @@ const FOREIGN_STATE = [
   'ipvsadm -A -f 77 -s lc',
   'ipvsadm -A -t [fd00:10:96::1]:443 -s wrr',
   'tc qdisc add dev eth0 root netem delay 1ms',
+  'nft add table inet theirs',
+  'nft add chain inet theirs forward "{ type filter hook forward priority 0; }"',
+  'nft add rule inet theirs forward iifname kube-bridge drop comment theirs',
 ];
 
 const OURS = [
@@ -62,14 +74,14 @@ const OURS = [
 ];
 
 /** Commands one after the other, by one shell: programs are dear in the guest. @returns lines of what they print */
-function shell({ node }: PlumbingRig, commands: readonly string[]): readonly string[] {
+function shell(node: Namespace, commands: readonly string[]): readonly string[] {
   const script = ['set -e', ...commands].join('\n');
   const text = execFileSync('ip', ['netns', 'exec', node.name, 'sh', '-c', script], { encoding: 'utf8' });
   return text.split('\n');
 }
 
 /** Everything that others may care for; what counts by itself, and what a link being looked for does, is left out. */
-function dump(rig: PlumbingRig): readonly string[] {
+function dump(node: Namespace): readonly string[] {
   const commands = [
     'ip -d link show',
     'ip -4 addr show',
@@ -84,35 +96,44 @@ function dump(rig: PlumbingRig): readonly string[] {
     'nft -s list ruleset',
   ];
   return (
-    shell(rig, commands)
+    shell(node, commands)
       .map(line => line.replace(/state \w+|expires \d+sec/g, '').trimEnd())
       // What the kernel puts on links by itself comes when it comes.
       .filter(line => !/fe80::|ff00::\/8|proto kernel.*pref/.test(line))
   );
 }
 
-async function cleanedUp(rig: PlumbingRig): Promise<CleanupReport> {
-  const { channel, nft, legacyIptables, switches, options, node } = rig;
-  const fou = node.inside(() => openFouPorts());
+async function cleanedUp(node: Namespace): Promise<CleanupReport> {
+  const enter = ['ip', 'netns', 'exec', node.name];
+  const [channel, fou] = [node.inside(openRouteChannel), node.inside(() => openFouPorts())];
+  const nft = openNft([...enter, 'nft']);
+  // Tables of iptables are tried on the host: it need not be installed.
+  const legacyIptables = openLegacyIptables(enter, () => '');
+  const options = {
+    ...DEFAULT_PLUMBING,
+    cni: { enabled: true, file: '/run/peerage-cleanup/kuberouter.conflist' },
+    stateDirectory: '/run/peerage-cleanup',
+  };
   try {
-    return await cleanUp({ channel, nft, legacyIptables, fou, switches }, options, DEFAULT_OWNERSHIP);
+    return await cleanUp({ channel, nft, legacyIptables, fou, switches: kernelSwitches }, options, DEFAULT_OWNERSHIP);
   } finally {
+    channel.close();
     fou.close();
   }
 }
 
 export const cleanup = vmSuite('cleanup', 600, suite => {
-  let rig: PlumbingRig | undefined;
+  let node: Namespace | undefined;
   let before: readonly string[] = [];
-  const machine = (): PlumbingRig => {
-    if (rig === undefined) throw new Error('there is no machine');
-    return rig;
+  const machine = (): Namespace => {
+    if (node === undefined) throw new Error('there is no machine');
+    return node;
   };
 
   suite.prepare("others' things", () => {
-    rig = buildPlumbingRig('pgvmcl');
-    execFileSync('modprobe', ['-a', 'ip_vs', 'fou', 'fou6', 'ip_tables', 'ip6_tables']);
-    shell(rig, [...FOREIGN_STATE, ...FOREIGN_LINKS.map(command => `ip ${command}`)]);
+    node = makeNamespace('pgvmcl');
+    execFileSync('modprobe', ['-a', 'ip_vs', 'fou', 'fou6']);
+    shell(node, [...FOREIGN_LINKS.map(command => `ip ${command}`), ...FOREIGN_STATE]);
   });
   suite.check("on a machine with others' things alone it does nothing", async () => {
     before = dump(machine());
@@ -139,5 +160,5 @@ export const cleanup = vmSuite('cleanup', 600, suite => {
   suite.check('a second time there is nothing to do', async () => {
     assert.deepEqual(await cleanedUp(machine()), { done: [], left: [] });
   });
-  suite.cleanup('end of the machine', () => rig?.close());
+  suite.cleanup('end of the machine', () => node?.remove());
 });
