@@ -1,6 +1,7 @@
 /** What is in one nf_tables table, read over netlink: its chains, rules, sets and elements; other tables are never asked for. */
 
-import type { DumpOutcome, NetlinkChannel } from '../netlink/channel.js';
+import { errnoName } from '../libc.js';
+import { NetlinkError, type DumpOutcome, type NetlinkChannel } from '../netlink/channel.js';
 import { NLM_F_DUMP, NLM_F_REQUEST } from '../netlink/numbers.js';
 import { AttributeCursor, type MessageCursor } from '../netlink/reader.js';
 import { NetlinkWriter } from '../netlink/writer.js';
@@ -38,11 +39,19 @@ const ATTEMPTS = 10;
 
 /** @returns undefined when there is no such table */
 export async function readStructure(channel: NetlinkChannel, table: TableName): Promise<FoundStructure | undefined> {
+  try {
+    return await readParts(channel, table);
+  } catch (error) {
+    if (error instanceof NetlinkError && errnoName(error.errno) === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+async function readParts(channel: NetlinkChannel, table: TableName): Promise<FoundStructure> {
   const sets = await dump(channel, table, nft.NFT_MSG_GETSET, nft.NFTA_SET_TABLE, undefined, decodeSet);
   const chains = await dump(channel, table, nft.NFT_MSG_GETCHAIN, nft.NFTA_CHAIN_TABLE, undefined, decodeChain);
   const own = chains.filter(chain => chain.table === table.name).map(({ name }) => name);
   const ownSets = sets.filter(set => set.table === table.name);
-  if (own.length + ownSets.length === 0) return undefined;
   const rules = await dump(channel, table, nft.NFT_MSG_GETRULE, nft.NFTA_RULE_TABLE, undefined, decodeRule);
   return { chains: own, sets: ownSets, rules };
 }

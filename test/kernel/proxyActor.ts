@@ -1,0 +1,136 @@
+/**
+ * A process in a network namespace that serves and asks over TCP and UDP: a server answers with its name and the address
+ * that it sees the client at.
+ */
+
+import { spawn, type ChildProcess } from 'node:child_process';
+import { createInterface } from 'node:readline';
+
+export interface Question {
+  readonly protocol: 'tcp' | 'udp';
+  readonly address: string;
+  readonly port: number;
+  /** Source address; absent: the kernel's choice. */
+  readonly from?: string;
+  /** Source port. */
+  readonly fromPort?: number;
+  /** Milliseconds to wait for an answer. */
+  readonly patience?: number;
+  /** Keep the TCP connection, under this name. */
+  readonly keep?: string;
+}
+
+/** `NAME CLIENT-ADDRESS`, `refused`, `silence`, or `error CODE`. */
+export type Answer = string;
+
+export interface Actor {
+  /** Listens on TCP and UDP on all addresses. */
+  serve(name: string, port: number): Promise<void>;
+  ask(question: Question): Promise<Answer>;
+  /** Sends a line over a kept connection. @returns what comes back */
+  askKept(name: string): Promise<Answer>;
+  stop(): Promise<void>;
+}
+
+const PROGRAM = `
+const net = require('node:net'), dgram = require('node:dgram');
+const kept = new Map();
+const bare = address => address.replace(/^::ffff:/, '');
+const reply = (id, text) => process.stdout.write(JSON.stringify({ id, text }) + '\\n');
+const fault = error => ['ECONNREFUSED', 'ECONNRESET'].includes(error.code) ? 'refused' : 'error ' + error.code;
+function serve({ name, port }, done) {
+  const tcp = net.createServer(socket => {
+    socket.on('error', () => undefined);
+    const text = name + ' ' + bare(socket.remoteAddress) + '\\n';
+    socket.on('data', () => socket.write(text));
+  });
+  tcp.listen(port, '::', () => {
+    const udp = dgram.createSocket('udp6');
+    udp.on('message', (_, from) => udp.send(name + ' ' + bare(from.address), from.port, from.address));
+    udp.bind(port, '::', () => done('ok'));
+  });
+}
+function once(done) { let isDone = false; return text => { if (!isDone) { isDone = true; done(text); } }; }
+function askTcp(question, answer) {
+  const done = once(text => { clearTimeout(timer); if (question.keep === undefined || text === 'silence') socket.destroy(); answer(text); });
+  const socket = net.connect({ host: question.address, port: question.port, localAddress: question.from, localPort: question.fromPort });
+  const timer = setTimeout(() => done('silence'), question.patience);
+  socket.on('connect', () => socket.write('?'));
+  socket.on('data', data => done(String(data).trim()));
+  socket.on('error', error => done(fault(error)));
+  if (question.keep !== undefined) kept.set(question.keep, socket);
+}
+function askUdp(question, answer) {
+  const socket = dgram.createSocket(question.address.includes(':') ? 'udp6' : 'udp4');
+  const done = once(text => { clearTimeout(timer); socket.close(); answer(text); });
+  const timer = setTimeout(() => done('silence'), question.patience);
+  socket.on('message', data => done(String(data)));
+  socket.on('error', error => done(fault(error)));
+  socket.bind(question.fromPort ?? 0, question.from, () => socket.connect(question.port, question.address, error => {
+    if (error) done(fault(error)); else socket.send('?');
+  }));
+}
+function askKept({ keep, patience }, answer) {
+  const socket = kept.get(keep);
+  const done = once(text => { clearTimeout(timer); answer(text); });
+  const timer = setTimeout(() => done('silence'), patience);
+  socket.once('data', data => done(String(data).trim()));
+  socket.once('error', error => done(fault(error)));
+  socket.write('?');
+}
+require('node:readline').createInterface({ input: process.stdin }).on('line', line => {
+  const { id, kind, ...rest } = JSON.parse(line);
+  const act = { serve, tcp: askTcp, udp: askUdp, kept: askKept }[kind];
+  act(rest, text => reply(id, text));
+}).on('close', () => process.exit(0));
+`;
+
+const PATIENCE = 30_000;
+
+/** @param namespace as `ip netns` knows it; needs root */
+export function startActor(namespace: string): Actor {
+  return new Process(
+    spawn('ip', ['netns', 'exec', namespace, process.execPath, '-e', PROGRAM], { stdio: ['pipe', 'pipe', 'inherit'] }),
+  );
+}
+
+class Process implements Actor {
+  private next = 0;
+  private readonly waiting = new Map<number, (text: string) => void>();
+
+  constructor(private readonly child: ChildProcess) {
+    createInterface({ input: child.stdout! }).on('line', line => {
+      const answer: unknown = JSON.parse(line);
+      if (typeof answer !== 'object' || answer === null || !('id' in answer) || !('text' in answer)) return;
+      this.waiting.get(Number(answer.id))?.(String(answer.text));
+      this.waiting.delete(Number(answer.id));
+    });
+  }
+
+  async serve(name: string, port: number): Promise<void> {
+    await this.tell('serve', { name, port });
+  }
+
+  ask({ protocol, ...question }: Question): Promise<Answer> {
+    return this.tell(protocol, { patience: PATIENCE, ...question });
+  }
+
+  askKept(name: string): Promise<Answer> {
+    return this.tell('kept', { keep: name, patience: PATIENCE });
+  }
+
+  stop(): Promise<void> {
+    return new Promise(resolve => {
+      this.child.once('exit', () => resolve());
+      this.child.stdin?.end();
+    });
+  }
+
+  private tell(kind: string, rest: object): Promise<string> {
+    const id = ++this.next;
+    return new Promise(resolve => {
+      this.waiting.set(id, resolve);
+      this.child.stdin?.write(`${JSON.stringify({ id, kind, ...rest })}\n`);
+    });
+  }
+}
