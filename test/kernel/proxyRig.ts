@@ -52,13 +52,22 @@ export interface ProxyRig {
 
 export const PORT = 8080;
 
+/** Packets of the client's are sent back to its link, and redirects would use up the rate of ICMP that rejects need. */
+const SYSCTLS = [
+  'net.ipv4.ip_forward=1',
+  'net.ipv6.conf.all.forwarding=1',
+  'net.ipv4.icmp_ratelimit=0',
+  'net.ipv6.icmp.ratelimit=0',
+  'net.ipv4.conf.all.send_redirects=0',
+  'net.ipv4.conf.to-client.send_redirects=0',
+];
+
 export async function openProxyRig(prefix: string): Promise<ProxyRig> {
   const spaces = new Map<ActorName, Namespace>();
   for (const name of ACTORS) spaces.set(name, makeNamespace(`${prefix}-${name}`));
   const node = spaces.get('node')!;
   for (const name of ACTORS) if (name !== 'node') join(node, spaces.get(name)!, name);
-  for (const sysctl of ['net.ipv4.ip_forward=1', 'net.ipv6.conf.all.forwarding=1'])
-    execFileSync('ip', ['netns', 'exec', node.name, 'sysctl', '-qw', sysctl]);
+  for (const sysctl of SYSCTLS) execFileSync('ip', ['netns', 'exec', node.name, 'sysctl', '-qw', sysctl]);
   const actors = Object.fromEntries([...spaces].map(([name, { name: space }]) => [name, startActor(space)]));
   for (const name of ['a', 'b', 'c'] as const) await actors[name]!.serve(name, PORT);
   const events: ProxyEvent[] = [];
