@@ -49,7 +49,7 @@ export function isUsable(range: IpPrefix, address: IpAddress): boolean {
 export function* usableAddresses(range: IpPrefix): Iterable<IpAddress> {
   const count = 1n << BigInt(addressBits(range.address) - range.length);
   for (let offset = 0n; offset < count; offset++) {
-    const address = plus(range.address, offset);
+    const address = addressAfter(range.address, offset);
     if (isUsable(range, address)) yield address;
   }
 }
@@ -73,7 +73,8 @@ function valueOf(address: IpAddress): bigint {
   return words.reduce((sum, word) => (sum << 32n) | BigInt(word), 0n);
 }
 
-function plus(address: IpAddress, offset: bigint): IpAddress {
+/** @returns the address so many further on */
+export function addressAfter(address: IpAddress, offset: bigint): IpAddress {
   const value = valueOf(address) + offset;
   if (address.version === 4) return ipv4(Number(value & WORD));
   const word = (shift: bigint): number => Number((value >> shift) & WORD);

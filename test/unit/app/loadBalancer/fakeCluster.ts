@@ -43,12 +43,21 @@ export class FakeCluster {
   private serve(method: Method, path: string, body: Stored): Stored {
     if (method === 'POST') return this.create(`${path}/${body.metadata.name}`, body);
     const target = path.replace(/\/status$/, '');
+    if (method === 'GET' && target.endsWith('s') && !this.objects.has(target)) return this.list(target);
     const stored = this.objects.get(target);
     if (stored === undefined) throw new ApiError(404, '404: not found');
     if (method === 'GET') return stored;
-    if (body.metadata.resourceVersion !== stored.metadata.resourceVersion) throw new ApiError(409, '409: was changed');
-    this.put(target, method === 'PUT' ? body : { ...stored, status: merged(stored['status'], body['status']) });
+    const version = (body as Partial<Stored>).metadata?.resourceVersion ?? stored.metadata.resourceVersion;
+    if (version !== stored.metadata.resourceVersion) throw new ApiError(409, '409: was changed');
+    if ('data' in body)
+      this.put(target, { ...stored, data: { ...(stored['data'] as object), ...(body['data'] as object) } });
+    else this.put(target, method === 'PUT' ? body : { ...stored, status: merged(stored['status'], body['status']) });
     return this.objects.get(target)!;
+  }
+
+  private list(path: string): Stored {
+    const items = [...this.objects].filter(([key]) => key.startsWith(`${path}/`)).map(([, object]) => object);
+    return { metadata: { name: '', resourceVersion: '' }, items };
   }
 
   private create(path: string, body: Stored): Stored {
