@@ -268,6 +268,29 @@ describe.each([4, 6] as const)('IPv%i', family => {
     });
   });
 
+  test('stale UDP flows are deleted, others stay', async () => {
+    const udp = { ...base, protocol: 'UDP' } as const;
+    const frontends = [{ address: vip(1) }, { address: undefined, kind: 'nodePort', port: 30053 }] as const;
+    const service: ServiceShape = { ...udp, cluster: [b], frontends };
+    const other: ServiceShape = { ...udp, name: 'other', cluster: [b, c], frontends: [{ address: vip(2) }] };
+    const question = { protocol: 'udp', fromPort: 40000 } as const;
+    const deleted = (): number =>
+      rig.events.reduce((sum, event) => sum + (event.kind === 'conntrack' ? event.deleted : 0), 0);
+    await withServices([service, other], async () => {
+      const fixed = await ask('a', vip(2), { ...question, fromPort: 40001 });
+      expect(await ask('a', vip(1), question)).toBe(`b ${at.a}`);
+      expect(await ask('client', at.node, { ...question, port: 30053 })).toContain('b ');
+      const before = deleted();
+      // An endpoint goes, another comes: the same source port must reach the new one.
+      rig.proxy.apply(deltaOf([{ ...service, cluster: [c] }]));
+      await rig.proxy.idle();
+      expect(deleted() - before).toBe(2);
+      expect(await ask('a', vip(1), question)).toBe(`c ${at.a}`);
+      expect(await ask('client', at.node, { ...question, port: 30053 })).toContain('c ');
+      expect(await ask('a', vip(2), { ...question, fromPort: 40001 })).toBe(fixed);
+    });
+  });
+
   test('SCTP has rules like the others', async () => {
     await withServices([{ ...base, protocol: 'SCTP', cluster: [b], frontends: [{ address: vip(1) }] }], async () => {
       // This kernel has no SCTP sockets: what nft(8) reads in the maps has to do.

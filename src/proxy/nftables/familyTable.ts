@@ -6,11 +6,12 @@ import type { NetlinkChannel } from '../../kernel/netlink/channel.js';
 import type { Transactions } from '../../kernel/nftables/transaction.js';
 import type { KernelFrontend, ProxyEvent } from '../proxyBackend.js';
 import type { Family, Frontend, FrontendKey, ProxyDelta, ProxySettings, ServicePortKey } from '../proxyTypes.js';
-import { describeEndpoint, elementKey, keyOctets, setOf, type ElementKey } from './elements.js';
+import { describeEndpoint, elementKey, keyOctets, portOctets, setOf, type ElementKey } from './elements.js';
+import { createFlowCleaner, type FlowCleaner } from './flowCleaner.js';
 import { kernelFrontend } from './kernelFrontend.js';
 import { layoutOf, SETS, type LayoutSettings } from './layout.js';
 import { CHAINS, createPlan, type Plan, type PlanChanges } from './plan.js';
-import { frontendOctets } from './servicePortElements.js';
+import { addressOfText, frontendOctets } from './servicePortElements.js';
 import { createTableTarget, fingerprint, STRUCTURE, type TableTarget } from './tableTarget.js';
 
 export interface FamilyTableOptions {
@@ -53,12 +54,17 @@ class PlannedTable implements FamilyTable {
   private readonly leaving = new Map<FrontendKey, Frontend>();
   private readonly told = new Map<FrontendKey, Frontend>();
   private readonly failed = new Map<FrontendKey, string>();
+  /** UDP frontends whose flows are to be looked at once the rules are as wanted. */
+  private readonly udp = new Map<FrontendKey, Frontend>();
+  private readonly cleaner: FlowCleaner;
+  private nodeAddresses: ReadonlySet<string> = new Set();
   private wishedAt: number | undefined;
   private readonly mark: { current: string };
 
   constructor(private readonly options: FamilyTableOptions) {
     const { family, channel, transactions, clock, readBackInterval } = options;
     this.plan = createPlan(family);
+    this.cleaner = createFlowCleaner(channel, family, options.onEvent);
     const layout = layoutOf(family, UNSET);
     this.mark = { current: fingerprint(layout) };
     const groupsOf = (keys: readonly ElementKey[]): ReadonlyMap<ElementKey, string> => this.groupsOf(keys);
@@ -82,6 +88,7 @@ class PlannedTable implements FamilyTable {
       this.reconciler.readSoon();
     }
     this.reconciler.apply([[STRUCTURE, mark]]);
+    this.nodeAddresses = new Set(settings.nodeAddresses.map(addressOfText));
     this.want(this.plan.setNodeAddresses(settings.nodeAddresses));
   }
 
@@ -89,6 +96,7 @@ class PlannedTable implements FamilyTable {
     for (const key of delta.frontends.removed) {
       const frontend = this.told.get(key);
       if (frontend !== undefined) this.leaving.set(key, frontend);
+      if (frontend?.protocol === 'UDP') this.udp.set(key, frontend);
       this.told.delete(key);
       this.failed.delete(key);
     }
@@ -111,16 +119,22 @@ class PlannedTable implements FamilyTable {
     return mine.flatMap(frontend => kernelFrontend(frontend, this.options.family, present) ?? []);
   }
 
-  idle(): Promise<void> {
-    return this.reconciler.idle();
+  async idle(): Promise<void> {
+    await this.reconciler.idle();
+    await this.cleaner.idle();
   }
 
-  stop(): Promise<void> {
-    return this.reconciler.stop();
+  async stop(): Promise<void> {
+    await this.reconciler.stop();
+    await this.cleaner.idle();
   }
 
   private want({ elements, touched }: PlanChanges): void {
-    for (const port of touched) this.unsettled.add(port);
+    for (const port of touched) {
+      this.unsettled.add(port);
+      for (const frontend of this.plan.frontendsOf(port))
+        if (frontend.protocol === 'UDP') this.udp.set(frontend.key, frontend);
+    }
     if (elements.size > 0) this.wishedAt ??= this.options.clock.now();
     this.reconciler.apply(elements);
     // Wanted as it is already: nothing will be written for it.
@@ -170,6 +184,7 @@ class PlannedTable implements FamilyTable {
     if (programmed.length > 0) this.options.onEvent({ kind: 'programmed', frontends: programmed });
     if (recovered.length > 0) this.options.onEvent({ kind: 'recovered', frontends: recovered });
     this.tellRemoved();
+    this.cleanFlows();
   }
 
   private tellRemoved(): void {
@@ -180,6 +195,18 @@ class PlannedTable implements FamilyTable {
     });
     for (const [key] of gone) this.leaving.delete(key);
     if (gone.length > 0) this.options.onEvent({ kind: 'removed', frontends: gone.map(([key]) => key) });
+  }
+
+  private cleanFlows(): void {
+    const servers = new Map<string, ReadonlySet<string>>();
+    for (const [key, frontend] of this.udp) {
+      if (this.leaving.has(key) || this.unsettled.has(frontend.servicePort)) continue;
+      this.udp.delete(key);
+      const serving = this.told.has(key) ? (this.plan.listsOf(frontend.servicePort)?.serving ?? []) : [];
+      const targets = serving.map(({ address, port }) => `${addressOfText(address)}${portOctets(port)}`);
+      servers.set(frontendOctets(frontend), new Set(targets));
+    }
+    if (servers.size > 0) this.cleaner.clean({ servers, nodeAddresses: this.nodeAddresses });
   }
 
   private isSettled(port: ServicePortKey): boolean {

@@ -24,6 +24,8 @@ export interface Plan {
   /** Elements of one service port, its fan chains among them; undefined when it has none. */
   elementsOf(port: ServicePortKey): ServicePortElements | undefined;
   frontendsOf(port: ServicePortKey): readonly Frontend[];
+  /** Undefined: none are known. */
+  listsOf(port: ServicePortKey): BackendLists | undefined;
   readonly ports: Iterable<ServicePortKey>;
 }
 
@@ -78,6 +80,10 @@ class FamilyPlan implements Plan {
 
   frontendsOf(port: ServicePortKey): readonly Frontend[] {
     return [...(this.byPort.get(port) ?? [])].flatMap(key => this.frontends.get(key) ?? []);
+  }
+
+  listsOf(port: ServicePortKey): BackendLists | undefined {
+    return this.lists.get(port);
   }
 
   private removeFrontend(key: FrontendKey, touched: Set<ServicePortKey>): void {

@@ -34,7 +34,8 @@ export function frontendOctets({ family, address, protocol, port }: Frontend): s
   return endpointOctets(octets, protocol, port);
 }
 
-function addressOfText(text: string): string {
+/** Octets of an address in text. @throws RangeError */
+export function addressOfText(text: string): string {
   const address = parseAddress(text);
   if (!address.ok) throw new RangeError(address.error);
   return addressOctets(address.value);
