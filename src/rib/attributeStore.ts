@@ -73,7 +73,9 @@ export class AttributeStore {
   reserve(count: number, makeResident: MakeResident): void {
     if (count >= this.capacity) this.grow(count + 1);
     for (const column of this.columns()) makeResident(octetsOf(column, count + 1));
-    while (count * 4 > this.slots.length) this.rehash();
+    let length = this.slots.length;
+    while (count * 4 > length) length *= 4;
+    this.rehash(length);
     makeResident(octetsOf(this.slots, this.slots.length));
     this.arena.reserve(count * USUAL_BLOCK, makeResident);
   }
@@ -96,7 +98,7 @@ export class AttributeStore {
     const id = this.insert(record, nextHop, hash);
     slots[slot] = hash;
     slots[slot + 1] = id;
-    if (++this.size * 4 > slots.length) this.rehash();
+    if (++this.size * 4 > slots.length) this.rehash(slots.length * 4);
     return id;
   }
 
@@ -180,9 +182,9 @@ export class AttributeStore {
     this.size--;
   }
 
-  private rehash(): void {
+  private rehash(length: number): void {
     const before = this.slots;
-    const slots = new Uint32Array(before.length * 4);
+    const slots = new Uint32Array(length);
     const mask = slots.length - 2;
     for (let from = 0; from < before.length; from += 2) {
       if (before[from + 1] === 0) continue;
