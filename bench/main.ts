@@ -96,7 +96,7 @@ function writeMarkdown(rows: readonly Row[], options: BenchOptions, notes: reado
     options.mrt === undefined
       ? "prefix lengths as in today's Internet table, one attribute set (and one UPDATE) for six prefixes, AS paths of 2 to 10 hops, communities on most routes"
       : 'the table of an MRT file';
-  writeFileSync(file, markdownReport(rows, { speakers, runs: options.runs, table, notes }));
+  writeFileSync(file, markdownReport(rows, { speakers, runs: options.runs, table, isPlain: options.plain, notes }));
   process.stdout.write(`written: ${file}\n`);
 }
 
