@@ -15,6 +15,7 @@ import { openClusterSource, type ClusterSource } from './clusterSource.js';
 import { formatConfigErrors } from './config/configError.js';
 import { watchFiles } from './config/configFile.js';
 import { toEngineConfig } from './config/engineConfig.js';
+import { askForSubnets, withSubnets } from './edge/edgeHost.js';
 import type { GivenFlags } from './flags/flag.js';
 import { notices } from './flags/readFlags.js';
 import { agentGraph } from './graph.js';
@@ -30,6 +31,7 @@ import { awaitFirstReading } from './observe/firstReading.js';
 import { createMetrics, type Metrics } from './observe/metrics.js';
 import { openObservation } from './observe/openObservation.js';
 import { openPlumbing } from './plumbing/openPlumbing.js';
+import { openProxy, type OpenedProxy } from './proxy/openProxy.js';
 import { endNow, endOnBug, runUntilSignal } from './process.js';
 import { startRouter, type RunningRouter } from './router.js';
 import { reportFields } from './speaker.js';
@@ -72,6 +74,10 @@ export async function runAgent(options: AgentOptions): Promise<number> {
   for (const notice of notices(options.flags ?? new Map())) logger.warn(notice);
   const problems = createProblemSet();
   let overlayChanged = (): void => undefined;
+  const report = (found: ProblemReport): void => reportProblems(problems, found, logger);
+  const proxy = settings.kubernetes.run.serviceProxy
+    ? await openProxy({ settings: settings.kubernetes, logger, report, registry: metrics.registry })
+    : undefined;
   const router = await startRouter({
     fib: settings.fib,
     controlPath: options.control ?? settings.control ?? DEFAULT_CONTROL_PATH,
@@ -84,11 +90,23 @@ export async function runAgent(options: AgentOptions): Promise<number> {
     },
     watcher: metrics,
     problems: () => problems.list(),
+    ...(proxy === undefined ? {} : { services: proxy.view }),
   });
   const { overlay } = router;
   if (overlay !== undefined)
     overlayChanged = () => reportProblems(problems, new Map([['overlay', overlayProblems(overlay.failures)]]), logger);
-  return runGraph({ options, nodeName, loaded: loaded.value, source: source.value, logger, problems, metrics, router });
+  const parts = {
+    options,
+    nodeName,
+    loaded: loaded.value,
+    source: source.value,
+    logger,
+    problems,
+    metrics,
+    router,
+    proxy,
+  };
+  return runGraph(parts);
 }
 
 /** Milliseconds between GRACEFUL_SHUTDOWN and the end of sessions, when routes are not kept over a restart. */
@@ -103,6 +121,9 @@ const LATE: readonly { readonly name: string; readonly of: (settings: AgentConfi
   { name: 'kubernetes.kubeconfig', of: settings => settings.kubernetes.kubeconfig },
   { name: 'kubernetes.apiServer', of: settings => settings.kubernetes.apiServer },
   { name: 'kubernetes.cacheSyncTimeout', of: settings => settings.kubernetes.cacheSyncTimeout },
+  { name: 'kubernetes.edge.ask', of: settings => settings.kubernetes.edge.ask },
+  { name: 'kubernetes.run.serviceProxy', of: settings => settings.kubernetes.run.serviceProxy },
+  { name: 'kubernetes.proxy.mode', of: settings => settings.kubernetes.proxy.mode },
   { name: 'kubernetes.health', of: settings => settings.kubernetes.health },
   { name: 'kubernetes.metrics', of: settings => settings.kubernetes.metrics },
 ];
@@ -116,6 +137,8 @@ interface Parts {
   readonly problems: ProblemSet;
   readonly metrics: Metrics;
   readonly router: RunningRouter;
+  /** Undefined: another program serves services. */
+  readonly proxy: OpenedProxy | undefined;
 }
 
 /** Runs the graph until a signal comes or a source fails. @returns the exit code */
@@ -128,6 +151,7 @@ async function runGraph({
   problems,
   metrics,
   router,
+  proxy,
 }: Parts): Promise<number> {
   const settings = new Subject<AgentConfig>();
   const report = (found: ProblemReport): void => {
@@ -146,6 +170,7 @@ async function runGraph({
   const tellOwn = tellOwnNode(nodeName, report, logger);
   let current = loaded.settings;
   let isCordoned = false;
+  let granted: readonly string[] = [];
   const drainCordoned = (): void =>
     void router.draining.set('cordon', isCordoned && current.kubernetes.onCordon === 'gracefulShutdown');
   const plumbing = openPlumbing({ nodeName, logger, report });
@@ -176,7 +201,9 @@ async function runGraph({
     compose: createEngineComposer(config => toEngineConfig(config, router.restarted)),
     derived: seconds => metrics.derived(seconds),
     announced: networks => metrics.announced(networks),
+    attachPlanes: ordering => proxy?.attach(ordering),
     sinks: {
+      ...(proxy === undefined ? {} : { proxy: update => proxy.update(update) }),
       apply,
       problems: report,
       ownNode: own => {
@@ -198,7 +225,18 @@ async function runGraph({
     problems,
     peers: () => router.engine.peers(),
     isConfigured: () => applied.config !== undefined,
+    ...(proxy === undefined ? {} : { beforeScrape: () => proxy.scrape() }),
     logger,
+  });
+  const endAsking = askForSubnets({
+    settings: loaded.settings.kubernetes,
+    writer: source.writer,
+    name: nodeName,
+    report,
+    granted: subnets => {
+      granted = subnets;
+      settings.next(withSubnets(current, granted));
+    },
   });
   const reloader = watchConfig(options, loaded, report, next => {
     const late = LATE.filter(part => !isDeepStrictEqual(part.of(next.settings), part.of(loaded.settings))).map(
@@ -207,7 +245,7 @@ async function runGraph({
     if (late.length > 0) logger.warn({ changed: late }, 'these changes take effect after a restart');
     current = next.settings;
     drainCordoned();
-    settings.next(next.settings);
+    settings.next(withSubnets(current, granted));
   });
   let stopGraph = (): void => undefined;
   const failure = new Promise<unknown>(resolve => {
@@ -223,12 +261,14 @@ async function runGraph({
   if (!keepRoutes) await router.draining.beforeStop(DRAIN_TIME);
   stopGraph();
   firstReading.stop();
+  endAsking();
   await balancer.stop();
   source.close();
   endObservation();
   stateFile.close();
   await reloader.close();
   await plumbing.stop();
+  await proxy?.stop();
   if (failed instanceof StageError) return endNow(logger, failed.stage, failed);
   if (failed !== undefined)
     logger.fatal({ err: failed }, 'the source of Kubernetes objects failed; kernel routes are left in place');

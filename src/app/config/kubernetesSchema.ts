@@ -27,7 +27,7 @@ const Run = z.strictObject({
     .refine(value => value, { message: 'the other parts are not built yet, or need the router: leave it true' })
     .default(true)
     .describe('Speak BGP and install routes.'),
-  serviceProxy: notBuilt('the service proxy is'),
+  serviceProxy: z.boolean().default(false).describe('Serve services in place of kube-proxy.'),
   firewall: notBuilt('network policies are'),
   loadBalancer: z.boolean().default(false).describe('Give addresses to services of type LoadBalancer.'),
 });
@@ -231,6 +231,11 @@ const Metrics = z.strictObject({
 const Edge = z.strictObject({
   addresses: z.array(address).default([]).describe('Addresses of this host to speak BGP from.'),
   subnets: ranges.describe('Networks behind this host.'),
+  ask: z
+    .strictObject({ ipv4: z.int().min(1).max(32).optional(), ipv6: z.int().min(1).max(128).optional() })
+    .refine(({ ipv4, ipv6 }) => ipv4 !== undefined || ipv6 !== undefined, { message: 'asks for nothing' })
+    .optional()
+    .describe('Prefix lengths of subnets to ask the cluster for, beside those.'),
 });
 
 const KubernetesShape = z.strictObject({
@@ -256,6 +261,7 @@ const KubernetesShape = z.strictObject({
     .default('node')
     .describe('edge: a host outside the cluster, without a Node object. Default node.'),
   edge: Edge.prefault({}).describe('Of a host outside the cluster.'),
+  edgeSubnets: ranges.describe('Ranges that hosts outside the cluster are given the subnets from that they ask for.'),
   ipv4: z.boolean().default(true).describe('IPv4, where the node has it.'),
   ipv6: z.boolean().default(true).describe('IPv6, where the node has it.'),
   mesh: z.boolean().default(true).describe('Set up iBGP sessions with other nodes.'),

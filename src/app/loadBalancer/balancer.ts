@@ -1,10 +1,15 @@
-/** Gives out load-balancer addresses: stands for election, and writes what the graph wants while it leads. Impure. */
+/**
+ * Gives out load-balancer addresses, and subnets to hosts outside the cluster: stands for election, and while it leads writes what
+ * the graph wants and what hosts ask. Impure.
+ */
 
 import { isDeepStrictEqual } from 'node:util';
 import type { Logger } from 'pino';
 import type { Clock, TimerHandle } from '../../core/clock.js';
+import type { IpPrefix } from '../../core/ip.js';
 import type { ApiWriter } from '../../kube/client/apiWriter.js';
 import type { ProblemReport } from '../../kube/problems.js';
+import { startSubnetGiver } from '../edge/subnetGiver.js';
 import type { BalancerOptions, BalancerOutcome } from './balancerStage.js';
 import { runElection, type RunningElection } from './lease.js';
 import { createStatusWriter } from './statusWriter.js';
@@ -43,14 +48,32 @@ export function createBalancer(parts: BalancerParts): Balancer {
   let election: RunningElection | undefined;
   let takeover: TimerHandle | undefined;
   let nodes = 0;
+  let ranges: readonly IpPrefix[] = [];
+  let isLeading = false;
+  let endSubnets: (() => void) | undefined;
 
-  const lead = (isLeading: boolean): void => {
-    takeover?.cancel();
-    logger.info({ leading: isLeading }, isLeading ? 'gives out load-balancer addresses' : 'another one gives them out');
-    if (isLeading) takeover = clock.setTimeout(() => leading(true), TAKEOVER);
-    else leading(false);
+  const mayAct = (): boolean => election?.mayAct() ?? false;
+  /** Begins, ends, or begins again with other ranges. */
+  const giveSubnets = (next: readonly IpPrefix[]): void => {
+    const isSame = isDeepStrictEqual(next, ranges);
+    ranges = next;
+    const isDue = isLeading && next.length > 0;
+    if (isDue && isSame && endSubnets !== undefined) return;
+    endSubnets?.();
+    endSubnets = isDue ? startGiver(parts, next, mayAct) : undefined;
   };
-  const writer = writerOf(parts, () => election?.mayAct() ?? false);
+  const tell = (isOn: boolean): void => {
+    isLeading = isOn;
+    giveSubnets(ranges);
+    leading(isOn);
+  };
+  const lead = (isOn: boolean): void => {
+    takeover?.cancel();
+    logger.info({ leading: isOn }, isOn ? 'gives out addresses in the cluster' : 'another one gives them out');
+    if (isOn) takeover = clock.setTimeout(() => tell(true), TAKEOVER);
+    else tell(false);
+  };
+  const writer = writerOf(parts, mayAct);
   const stop = async (): Promise<void> => {
     const running = election;
     election = undefined;
@@ -68,10 +91,12 @@ export function createBalancer(parts: BalancerParts): Balancer {
     update: outcome => {
       ({ nodes } = outcome);
       stand(outcome.options?.lease);
+      giveSubnets(outcome.options?.edgeRanges ?? []);
       writer?.want(outcome.due);
     },
     stop: async () => {
       writer?.stop();
+      endSubnets?.();
       await stop();
     },
   };
@@ -102,6 +127,16 @@ function start(
     hindered: text => tell(text && `no election of who gives out load-balancer addresses: ${text}; it is tried again`),
     ...(random === undefined ? {} : { random }),
   });
+}
+
+function startGiver(
+  { writer, clock, report, logger }: BalancerParts,
+  ranges: readonly IpPrefix[],
+  mayAct: () => boolean,
+): (() => void) | undefined {
+  if (writer === undefined) return undefined;
+  const given = (host: string, subnets: string): void => logger.info({ host, subnets }, 'subnets given out');
+  return startSubnetGiver({ writer, ranges, mayAct, clock, report, given });
 }
 
 function writerOf(

@@ -13,6 +13,8 @@ import type { Kubernetes } from '../config/kubernetesSchema.js';
 
 export interface BalancerOptions {
   readonly allocation: LoadBalancerOptions;
+  /** That hosts outside the cluster get subnets of. */
+  readonly edgeRanges: readonly IpPrefix[];
   readonly lease: { readonly namespace: string | undefined; readonly name: string };
 }
 
@@ -63,10 +65,20 @@ function nodesMore(batch: ObjectBatch): number {
   return changesOf(batch, 'Node').reduce((sum, { change }) => sum + signs[change], 0);
 }
 
-/** What the configuration says of giving out addresses. @returns undefined: another one does, or nobody */
-export function balancerOptions({ run, services, loadBalancer }: Kubernetes): BalancerOptions | undefined {
-  if (!run.loadBalancer) return undefined;
-  const { pools, defaultClass, classes, lease } = loadBalancer;
+/** What the configuration says of giving out addresses and subnets. @returns undefined: others do, or nobody */
+export function balancerOptions(kubernetes: Kubernetes): BalancerOptions | undefined {
+  const { run, role, edgeSubnets, loadBalancer } = kubernetes;
+  if (role === 'edge' || (!run.loadBalancer && edgeSubnets.length === 0)) return undefined;
+  const { namespace, name } = loadBalancer.lease;
+  return {
+    allocation: run.loadBalancer ? allocationOf(kubernetes) : NOTHING,
+    edgeRanges: edgeSubnets.map(prefixOf),
+    lease: { namespace, name },
+  };
+}
+
+function allocationOf({ services, loadBalancer }: Kubernetes): LoadBalancerOptions {
+  const { pools, defaultClass, classes } = loadBalancer;
   const named = pools.map(({ ranges, namespaces, labels, ...pool }) => ({
     ...pool,
     ranges: ranges.map(prefixOf),
@@ -74,10 +86,7 @@ export function balancerOptions({ run, services, loadBalancer }: Kubernetes): Ba
     ...(labels === undefined ? {} : { labels }),
   }));
   const common = { name: 'default', ranges: services.loadBalancerIpRanges.map(prefixOf), automatic: true };
-  return {
-    allocation: { pools: named.length > 0 ? named : [common], defaultClass, classes },
-    lease: { namespace: lease.namespace, name: lease.name },
-  };
+  return { pools: named.length > 0 ? named : [common], defaultClass, classes };
 }
 
 /** The schema has looked at every text with the same parser. */
