@@ -13,8 +13,9 @@ import { createProblemSet, type Problem, type ProblemReport, type ProblemSet } f
 import type { OwnNode } from '../routing/intent.js';
 import { openClusterSource, type ClusterSource } from './clusterSource.js';
 import { formatConfigErrors } from './config/configError.js';
-import { watchFiles } from './config/configFile.js';
+
 import { toEngineConfig } from './config/engineConfig.js';
+import { watchFiles } from './config/watchFiles.js';
 import { askForSubnets, withSubnets } from './edge/edgeHost.js';
 import type { GivenFlags } from './flags/flag.js';
 import { notices } from './flags/readFlags.js';
@@ -121,6 +122,7 @@ const LATE: readonly { readonly name: string; readonly of: (settings: AgentConfi
   { name: 'kubernetes.kubeconfig', of: settings => settings.kubernetes.kubeconfig },
   { name: 'kubernetes.apiServer', of: settings => settings.kubernetes.apiServer },
   { name: 'kubernetes.cacheSyncTimeout', of: settings => settings.kubernetes.cacheSyncTimeout },
+  { name: 'kubernetes.services.settleTime', of: settings => settings.kubernetes.services.settleTime },
   { name: 'kubernetes.edge.ask', of: settings => settings.kubernetes.edge.ask },
   { name: 'kubernetes.run.serviceProxy', of: settings => settings.kubernetes.run.serviceProxy },
   { name: 'kubernetes.proxy.mode', of: settings => settings.kubernetes.proxy.mode },
@@ -194,6 +196,7 @@ async function runGraph({
   const graph = agentGraph({
     nodeName,
     lastState: stateFile,
+    settleTime: current.kubernetes.services.settleTime * 1000,
     leading,
     cniFile: process.env['KUBE_ROUTER_CNI_CONF_FILE'],
     objects: source.objects,
@@ -293,11 +296,11 @@ function watchConfig(
     if (loaded.value.files.join() !== files.join()) {
       ({ files } = loaded.value);
       void endWatch();
-      endWatch = watchFiles(files, reload);
+      endWatch = watchFiles(files, reload, loaded.value.states);
     }
     apply(loaded.value);
   };
-  let endWatch = watchFiles(files, reload);
+  let endWatch = watchFiles(files, reload, first.states);
   return { reload, close: () => endWatch() };
 }
 

@@ -63,7 +63,7 @@ type Input =
 /** Milliseconds over which a burst of changes is gathered. The first of a burst does not wait. */
 const GATHER_TIME = 100;
 
-/** Milliseconds that traffic has to turn away from an address before its data plane takes it out. */
+/** As the configuration has it where it says nothing. */
 const SETTLE_TIME = 2000;
 /**
  * Milliseconds that BGP waits at the start for data planes: after a restart, peers keep our former routes until we tell
@@ -84,6 +84,8 @@ export interface GraphOptions {
   readonly sinks: GraphSinks;
   /** Called once, at the start: data planes that announcements shall wait for register here. */
   readonly attachPlanes?: (ordering: Ordering<NetworkIntent>) => void;
+  /** Milliseconds that traffic has to turn away from an address before its data plane takes it out. */
+  readonly settleTime?: number;
   /** What a former process wanted last, and where to keep what this one does. */
   readonly lastState?: { readonly saved: RoutingIntent | undefined; save(intent: () => RoutingIntent): void };
   /** Whether it is on us to give out load-balancer addresses. */
@@ -126,7 +128,7 @@ export function agentGraph(options: GraphOptions): Observable<never> {
     const settled = new Subject<void>();
     const ordering = createOrdering<NetworkIntent>({
       clock,
-      settleTime: SETTLE_TIME,
+      settleTime: options.settleTime ?? SETTLE_TIME,
       changed: delta => inbox.send({ kind: 'services', delta }),
       settled: () => settled.next(),
     });

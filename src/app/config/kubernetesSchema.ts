@@ -99,6 +99,14 @@ const Services = z.strictObject({
     .describe(
       'Announce load-balancer IPs of these classes only. Default: of every class, and of services without one.',
     ),
+  settleTime: z
+    .number()
+    .min(0)
+    .max(600)
+    .default(2)
+    .describe(
+      'Seconds that traffic has to turn away from a withdrawn address before its data plane takes it out. Default 2.',
+    ),
   proxyNames: z
     .array(z.string())
     .default(['kube-router', 'peerage'])

@@ -14,7 +14,7 @@ import { batchOf, nodeN } from '../routing/cluster.js';
 import { service, slice, there } from '../routing/serviceCluster.js';
 
 /** The graph of n1 with one data plane. */
-function withPlane() {
+function withPlane(settleTime?: number) {
   const objects = new Subject<SourceEvent>();
   const scheduler = new VirtualTimeScheduler();
   const clock = new VirtualClock();
@@ -41,6 +41,7 @@ function withPlane() {
     attachPlanes: ordering => planes.push(ordering.register('proxy', keys => released.push(...keys))),
     clock,
     scheduler,
+    ...(settleTime === undefined ? {} : { settleTime }),
   }).subscribe();
   const [plane] = planes;
   if (plane === undefined) throw new Error('no plane was attached');
@@ -81,6 +82,18 @@ test('a data plane that never says so does not hold up BGP for ever', () => {
   tell(cluster);
   scheduler.flush();
   expect(announced()).toEqual([POD]);
+});
+
+test('how long traffic has to turn away is up to the configuration', () => {
+  const { plane, tell, released, clock } = withPlane(90_000);
+  tell(cluster);
+  plane.programmed([VIP]);
+  plane.synced();
+  plane.retire([VIP]);
+  clock.advance(89_999);
+  expect(released).toEqual([]);
+  clock.advance(1);
+  expect(released).toEqual([VIP]);
 });
 
 test('an address is withdrawn before its data plane goes', () => {
