@@ -75,7 +75,6 @@ function agentLines(agent: AgentResult): readonly Line[] {
     measured('agent: start → every address at the router', 's', agent.startSeconds),
     measured('agent: CPU until quiet', 's', agent.startCpuSeconds),
     measured('agent: peak RSS, also over a second list', 'MB', agent.peakMegabytes, 400),
-    measured('agent: CPU of a second list', 's', agent.againCpuSeconds),
     measured('agent: longest silence, start', 's', agent.startSilence, HOLD_TIME),
     measured('agent: longest silence, second list', 's', agent.againSilence, HOLD_TIME),
     measured('agent: sessions lost', '', agent.sessionLost === undefined ? 0 : 1, 0),
@@ -115,7 +114,8 @@ async function againstGenerated(changes: string): Promise<Outcome> {
   }
 }
 
-const [API, NODE] = ['10.9.0.1', '10.9.0.2'];
+/** The last is what the cluster knows the node by. */
+const [API, NODE, NODE_IP] = ['10.9.0.1', '10.9.0.2', '172.16.0.1'];
 
 async function againstReal(changes: string): Promise<Outcome> {
   const topology = await Topology.open('pgkb');
@@ -124,15 +124,15 @@ async function againstReal(changes: string): Promise<Outcome> {
     const inside = ['ip', 'netns', 'exec', await topology.host('node')];
     await topology.cable(
       { host: 'api', link: 'eth0', addresses: [`${API}/24`] },
-      // The second is what the cluster knows the node by.
-      { host: 'node', link: 'eth0', addresses: [`${NODE}/24`, '172.16.0.1/32'] },
+      { host: 'node', link: 'eth0', addresses: [`${NODE}/24`, `${NODE_IP}/32`] },
     );
+    await topology.ip('api', 'route', 'add', `${NODE_IP}/32`, 'via', NODE);
     const server = await startRealServer(topology, 'api', API, FULL_SIZE);
     const result = await subject(inside, '--kubeconfig', server.kubeconfig, '--changes', changes);
     const agent = await runAgentTrial(
       {
         topology,
-        agent: { host: 'node', address: NODE },
+        agent: { host: 'node', address: NODE_IP },
         router: { host: 'api', address: API },
         nodeName: 'node-1',
         networks: result.networks,

@@ -9,6 +9,7 @@ import { parseArgs } from 'node:util';
 import { BehaviorSubject, tap } from 'rxjs';
 import { toEngineConfig } from '../../src/app/config/engineConfig.js';
 import { agentGraph } from '../../src/app/graph.js';
+import { keepHeapsSmall } from '../../src/app/heapGrowth.js';
 import { AgentConfig } from '../../src/app/kubeConfig.js';
 import { createEngineComposer } from '../../src/app/kubeEngine.js';
 import { connectApi } from '../../src/kube/client/apiConnection.js';
@@ -33,6 +34,8 @@ export interface SubjectResult {
 
 /** Milliseconds between changes: longer than a burst is gathered. */
 const BETWEEN = 150;
+// As the agent does.
+keepHeapsSmall();
 const { values } = parseArgs({
   options: { kubeconfig: { type: 'string' }, url: { type: 'string' }, changes: { type: 'string', default: '100' } },
 });

@@ -4,6 +4,7 @@ import { Option, type Command } from 'commander';
 import type { AgentOptions } from '../app/agent.js';
 import type { SpeakerOptions } from '../app/speaker.js';
 import { readFlags } from '../app/flags/readFlags.js';
+import { keepHeapsSmall } from '../app/heapGrowth.js';
 import { keepYoungGenerationSmall } from '../app/youngGeneration.js';
 import { addAgentFlags, type FlagTexts } from './agentFlags.js';
 
@@ -63,6 +64,7 @@ async function runAgentCommand(
     const { runCleanup } = await import('../app/cleanupRun.js');
     return runCleanup({ ...options, flags: flags.value });
   }
+  keepHeapsSmall();
   const { runAgent } = await import('../app/agent.js');
   return runAgent({ ...options, flags: flags.value });
 }
