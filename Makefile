@@ -35,7 +35,8 @@ fuzz: node_modules/.installed ## mutated and random messages for FUZZ_SECONDS
 bench: setup build ## against BIRD 2 and GoBGP, side by side (ARGS='--quick', '--md', '--only NAME')
 	@node build/bench/main.js $(ARGS)
 
-bench-kube: node_modules/.installed build ## a large cluster's sync, memory and latency (ARGS='--url URL --changes N')
+bench-kube: node_modules/.installed build ## a large cluster's sync, memory and latency, from the real API server (ARGS='--generated', '--url URL')
+	@bench/kube/etcd/build.sh
 	@node build/bench/kube/main.js $(ARGS)
 
 check: types lint layers ## types, lint and the arrows between folders

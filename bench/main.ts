@@ -1,6 +1,6 @@
 /** `make bench`: our speaker and others, side by side, under the load of a full Internet table. */
 
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { createNetwork } from './measure/netns.js';
@@ -88,6 +88,13 @@ async function main(): Promise<number> {
   return problems.length > 0 ? 1 : 0;
 }
 
+/** The section about `make bench-kube`, which stays. */
+function ofCluster(file: string): string {
+  const text = existsSync(file) ? readFileSync(file, 'utf8') : '';
+  const at = text.indexOf('\n## Cluster scale\n');
+  return at < 0 ? '' : text.slice(at);
+}
+
 function writeMarkdown(rows: readonly Row[], options: BenchOptions, notes: readonly string[]): void {
   const file = fileURLToPath(new URL('docs/benchmarks.md', ROOT));
   mkdirSync(fileURLToPath(new URL('docs/', ROOT)), { recursive: true });
@@ -96,7 +103,8 @@ function writeMarkdown(rows: readonly Row[], options: BenchOptions, notes: reado
     options.mrt === undefined
       ? "prefix lengths as in today's Internet table, one attribute set (and one UPDATE) for six prefixes, AS paths of 2 to 10 hops, communities on most routes"
       : 'the table of an MRT file';
-  writeFileSync(file, markdownReport(rows, { speakers, runs: options.runs, table, isPlain: options.plain, notes }));
+  const report = markdownReport(rows, { speakers, runs: options.runs, table, isPlain: options.plain, notes });
+  writeFileSync(file, `${report.trimEnd()}\n${ofCluster(file)}`);
   process.stdout.write(`written: ${file}\n`);
 }
 
