@@ -6,16 +6,21 @@ import { err, ok, type Result } from '../core/result.js';
 import { ConfigError } from './config/configError.js';
 import { located } from './config/configFile.js';
 import { toEngineConfig } from './config/engineConfig.js';
+import { withKubeProxyFile } from './config/kubeProxyFile.js';
 import { parseConfig, type Locate } from './config/parseConfig.js';
 import { fileErrorText, readPassword } from './config/secrets.js';
+import { statesOf, type FileStates } from './config/watchFiles.js';
 import { applyFlags, flagBehind } from './flags/applyFlags.js';
 import type { GivenFlags } from './flags/flag.js';
+import { valueAt } from './flags/settings.js';
 import { AgentConfig, meshPath, onNode } from './kubeConfig.js';
 
 export interface LoadedAgentConfig {
   readonly settings: AgentConfig;
   /** The file and every key file it or a flag names. */
   readonly files: readonly string[];
+  /** As they were when they were read. */
+  readonly states: FileStates;
   /** File and flags before defaults came in, in the shape of the file. Has keys. */
   readonly said: unknown;
 }
@@ -23,6 +28,7 @@ export interface LoadedAgentConfig {
 /** Stands in for the node where only the file is checked (RFC 5737: nobody's address). */
 const SOME_NODE = { name: 'some-node', present: true, v4: ipv4(0xc000_0201), v6: undefined };
 const NO_FLAGS: GivenFlags = new Map();
+const KUBE_PROXY_FILE = 'kubernetes.proxy.kubeProxyConfig';
 
 /**
  * @param file undefined: flags and defaults
@@ -41,7 +47,9 @@ export function loadAgentConfig(
     const applied = applyFlags(ofFile, flags, readText);
     if (!applied.ok) between.push(...applied.error);
     said = applied.ok ? applied.value : ofFile;
-    return said;
+    const completed = withKubeProxy(said);
+    if (!completed.ok) between.push(completed.error);
+    return completed.ok ? completed.value : said;
   });
   const blame = (error: ConfigError, locate?: Locate): ConfigError => blamed(error, flags, file, locate);
   const errors = [...between, ...(read.ok ? [] : read.error.map(error => blame(error)))];
@@ -55,7 +63,17 @@ export function loadAgentConfig(
     return err(
       completed.error.map(error => blame(new ConfigError(meshPath(error.path, settings), error.reason), locate)),
     );
-  return ok({ settings, said, files: [...(file === undefined ? [] : [file]), ...keyFiles(value, flags)] });
+  const files = [...(file === undefined ? [] : [file]), ...keyFiles(value, flags)];
+  return ok({ settings, said, files, states: statesOf(files) });
+}
+
+/** What kube-proxy's file says, where our own and the flags say nothing. */
+function withKubeProxy(settings: unknown): Result<unknown, ConfigError> {
+  const file = valueAt(settings, KUBE_PROXY_FILE);
+  if (typeof file !== 'string' || file === '') return ok(settings);
+  const content = readText(file);
+  const completed = content.ok ? withKubeProxyFile(settings, content.value) : content;
+  return completed.ok ? completed : err(new ConfigError(KUBE_PROXY_FILE, `${file} ${completed.error}`));
 }
 
 /** A mistake belongs to the flag that made it, or to its line in the file. */
@@ -86,9 +104,11 @@ function keyFiles({ peers, peerGroups, kubernetes }: AgentConfig, flags: GivenFl
     values => values.password,
   );
   const ofFlags = flags.get('peer-router-passwords-file')?.value;
+  const { kubeProxyConfig } = kubernetes.proxy;
   return [
     ...sources.flatMap(source => (source !== undefined && 'file' in source ? [source.file] : [])),
     ...(typeof ofFlags === 'string' && ofFlags !== '' ? [ofFlags] : []),
+    ...(kubeProxyConfig === undefined ? [] : [kubeProxyConfig]),
   ];
 }
 

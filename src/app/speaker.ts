@@ -1,7 +1,8 @@
 /** `peerage speaker`: the BGP engine alone, on a configuration file that is watched. */
 
 import { formatConfigErrors } from './config/configError.js';
-import { loadConfig, watchFiles, type LoadedConfig } from './config/configFile.js';
+import { loadConfig, type LoadedConfig } from './config/configFile.js';
+import { watchFiles } from './config/watchFiles.js';
 import { DEFAULT_CONTROL_PATH } from '../api/controlPath.js';
 import { createLogger, type LogFormat } from './logging.js';
 import { endOnBug, runUntilSignal } from './process.js';
@@ -70,7 +71,7 @@ class Reloader {
       );
       return false;
     }
-    const { config, engine, files } = loaded.value;
+    const { config, engine, files, states } = loaded.value;
     for (const part of ['fib', 'rib'] as const) {
       if (this.current !== undefined && JSON.stringify(this.current.config[part]) !== JSON.stringify(config[part]))
         this.logger.warn(`a change of ${part} takes effect after a restart`);
@@ -80,7 +81,7 @@ class Reloader {
     this.gracefulRestart = engine.gracefulRestart !== undefined;
     if (this.current?.files.join() !== files.join()) {
       void this.endWatch?.();
-      this.endWatch = watchFiles(files, () => void this.reload());
+      this.endWatch = watchFiles(files, () => void this.reload(), states);
     }
     this.current = loaded.value;
     this.logger.info(reportFields(await applied), text);

@@ -10,7 +10,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
-import { watchFiles } from '../../src/app/config/configFile.js';
+import { watchFiles } from '../../src/app/config/watchFiles.js';
 import { createPlumbing, type Plumbing } from '../../src/app/plumbing/plumbing.js';
 import { DEFAULT_PLUMBING, type NodePlumbingOptions } from '../../src/app/plumbing/plumbingOptions.js';
 import { systemClock } from '../../src/core/clock.js';

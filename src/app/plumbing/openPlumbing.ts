@@ -10,7 +10,7 @@ import { openMonitor } from '../../kernel/monitor.js';
 import { openRouteChannel } from '../../kernel/netlink/channel.js';
 import { openNft } from '../../kernel/nft.js';
 import { kernelSwitches } from '../../kernel/sysctl.js';
-import { watchFiles } from '../config/configFile.js';
+import { watchFiles } from '../config/watchFiles.js';
 import { cleanUp, type CleanupReport } from './cleanup.js';
 import { createPlumbing, type Plumbing } from './plumbing.js';
 import type { NodePlumbingOptions } from './plumbingOptions.js';

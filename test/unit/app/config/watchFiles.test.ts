@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { watchFiles } from '../../../../src/app/config/configFile.js';
+import { statesOf, watchFiles } from '../../../../src/app/config/watchFiles.js';
 
 describe('a watch on the configuration and a mounted key', () => {
   let folder = '';
@@ -53,6 +53,32 @@ describe('a watch on the configuration and a mounted key', () => {
     act();
     await next;
   };
+
+  test('sees a change before its first look at the files', async () => {
+    const next = new Promise<void>(resolve => {
+      const endEarly = watchFiles([file], () => {
+        void endEarly();
+        resolve();
+      });
+    });
+    writeFileSync(file, 'early');
+    await next;
+  });
+
+  test('sees a change between the reading and the watch', async () => {
+    const since = statesOf([file]);
+    writeFileSync(file, 'between');
+    await new Promise<void>(resolve => {
+      const endLate = watchFiles(
+        [file],
+        () => {
+          void endLate();
+          resolve();
+        },
+        since,
+      );
+    });
+  });
 
   test('sees writing in place, replacing, removing and coming back, and a new mount', async () => {
     await change(() => writeFileSync(file, 'two'));
