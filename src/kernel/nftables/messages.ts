@@ -98,8 +98,12 @@ function setFlags({ data, interval, dynamic }: SetShape): number {
 }
 
 function userType(types: readonly nft.UserType[]): number {
+  if (types.length > MOST_FIELDS) return nft.TYPE_INTEGER;
   return types.reduce((sum, type) => (sum << 6) | nft.USER_TYPES[type], 0);
 }
+
+/** Six bits each in 32. */
+const MOST_FIELDS = 5;
 
 function writeDescription(writer: NetlinkWriter, { interval, dynamic, key }: SetShape): void {
   const concatenated = interval === true;

@@ -87,5 +87,7 @@ export const USER_TYPE_SIZES: Readonly<Record<UserType, number>> = {
   inet_service: 4,
   mark: 4,
 };
+/** What nft(8) shows as a number: the type of keys of more than five fields, which it has no words for. */
+export const TYPE_INTEGER = 4;
 export const HOOKS = { prerouting: 0, input: 1, forward: 2, output: 3, postrouting: 4 } as const;
 export type HookName = keyof typeof HOOKS;

@@ -6,7 +6,7 @@ import type { NetlinkChannel } from '../../kernel/netlink/channel.js';
 import type { Transactions } from '../../kernel/nftables/transaction.js';
 import type { KernelFrontend, ProxyEvent } from '../proxyBackend.js';
 import type { Family, Frontend, FrontendKey, ProxyDelta, ProxySettings, ServicePortKey } from '../proxyTypes.js';
-import { describeEndpoint, elementKey, keyOctets, portOctets, setOf, type ElementKey } from './elements.js';
+import { describeEndpoint, elementKey, keyOctets, PAD, portOctets, setOf, type ElementKey } from './elements.js';
 import { createFlowCleaner, type FlowCleaner } from './flowCleaner.js';
 import { kernelFrontend } from './kernelFrontend.js';
 import { layoutOf, SETS, type LayoutSettings } from './layout.js';
@@ -245,7 +245,7 @@ class PlannedTable implements FamilyTable {
     for (const key of keys) {
       if (groups.has(key) || key === STRUCTURE || setOf(key) === CHAINS) continue;
       if (setOf(key) !== SETS.clusterIps && setOf(key) !== SETS.hairpins)
-        groups.set(key, keyOctets(key).slice(0, size));
+        groups.set(key, endpointOf(key).slice(0, size));
     }
     return groups;
   }
@@ -264,6 +264,13 @@ class PlannedTable implements FamilyTable {
     const set = setOf(key);
     return set === CHAINS
       ? `chain ${keyOctets(key)}`
-      : `${set} ${describeEndpoint(keyOctets(key), this.options.family)}`;
+      : `${set} ${describeEndpoint(endpointOf(key), this.options.family)}`;
   }
+}
+
+/** The octets of an element's key from the first endpoint or address on. */
+function endpointOf(key: ElementKey): string {
+  const set = setOf(key);
+  const isPadded = set === SETS.backends || set === SETS.members || set === SETS.localMembers;
+  return keyOctets(key).slice(isPadded ? PAD.length : 0);
 }

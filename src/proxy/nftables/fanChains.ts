@@ -38,19 +38,21 @@ export function parseFan(name: string): Fan | undefined {
 }
 
 /**
- * Registers, each an address wide or one: source, identity (address, protocol, port), backend (address, port). The slot
- * goes where the backend will be, so that every key lies in one piece; in IPv6 this fills 15 of 16 registers.
+ * Registers, each an address wide or one: source, pad, identity (address, protocol, port), backend (address, port). The
+ * slot goes where the backend will be, so that every key lies in one piece; in IPv6 this fills all 16. The pad is always 0
+ * (see `coverKey`).
  */
 export function fanChain(fan: Fan, family: Family): ChainShape {
   const source = 0;
-  const identity = rule.addressSize(family);
+  const pad = rule.addressSize(family);
+  const identity = pad + 1;
   const backend = identity + rule.endpointSize(family);
-  const load = loadIdentity(fan.by, family, identity);
+  const load: readonly Expression[] = [...rule.coverKey(family, pad), ...loadIdentity(fan.by, family, identity)];
   const offset = fan.list === 'local' ? LOCAL_SLOTS : 0;
   const choose: readonly Expression[] = [
     ...load,
     { kind: 'random', modulus: fan.slots, offset, to: backend },
-    { kind: 'lookup', set: SETS.backends, from: identity, to: backend },
+    { kind: 'lookup', set: SETS.backends, from: pad, to: backend },
   ];
   const port = backend + rule.addressSize(family);
   const dnat: Expression = { kind: 'dnat', family, address: backend, port };
@@ -69,7 +71,7 @@ export function fanChain(fan: Fan, family: Family): ChainShape {
     ...load,
     ...rule.loadSource(family, source),
     { kind: 'lookup', set: SETS.affinity, from: source, to: backend },
-    { kind: 'lookup', set: members, from: identity },
+    { kind: 'lookup', set: members, from: pad },
     record('update'),
     dnat,
   ];

@@ -2,7 +2,7 @@
 
 import type { KernelBackend, KernelFrontend } from '../proxyBackend.js';
 import type { Family, Frontend } from '../proxyTypes.js';
-import { describeEndpoint, elementKey, slotOctets } from './elements.js';
+import { describeEndpoint, elementKey, PAD, slotOctets } from './elements.js';
 import { parseFan } from './fanChains.js';
 import { LOCAL_SLOTS, SETS } from './layout.js';
 import { frontendOctets } from './servicePortElements.js';
@@ -39,7 +39,7 @@ function backendsOf(
   const identity = present.get(elementKey(SETS.aliases, endpoint)) ?? endpoint;
   const weights = new Map<string, number>();
   for (let slot = 0; slot < fan.slots; slot++) {
-    const key = `${identity}${slotOctets(slot + (fan.list === 'local' ? LOCAL_SLOTS : 0))}`;
+    const key = `${PAD}${identity}${slotOctets(slot + (fan.list === 'local' ? LOCAL_SLOTS : 0))}`;
     const target = present.get(elementKey(SETS.backends, key));
     if (target !== undefined) weights.set(target, (weights.get(target) ?? 0) + 1);
   }

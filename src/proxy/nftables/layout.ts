@@ -23,9 +23,9 @@ export const SETS = {
   locals: 'locals',
   /** endpoint → identity, where they differ. */
   aliases: 'aliases',
-  /** identity . slot → address . port. */
+  /** 0 . identity . slot → address . port. */
   backends: 'backends',
-  /** endpoint → goto reject, or drop. */
+  /** endpoint → goto refuse, or drop. */
   unavailable: 'unavailable',
   /** Endpoints with source ranges. */
   restricted: 'restricted',
@@ -35,9 +35,9 @@ export const SETS = {
   clusterIps: 'cluster-ips',
   /** pod . pod */
   hairpins: 'hairpins',
-  /** source . identity → address . port, made by packets. */
+  /** source . 0 . identity → address . port, made by packets. */
   affinity: 'affinity',
-  /** identity . address . port: backends that records of affinity may lead to. */
+  /** 0 . identity . address . port: backends that records of affinity may lead to. */
   members: 'members',
   /** The same, of local lists. */
   localMembers: 'local-members',
@@ -69,15 +69,15 @@ export function setShapes(family: Family): readonly SetShape[] {
     { name: SETS.policies, key: endpoint, data: 'verdict' },
     { name: SETS.locals, key: endpoint, data: 'verdict' },
     { name: SETS.aliases, key: endpoint, data: endpoint },
-    { name: SETS.backends, key: [...endpoint, 'mark'], data: target },
+    { name: SETS.backends, key: ['mark', ...endpoint, 'mark'], data: target },
     { name: SETS.unavailable, key: endpoint, data: 'verdict' },
     { name: SETS.restricted, key: endpoint },
     { name: SETS.ranges, key: [...endpoint, address], interval: true },
     { name: SETS.clusterIps, key: [address] },
     { name: SETS.hairpins, key: [address, address] },
-    { name: SETS.affinity, key: [address, ...endpoint], data: target, dynamic: MOST_RECORDS },
-    { name: SETS.members, key: [...endpoint, ...target] },
-    { name: SETS.localMembers, key: [...endpoint, ...target] },
+    { name: SETS.affinity, key: [address, 'mark', ...endpoint], data: target, dynamic: MOST_RECORDS },
+    { name: SETS.members, key: ['mark', ...endpoint, ...target] },
+    { name: SETS.localMembers, key: ['mark', ...endpoint, ...target] },
   ];
 }
 
@@ -90,7 +90,7 @@ export interface Policy {
 /** @returns the chain that a frontend's element in `policies` jumps to; undefined when it needs none */
 export function policyChain({ masquerade, shortCircuit }: Policy, isNodePort: boolean): string | undefined {
   const words = [
-    ...(masquerade === 'never' ? [] : [masquerade === 'always' ? 'mark' : 'mark-off-cluster']),
+    ...(masquerade === 'never' ? [] : [masquerade === 'always' ? 'mark-always' : 'mark-off-cluster']),
     ...(shortCircuit ? [isNodePort ? 'outside-node-port' : 'outside'] : []),
   ];
   return words.length === 0 ? undefined : words.join('-');
@@ -162,7 +162,7 @@ function hookChains(family: Family, settings: LayoutSettings): readonly ChainSha
       ],
     },
     {
-      name: 'reject',
+      name: 'refuse',
       rules: [
         [...rule.isTcp, { kind: 'reject', with: 'tcpReset', family }],
         [{ kind: 'reject', with: 'portUnreachable', family }],
@@ -185,7 +185,7 @@ function hook(
 function clusterIpsCheck(family: Family, cidrs: readonly IpPrefix[]): ChainShape['rules'] {
   const destination = rule.loadDestination(family, 0);
   return [
-    [...rule.isNew, ...destination, lookup(SETS.clusterIps, 0), to('goto', 'reject')],
+    [...rule.isNew, ...destination, lookup(SETS.clusterIps, 0), to('goto', 'refuse')],
     ...rule.ofFamily(cidrs, family).map(cidr => [...rule.isNew, ...rule.inPrefix('daddr', cidr), plain('drop')]),
   ];
 }
@@ -214,12 +214,12 @@ function policyChains(family: Family, settings: LayoutSettings): readonly ChainS
     const marked: RuleVerdict = { kind: 'jump', chain: 'mark-off-cluster' };
     return [
       { name: chain, rules },
-      { name: `mark-${chain}`, rules: [mark, ...rules] },
+      { name: `mark-always-${chain}`, rules: [mark, ...rules] },
       { name: `mark-off-cluster-${chain}`, rules: [[{ kind: 'verdict', verdict: marked }], ...rules] },
     ];
   };
   return [
-    { name: 'mark', rules: [mark] },
+    { name: 'mark-always', rules: [mark] },
     { name: 'mark-off-cluster', rules: offCluster },
     ...outside('outside', rule.loadEndpoint(family, 0)),
     ...outside('outside-node-port', rule.loadNodePort(family, 0)),

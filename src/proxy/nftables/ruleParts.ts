@@ -47,6 +47,25 @@ export function loadNodePort(family: Family, to: Register): Rule {
   return [{ kind: 'immediate', octets: zeros, to }, ...loadPort(to + addressSize(family))];
 }
 
+export function zeroPad(to: Register): Expression {
+  return { kind: 'immediate', octets: [0, 0, 0, 0], to };
+}
+
+/**
+ * Zeros in the pad and in the identity after it, before that is loaded. The kernel needs only the pad; but nft(8) takes a
+ * map's answer to be of no length, and aborts when it lists a key that has one. So it sees the zeros as the whole of the
+ * key's beginning, since it goes by what was put where the key begins.
+ */
+export function coverKey(family: Family, pad: Register): Rule {
+  const octets = (endpointSize(family) + 1) * 4;
+  // An immediate value is at most 16 octets.
+  return Array.from({ length: Math.ceil(octets / 16) }, (_, i) => ({
+    kind: 'immediate',
+    octets: Array.from({ length: Math.min(16, octets - i * 16) }, () => 0),
+    to: pad + i * 4,
+  }));
+}
+
 /** NF_CT_STATE_BIT(IP_CT_NEW), and IPS_DST_NAT. */
 const [CT_NEW, DST_NAT] = [0x8, 0x20];
 const hasBit = (to: Register, bit: number): Rule => [

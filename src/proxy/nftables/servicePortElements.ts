@@ -3,7 +3,7 @@
 import { parseAddress, prefixContains, type IpAddress, type IpPrefix } from '../../core/ip.js';
 import type { Backend, BackendLists, Frontend } from '../proxyTypes.js';
 import { addressOctets, elementKey, endpointOctets, portOctets, rangeOctets, slotOctets } from './elements.js';
-import type { ElementKey } from './elements.js';
+import { PAD, type ElementKey } from './elements.js';
 import { fanName, type Fan } from './fanChains.js';
 import { LOCAL_SLOTS, policyChain, SETS } from './layout.js';
 
@@ -93,7 +93,7 @@ class Build implements ServicePortElements {
     const list = frontend.policy === 'cluster' || frontend.shortCircuit ? 'cluster' : 'local';
     if (this.lists[list].length === 0) {
       const isElsewhere = frontend.policy === 'local' && (this.given?.serving.length ?? 0) > 0;
-      this.own.set(elementKey(SETS.unavailable, key), isElsewhere ? 'drop' : 'goto reject');
+      this.own.set(elementKey(SETS.unavailable, key), isElsewhere ? 'drop' : 'goto refuse');
       return;
     }
     this.own.set(elementKey(SETS.services, key), this.fan(frontend, key, list));
@@ -113,8 +113,8 @@ class Build implements ServicePortElements {
       this.lists[list].forEach((backend, i) => {
         const address = this.octets(backend.address);
         const target = `${address}${portOctets(backend.port)}`;
-        this.own.set(elementKey(SETS.backends, `${this.identity}${slotOctets(first + i)}`), target);
-        if (this.sticky) this.own.set(elementKey(members, `${this.identity}${target}`), '');
+        this.own.set(elementKey(SETS.backends, `${PAD}${this.identity}${slotOctets(first + i)}`), target);
+        if (this.sticky) this.own.set(elementKey(members, `${PAD}${this.identity}${target}`), '');
         // Elsewhere the packet does not come back here with the pod's own address.
         if (backend.isLocal) this.shared.add(elementKey(SETS.hairpins, `${address}${address}`));
       });

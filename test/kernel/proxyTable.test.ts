@@ -1,0 +1,242 @@
+/** The proxy's table as others meet it: restart, drift, refusals, other settings, random histories. Needs root. */
+
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { execFileSync } from 'node:child_process';
+import fc from 'fast-check';
+import { openChannel } from '../../src/kernel/netlink/channel.js';
+import { readElements } from '../../src/kernel/nftables/dump.js';
+import { NETLINK_NETFILTER } from '../../src/kernel/nftables/numbers.js';
+import { setShapes } from '../../src/proxy/nftables/layout.js';
+import { openNftablesProxy } from '../../src/proxy/nftables/nftablesProxy.js';
+import type { ProxyBackend, ProxyEvent } from '../../src/proxy/proxyBackend.js';
+import { makeNamespace, type Namespace } from './namespace.js';
+import { backendOn, deltaOf, prefixOf, SETTINGS, type ServiceShape } from './proxyRig.js';
+import { until } from './tcpNamespaces.js';
+
+let ns: Namespace;
+let proxy: ProxyBackend;
+let events: ProxyEvent[];
+beforeEach(() => {
+  ns = makeNamespace('pknt');
+  proxy = open();
+});
+afterEach(async () => {
+  await proxy.stop();
+  ns.remove();
+});
+
+function open(readBackInterval = 60_000): ProxyBackend {
+  events = [];
+  const told = events;
+  return ns.inside(() => openNftablesProxy(event => told.push(event), { readBackInterval }));
+}
+
+function nft(...args: readonly string[]): string {
+  return execFileSync('ip', ['netns', 'exec', ns.name, 'nft', ...args], { encoding: 'utf8', stdio: 'pipe' });
+}
+
+/** Both tables, with elements in one order. */
+function listing(): string {
+  const lists = ['ip', 'ip6'].map(family => nft('-j', 'list', 'table', family, 'peerage-proxy'));
+  return lists
+    .map(text =>
+      JSON.stringify(JSON.parse(text), (key, value: unknown) => {
+        if (key === 'handle') return undefined;
+        return key === 'elem' && Array.isArray(value) ? value.map(v => JSON.stringify(v)).sort() : value;
+      }),
+    )
+    .join('\n');
+}
+
+const service = (n: number, more: Partial<ServiceShape> = {}): ServiceShape => ({
+  family: 4,
+  name: `s${n}`,
+  cluster: [backendOn(4, 'b'), backendOn(4, 'c')],
+  frontends: [{ address: `10.96.1.${n}` }, { address: undefined, kind: 'nodePort', port: 30000 + n }],
+  ...more,
+});
+
+async function start(services: readonly ServiceShape[], settings = SETTINGS): Promise<void> {
+  proxy.configure(settings);
+  proxy.apply(deltaOf(services));
+  proxy.begin();
+  await proxy.idle();
+}
+const kinds = (): readonly string[] => events.map(({ kind }) => kind);
+
+describe('life', () => {
+  test('a restart with everything in place writes nothing, and says that all is served', async () => {
+    await start([service(1), service(2)]);
+    const before = listing();
+    await proxy.stop();
+    proxy = open();
+    await start([service(1), service(2)]);
+    expect(kinds()).not.toContain('committed');
+    expect(events).toContainEqual({ kind: 'adopted', count: 4 });
+    const programmed = events.flatMap(event => (event.kind === 'programmed' ? event.frontends : []));
+    expect(programmed).toHaveLength(4);
+    expect(listing()).toBe(before);
+  });
+
+  test('what is left of a former life goes, what changed is changed', async () => {
+    await start([service(1), service(2)]);
+    await proxy.stop();
+    proxy = open();
+    await start([service(2, { cluster: [backendOn(4, 'a')] })]);
+    const after = listing();
+    nft('delete', 'table', 'ip', 'peerage-proxy');
+    await proxy.stop();
+    proxy = open();
+    await start([service(2, { cluster: [backendOn(4, 'a')] })]);
+    expect(after).toBe(listing());
+  });
+
+  test('frontends are told of when they are served and when they are gone', async () => {
+    await start([service(1)]);
+    expect(events.find(({ kind }) => kind === 'programmed')).toEqual({
+      kind: 'programmed',
+      frontends: ['4|10.96.1.1|TCP|80', '4|nodeport|TCP|30001'],
+    });
+    proxy.apply(deltaOf([], [service(1)]));
+    await proxy.idle();
+    expect(events.at(-1)).toEqual({ kind: 'removed', frontends: ['4|10.96.1.1|TCP|80', '4|nodeport|TCP|30001'] });
+  });
+
+  test('other settings replace the rules and keep the services', async () => {
+    await start([service(1)]);
+    proxy.configure({ ...SETTINGS, masqueradeBit: 20, serviceCidrs: [prefixOf('10.97.0.0/16')] });
+    await proxy.idle();
+    await until('the rules are replaced', () => listing().includes('10.97'));
+    await proxy.idle();
+    const changed = listing();
+    await proxy.stop();
+    nft('delete', 'table', 'ip', 'peerage-proxy');
+    nft('delete', 'table', 'ip6', 'peerage-proxy');
+    proxy = open();
+    await start([service(1)], { ...SETTINGS, masqueradeBit: 20, serviceCidrs: [prefixOf('10.97.0.0/16')] });
+    expect(changed).toBe(listing());
+  });
+});
+
+describe('others', () => {
+  test.each([
+    ['an element', ['delete', 'element', 'ip', 'peerage-proxy', 'services', '{ 10.96.1.1 . tcp . 80 }']],
+    ['a stranger’s element', ['add', 'element', 'ip', 'peerage-proxy', 'cluster-ips', '{ 10.9.9.9 }']],
+    ['all elements of a map', ['flush', 'map', 'ip', 'peerage-proxy', 'backends']],
+    ['the rules of a chain', ['flush', 'chain', 'ip', 'peerage-proxy', 'services']],
+    ['the rules of a fan chain', ['flush', 'chain', 'ip', 'peerage-proxy', 'own-cluster-2']],
+    ['a rule too many', ['insert', 'rule', 'ip', 'peerage-proxy', 'nat-output', 'accept']],
+    ['the table', ['delete', 'table', 'ip', 'peerage-proxy']],
+  ])('%s changed by hand is put right', async (_name, command) => {
+    await proxy.stop();
+    proxy = open(300);
+    await start([service(1), service(2)]);
+    const before = listing();
+    nft(...command);
+    await until('drift is seen', () => kinds().includes('drift'));
+    await until('the table is as it was', () => {
+      try {
+        return listing() === before;
+      } catch {
+        return false;
+      }
+    });
+  });
+
+  test('another table is not touched', async () => {
+    nft('add', 'table', 'ip', 'foreign');
+    nft('add', 'chain', 'ip', 'foreign', 'mine');
+    await start([service(1)]);
+    proxy.apply(deltaOf([], [service(1)]));
+    await proxy.idle();
+    expect(nft('list', 'table', 'ip', 'foreign')).toContain('chain mine');
+  });
+
+  test('a service that the kernel refuses stands alone, and comes when it is accepted', async () => {
+    await start([service(1)]);
+    // A stranger's range overlaps the one we want, which the kernel refuses; nothing else is held up by it.
+    nft('add', 'element', 'ip', 'peerage-proxy', 'ranges', '{ 10.96.1.3 . tcp . 80 . 10.0.0.0/8 }');
+    const bad = service(3, { frontends: [{ address: '10.96.1.3', sourceRanges: [prefixOf('10.1.0.0/16')] }] });
+    proxy.apply(deltaOf([service(2), bad, service(4)]));
+    await proxy.idle();
+    const failure = events.find(({ kind }) => kind === 'failed');
+    expect(failure?.kind === 'failed' && [...failure.failures.keys()]).toEqual(['4|10.96.1.3|TCP|80']);
+    const list = nft('list', 'map', 'ip', 'peerage-proxy', 'services');
+    expect(list).toContain('10.96.1.2 . tcp . 80');
+    expect(list).toContain('10.96.1.4 . tcp . 80');
+    // The next try reads first, finds the stranger's range, and takes it out.
+    await until('it recovers', () => kinds().includes('recovered'));
+    await proxy.idle();
+    expect(nft('list', 'map', 'ip', 'peerage-proxy', 'services')).toContain('10.96.1.3 . tcp . 80');
+  });
+});
+
+describe('random histories', () => {
+  const actor = fc.constantFrom('a', 'b', 'c');
+  const frontendShape = fc.record({
+    masquerade: fc.constantFrom('always', 'offCluster', 'never'),
+    policy: fc.constantFrom('cluster', 'local'),
+    shortCircuit: fc.boolean(),
+    affinity: fc.constantFrom(undefined, 60, 10800),
+    sourceRanges: fc.constantFrom(undefined, [], [prefixOf('10.0.0.0/8'), prefixOf('10.1.0.0/16')]),
+  });
+  const step = fc.record({
+    n: fc.integer({ min: 1, max: 4 }),
+    isRemoval: fc.boolean(),
+    cluster: fc.uniqueArray(actor),
+    frontends: fc.tuple(frontendShape, fc.option(frontendShape), fc.option(frontendShape)),
+  });
+
+  test('after each step the kernel has what a start from nothing would make', async () => {
+    await start([]);
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 6 }), async steps => {
+        const services = new Map<number, ServiceShape>();
+        for (const { n, isRemoval, cluster, frontends } of steps) {
+          const before = services.get(n);
+          const [inner, outer, node] = frontends;
+          const next = service(n, {
+            cluster: [...cluster].sort().map(name => backendOn(4, name)),
+            frontends: [
+              { ...inner, address: `10.96.1.${n}` },
+              ...(outer === null ? [] : [{ ...outer, kind: 'loadBalancer' as const, address: `203.0.113.${n}` }]),
+              ...(node === null ? [] : [{ ...node, kind: 'nodePort' as const, address: undefined, port: 30000 + n }]),
+            ],
+          });
+          const gone = before === undefined ? [] : [before];
+          if (isRemoval) services.delete(n);
+          else services.set(n, next);
+          const delta = deltaOf(isRemoval ? [] : [next], gone);
+          proxy.apply(delta);
+          await proxy.idle();
+        }
+        const grown = await elements(proxy, services);
+        expect(events.filter(({ kind }) => kind === 'failed' || kind === 'error' || kind === 'drift')).toEqual([]);
+        await proxy.stop();
+        proxy = open();
+        // Adopting says whether anything has to be written: nothing may differ from the plan made at once.
+        await start([...services.values()]);
+        expect(events.filter(({ kind }) => kind === 'committed').length).toBeLessThanOrEqual(1);
+        expect(await elements(proxy, services)).toEqual(grown);
+        proxy.apply(deltaOf([], [...services.values()]));
+        await proxy.idle();
+      }),
+      { numRuns: 25 },
+    );
+  });
+
+  /** What a person would be shown of all frontends, and the elements themselves. */
+  async function elements(of: ProxyBackend, services: ReadonlyMap<number, ServiceShape>): Promise<unknown> {
+    const keys = [...deltaOf([...services.values()]).frontends.set.keys()];
+    const channel = ns.inside(() => openChannel(NETLINK_NETFILTER));
+    try {
+      const table = { family: 'ip', name: 'peerage-proxy' } as const;
+      const sets: string[][] = [];
+      for (const { name } of setShapes(4))
+        sets.push((await readElements(channel, table, name)).map(element => JSON.stringify(element)).sort());
+      return [await of.read(keys), sets];
+    } finally {
+      channel.close();
+    }
+  }
+});
