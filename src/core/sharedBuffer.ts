@@ -6,6 +6,8 @@ import type { MakeResident } from './columns.js';
 const SIZE = 1 << 18;
 /** Buffers remembered; more may be in use, and are then left to the garbage collector. */
 const REMEMBERED = 8;
+/** Of those, how many the members of one group keep busy. */
+const USUALLY_BUSY = 4;
 
 /** A buffer with a count of its readers. Whoever keeps octets of it counts himself in, and out when done. */
 export class SharedBuffer {
@@ -18,9 +20,10 @@ export class BufferPool {
   private readonly buffers: SharedBuffer[] = [];
   private next = 0;
 
-  /** Makes all remembered buffers now, with their memory. */
+  /** Makes the buffers now that will be in use, with their memory. */
   reserve(makeResident: MakeResident): void {
-    while (this.buffers.length < REMEMBERED) this.buffers.push(new SharedBuffer(new Uint8Array(SIZE)));
+    while (this.buffers.length < USUALLY_BUSY) this.buffers.push(new SharedBuffer(new Uint8Array(SIZE)));
+    this.next = this.buffers.length % REMEMBERED;
     for (const { octets } of this.buffers) makeResident(octets);
   }
 
