@@ -5,7 +5,7 @@ KUBE ?=
 ARGS ?=
 FUZZ_SECONDS ?= 600
 
-.PHONY: help lab test test-kube test-vm bench bench-kube fuzz interop build types lint layers check format schema clean setup
+.PHONY: help lab test test-kube test-vm bench bench-kube bench-proxy fuzz interop build types lint layers check format schema clean setup
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -38,6 +38,9 @@ bench: setup build ## against BIRD 2 and GoBGP, side by side (ARGS='--quick', '-
 bench-kube: node_modules/.installed build ## a large cluster's sync, memory and latency, from the real API server (ARGS='--generated', '--url URL')
 	@bench/kube/etcd/build.sh
 	@node build/bench/kube/main.js $(ARGS)
+
+bench-proxy: node_modules/.installed build ## the service proxy's nftables backend (ARGS='--services N --endpoints M')
+	@node build/bench/proxy/main.js $(ARGS)
 
 check: types lint layers ## types, lint and the arrows between folders
 
