@@ -9,6 +9,7 @@ import { waitFor } from '../../lab/topology/commands.js';
 import { PeerageProcess } from '../../lab/topology/peerage.js';
 import { Topology } from '../../lab/topology/topology.js';
 import { buildHosts } from '../../test/system/rack.js';
+import { nodeObject } from './objects.js';
 
 const NODES = ['n1', 'n2'] as const;
 const EDGE = '10.8.0.4';
@@ -51,16 +52,6 @@ function nodeConfig(kubeconfig: string): string {
 
 function edgeConfig(kubeconfig: string): string {
   return stringify({ kubernetes: { kubeconfig, role: 'edge', edge: { addresses: [EDGE], ask: { ipv4: 24 } } } });
-}
-
-function nodeObject(name: string, n: number): KubeManifest {
-  return {
-    apiVersion: 'v1',
-    kind: 'Node',
-    metadata: { name },
-    spec: { podCIDR: `10.244.${n}.0/24`, podCIDRs: [`10.244.${n}.0/24`] },
-    status: { addresses: [{ type: 'InternalIP', address: `10.8.0.${n}` }] },
-  };
 }
 
 async function hasRoute(host: string, prefix: string): Promise<void> {

@@ -9,6 +9,7 @@ import { waitFor } from '../../lab/topology/commands.js';
 import { PeerageProcess } from '../../lab/topology/peerage.js';
 import { Topology } from '../../lab/topology/topology.js';
 import { buildHosts } from '../../test/system/rack.js';
+import { nodeObject } from './objects.js';
 
 const NODES = ['n1', 'n2'] as const;
 const WAIT = 90_000;
@@ -46,16 +47,6 @@ function agentConfig(kubeconfig: string): string {
       services: { announceIdle: true, loadBalancerIpRanges: ['203.0.113.0/28', 'fd00:1b::/120'] },
     },
   });
-}
-
-function nodeObject(name: string, n: number): KubeManifest {
-  return {
-    apiVersion: 'v1',
-    kind: 'Node',
-    metadata: { name },
-    spec: { podCIDR: `10.244.${n}.0/24`, podCIDRs: [`10.244.${n}.0/24`] },
-    status: { addresses: [{ type: 'InternalIP', address: `10.8.0.${n}` }] },
-  };
 }
 
 function service(name: string, spec: object = {}): KubeManifest {

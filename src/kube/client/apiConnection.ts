@@ -157,7 +157,7 @@ async function read(response: http.IncomingMessage, events: AnswerEvents, isOver
 }
 
 /** @throws ApiError for any status but those of success */
-async function bodyOf(response: http.IncomingMessage): Promise<Buffer> {
+export async function bodyOf(response: http.IncomingMessage): Promise<Buffer> {
   const chunks: Buffer[] = [];
   for await (const chunk of response as AsyncIterable<Buffer>) chunks.push(chunk);
   const octets = Buffer.concat(chunks);
@@ -194,7 +194,8 @@ const REASONS: Readonly<Record<string, string>> = {
   ENOTFOUND: 'its name is not known',
 };
 
-function reasonOf(error: unknown): string {
+/** Why there was no answer, in words. */
+export function reasonOf(error: unknown): string {
   if (typeof error !== 'object' || error === null) return String(error);
   const code = 'code' in error ? String(error.code) : '';
   return REASONS[code] ?? ('message' in error ? String(error.message) : 'unknown error');

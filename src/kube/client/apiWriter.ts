@@ -2,7 +2,7 @@
 
 import http from 'node:http';
 import https from 'node:https';
-import { ApiError, type ApiCredentials } from './apiConnection.js';
+import { ApiError, bodyOf, reasonOf, type ApiCredentials } from './apiConnection.js';
 
 export interface AskOptions {
   /** Of the body; application/json unless told. */
@@ -43,7 +43,7 @@ export function createApiWriter(credentials: ApiCredentials): ApiWriter {
       const request = protocol.request(new URL(base.pathname.replace(/\/$/, '') + path, base), options);
       return await answerOf(request, body);
     } catch (error) {
-      throw error instanceof ApiError ? error : new ApiError(undefined, reasonOf(error));
+      throw error instanceof ApiError ? error : new ApiError(undefined, whyNot(error));
     }
   };
   return { ask, close: () => agent.destroy() };
@@ -56,28 +56,10 @@ async function answerOf(request: http.ClientRequest, body: unknown): Promise<unk
     request.on('response', resolve);
     request.end(body === undefined ? undefined : JSON.stringify(body));
   });
-  const chunks: Buffer[] = [];
-  for await (const chunk of response as AsyncIterable<Buffer>) chunks.push(chunk);
-  const text = Buffer.concat(chunks).toString();
-  const status = response.statusCode ?? 0;
-  if (status < 200 || status >= 300) throw new ApiError(status, statusText(status, text));
-  return JSON.parse(text) as unknown;
+  return JSON.parse((await bodyOf(response)).toString()) as unknown;
 }
 
-/** The message of a Status object (meta/v1), or of whoever answered in the server's place. */
-function statusText(status: number, body: string): string {
-  try {
-    const parsed = JSON.parse(body) as unknown;
-    if (typeof parsed === 'object' && parsed !== null && 'message' in parsed && typeof parsed.message === 'string')
-      return `${status}: ${parsed.message}`;
-  } catch {
-    // Not JSON: the status alone says enough.
-  }
-  return `${status} ${http.STATUS_CODES[status] ?? ''}`.trimEnd();
-}
-
-function reasonOf(error: unknown): string {
-  if (typeof error !== 'object' || error === null || !('message' in error)) return String(error);
-  const isGivenUp = 'name' in error && (error.name === 'AbortError' || error.name === 'TimeoutError');
-  return isGivenUp ? 'no answer' : String(error.message);
+function whyNot(error: unknown): string {
+  const name = typeof error === 'object' && error !== null && 'name' in error ? error.name : undefined;
+  return name === 'AbortError' || name === 'TimeoutError' ? 'no answer' : reasonOf(error);
 }
