@@ -8,10 +8,15 @@ const [, , name = '', file = ''] = process.argv;
 
 /** Its own file only: to load all of them takes the guest half a minute. */
 async function load(): Promise<VmSuite> {
-  const exported = (await import(`./suites/${name}.js`)) as Readonly<Record<string, VmSuite | undefined>>;
-  const suite = exported[name];
-  if (suite?.name !== name) throw new Error(`suites/${name}.ts exports no suite as '${name}'`);
+  const exported: unknown = await import(`./suites/${name}.js`);
+  const entries = typeof exported === 'object' && exported !== null ? Object.entries(exported) : [];
+  const suite: unknown = new Map<string, unknown>(entries).get(name);
+  if (!isSuite(suite) || suite.name !== name) throw new Error(`suites/${name}.ts exports no suite as '${name}'`);
   return suite;
+}
+
+function isSuite(value: unknown): value is VmSuite {
+  return typeof value === 'object' && value !== null && 'name' in value && 'steps' in value;
 }
 
 function tell(result: VmResult): void {
