@@ -3,7 +3,7 @@
 import { z } from 'zod';
 import { FAMILIES } from '../bgp/families.js';
 import { parseAddress, parsePrefix } from '../core/ip.js';
-import type { Answered, RouteQuery, RouterView } from './view.js';
+import type { Answered, RouteQuery, RouterView, ServicesView } from './view.js';
 
 /** A value, or items that are streamed as an array. */
 export type Answer =
@@ -63,6 +63,16 @@ export const ROUTES: readonly Route[] = [
     answer: (view, { query }) => ({ status: 200, items: view.fib(routeQuery(query)) }),
   },
   { method: 'GET', path: '/v1/problems', answer: async view => ({ status: 200, items: await view.problems() }) },
+  {
+    method: 'GET',
+    path: '/v1/services',
+    answer: ({ services }) => (services === undefined ? noProxy() : { status: 200, items: services.frontends() }),
+  },
+  {
+    method: 'GET',
+    path: '/v1/services/:name',
+    answer: async ({ services }, { name }) => (services === undefined ? noProxy() : serviceAnswer(services, name)),
+  },
   { method: 'POST', path: '/v1/drain', answer: (view, { body }) => drained(view, parse(Drain, body).on) },
   {
     method: 'POST',
@@ -145,6 +155,16 @@ function parse<T>(schema: z.ZodType<T>, value: unknown): T {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
   throw new RangeError(result.error.issues.map(issue => `${issue.path.join('.')}: ${issue.message}`).join('; '));
+}
+
+async function serviceAnswer(services: ServicesView, name: string): Promise<Answer> {
+  const value = await services.service(name);
+  const error = `there is no service "${name}" that this proxy serves: names are namespace/name`;
+  return value === undefined ? { status: 404, value: { error } } : { status: 200, value };
+}
+
+function noProxy(): Answer {
+  return { status: 404, value: { error: 'no service proxy runs here (--run-service-proxy)' } };
 }
 
 function noPeer(name: string): Answer {

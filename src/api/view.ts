@@ -1,9 +1,11 @@
 /** What the control API shows: the engine's view of itself, and the kernel's routes beside it. */
 
 import type { EngineView, RouteQuery } from '../engine/view.js';
+import type { ServicesView } from './serviceView.js';
 
 export { FAMILIES, type Family } from '../bgp/families.js';
 export type * from '../engine/view.js';
+export type * from './serviceView.js';
 
 export interface FibRouteView {
   readonly prefix: string;
@@ -36,6 +38,8 @@ export type RouterView = {
   problems(): Answered<readonly ProblemView[]>;
   /** On: everything announced carries GRACEFUL_SHUTDOWN (RFC 8326). */
   drain(isOn: boolean): Answered<void>;
+  /** Of the service proxy; absent where none runs. */
+  readonly services?: ServicesView;
 };
 
 /** Thrown by a RouterView that has no configuration yet, such as an agent that waits for its Node. */

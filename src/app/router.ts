@@ -7,6 +7,7 @@ import { systemClock } from '../core/clock.js';
 import type { Logger } from 'pino';
 import { Subject } from 'rxjs';
 import { createControlServer } from '../api/server.js';
+import type { ServicesView } from '../api/serviceView.js';
 import { NotReady, type RouterView } from '../api/view.js';
 import type { ApplyReport, EngineConfig, EngineEvent, EngineOptions } from '../engine/engineTypes.js';
 import type { FibEvent, WrittenBatch } from '../fib/fibTypes.js';
@@ -51,6 +52,8 @@ export interface RouterSettings {
   };
   /** What is wrong outside the engine, for `show problems`. */
   readonly problems?: () => readonly StandingProblem[];
+  /** What the service proxy shows; absent where none runs. */
+  readonly services?: ServicesView;
 }
 
 export interface RunningRouter {
@@ -79,6 +82,7 @@ export async function startRouter({
   onOverlay,
   watcher,
   problems,
+  services,
 }: RouterSettings): Promise<RunningRouter> {
   // The joints between engine and kernel carry batches, never single routes.
   const changes = new Subject<RibChanges>();
@@ -133,6 +137,7 @@ export async function startRouter({
     },
     fib: query => kernel?.fib?.routes(query) ?? [],
     drain: isOn => draining.set('operator', isOn),
+    ...(services === undefined ? {} : { services }),
     problems: async () => {
       const ofEngine = isConfigured ? (await engine.summary()).problems : [WAITING];
       const others = (problems?.() ?? []).map(problem => ({ ...problem, since: problem.since.toISOString() }));

@@ -6,15 +6,18 @@ import {
   FAMILIES,
   type Family,
   type FibRouteView,
+  type FrontendView,
   type PeerDetail,
   type PeerSummary,
   type ProblemView,
   type RouterSummary,
   type RouteView,
+  type ServiceDetail,
 } from '../api/view.js';
 import { controlOption } from './controlOption.js';
 import { age, duration, FIB_COLUMNS, PEER_COLUMNS, PROBLEM_COLUMNS, ROUTE_COLUMNS } from './columns.js';
 import { printFields, printList, write, type Column, type OutputFormat } from './output.js';
+import { FRONTEND_COLUMNS, printService } from './showServices.js';
 
 interface ShowOptions {
   readonly control: string;
@@ -62,6 +65,17 @@ export function addShowCommands(program: Command): void {
   addRoutes('fib [prefix]', 'routes in the kernel, and those on their way').action(
     async (prefix: string | undefined, options: ShowOptions) => {
       await showList<FibRouteView>(options, '/v1/fib', prefix, FIB_COLUMNS);
+    },
+  );
+  add('services', 'what the service proxy serves: a line for each address and port').action(
+    async (options: ShowOptions) => {
+      await showList<FrontendView>(options, '/v1/services', undefined, FRONTEND_COLUMNS);
+    },
+  );
+  add('service <name>', 'one service (namespace/name) in full: its endpoints, and what the kernel has of it').action(
+    async (name: string, options: ShowOptions) => {
+      const service = (await client(options).get(`/v1/services/${encodeURIComponent(name)}`)) as ServiceDetail;
+      await printService(service, options.output);
     },
   );
   add('problems', 'what is wrong now: objects that cannot be used, and what does not work').action(

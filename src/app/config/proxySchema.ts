@@ -44,8 +44,9 @@ const Ipvs = z.strictObject({
 export const ProxySection = z.strictObject({
   mode: z
     .enum(['auto', 'nftables', 'ipvs'])
+    .refine(mode => mode !== 'ipvs', { message: 'ipvs is not built yet: take nftables, or leave it auto' })
     .default('auto')
-    .describe('How services are programmed. auto: IPVS where the kernel has it, nftables elsewhere.'),
+    .describe('How services are programmed. Default auto: nftables, until there is IPVS.'),
   kubeProxyConfig: z
     .string()
     .min(1)

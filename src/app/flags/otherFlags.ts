@@ -1,21 +1,15 @@
 /** kube-router's other flags (v2.11): service proxy, firewall, load balancer, and what concerns the process. */
 
-import { onePerFamily, portRange, positive, prefixPart } from './checks.js';
+import { oneOf, onePerFamily, portRange, positive, prefixPart } from './checks.js';
 import { flag, type Flag, type FlagSpec, type FlagValue } from './flag.js';
 import { bool, duration, listOf, named, text, uint, type GoValue } from './goValues.js';
 
-const PROXY_LATER = 'has no effect yet: the service proxy is not built';
 const FIREWALL_LATER = 'has no effect yet: network policies are not built';
 
-function later<T extends FlagValue>(
-  group: 'Service proxy' | 'Firewall',
-  name: string,
-  kind: GoValue<T>,
-  spec: Omit<FlagSpec<T>, 'group' | 'status'>,
-): Flag {
+function later<T extends FlagValue>(name: string, kind: GoValue<T>, spec: Omit<FlagSpec<T>, 'group' | 'status'>): Flag {
   // What has a place in the configuration has an effect: the schema refuses it.
-  const note = group === 'Firewall' ? FIREWALL_LATER : PROXY_LATER;
-  return flag(name, kind, { ...(spec.target === undefined ? { note } : {}), ...spec, group, status: 'later' });
+  const note = spec.target === undefined ? { note: FIREWALL_LATER } : {};
+  return flag(name, kind, { ...note, ...spec, group: 'Firewall', status: 'later' });
 }
 
 /** Asked for and not there is worse than a start refused: services or policies would silently do nothing. */
@@ -25,59 +19,122 @@ function notBuilt(what: string): (wanted: boolean) => string | undefined {
 
 const ranges = listOf('ranges', prefixPart);
 
-export const PROXY_FLAGS: readonly Flag[] = [
-  later('Service proxy', 'run-service-proxy', bool, {
+/** A flag of a part of the proxy that only IPVS has. */
+const IPVS_ONLY = 'has no effect: it concerns IPVS, and services are served by nftables';
+
+const SERVED: readonly Flag[] = [
+  flag('run-service-proxy', bool, {
+    group: 'Service proxy',
     default: 'true',
     ownDefault: 'false',
-    meaning: 'accepted as false; keep kube-proxy for services',
-    check: notBuilt('the service proxy'),
+    meaning: 'serve services in place of kube-proxy',
     target: 'kubernetes.run.serviceProxy',
   }),
-  later('Service proxy', 'ipvs-sync-period', duration, {
-    default: '5m',
-    meaning: 'time between full synchronisations',
-    check: positive,
+  flag('proxy-mode', named('mode', text), {
+    group: 'Service proxy',
+    default: 'not there',
+    ownDefault: 'auto',
+    meaning: 'how services are programmed: auto, nftables or ipvs',
+    target: 'kubernetes.proxy.mode',
+    check: oneOf('auto', 'nftables', 'ipvs'),
   }),
-  later('Service proxy', 'ipvs-graceful-termination', bool, {
+  flag('kube-proxy-config', named('file', text), {
+    group: 'Service proxy',
+    default: 'not there',
+    ownDefault: 'none',
+    meaning: "a file of kube-proxy's configuration; flags and our own file go before it",
+    target: 'kubernetes.proxy.kubeProxyConfig',
+    to: file => (file === '' ? undefined : file),
+  }),
+  flag('hairpin-mode', bool, {
+    group: 'Service proxy',
     default: 'false',
-    meaning: 'let connections to pods that end run out',
+    meaning: 'accepted: pods always reach themselves through their services',
+    status: 'different',
+    note: 'has no effect: pods always reach themselves through their services',
   }),
-  later('Service proxy', 'ipvs-graceful-period', duration, { default: '30s', meaning: 'how long they may' }),
-  later('Service proxy', 'ipvs-permit-all', bool, {
-    default: 'true',
-    meaning: 'accept at service addresses only what services offer',
-  }),
-  later('Service proxy', 'excluded-cidrs', ranges, {
-    default: 'none',
-    meaning: 'IPVS services in these ranges are never deleted',
-  }),
-  later('Service proxy', 'hairpin-mode', bool, {
-    default: 'false',
-    meaning: 'let pods reach themselves through every service',
-  }),
-  later('Service proxy', 'masquerade-all', bool, {
+  flag('masquerade-all', bool, {
+    group: 'Service proxy',
     default: 'false',
     meaning: "the node's address as source of all service traffic",
+    target: 'kubernetes.proxy.masqueradeAll',
   }),
-  later('Service proxy', 'nodeport-bindon-all-ip', bool, {
+  flag('nodeport-bindon-all-ip', bool, {
+    group: 'Service proxy',
     default: 'false',
     meaning: 'node ports on every address of the node',
+    target: 'kubernetes.proxy.nodePortAddresses',
+    to: isAll => [isAll ? 'all' : 'primary'],
   }),
-  later('Service proxy', 'runtime-endpoint', named('socket', text), {
-    default: 'none',
-    meaning: 'socket of the container runtime, for direct server return',
-  }),
-  later('Service proxy', 'service-tcp-timeout', duration, {
-    default: '0s',
-    meaning: 'IPVS timeout of TCP connections',
-  }),
-  later('Service proxy', 'service-tcpfin-timeout', duration, { default: '0s', meaning: 'IPVS timeout after FIN' }),
-  later('Service proxy', 'service-udp-timeout', duration, { default: '0s', meaning: 'IPVS timeout of UDP' }),
-  later('Service proxy', 'service-node-port-range', named('range', text), {
+  flag('service-node-port-range', named('range', text), {
+    group: 'Service proxy',
     default: '30000-32767',
-    meaning: 'ports of NodePort services',
+    meaning: 'accepted: node ports are those that services have',
+    status: 'different',
+    note: 'has no effect: node ports are those that services have',
     check: portRange,
   }),
+  flag('ipvs-sync-period', duration, {
+    group: 'Service proxy',
+    default: '5m',
+    meaning: 'accepted: the kernel is read every minute, and written when something changes',
+    status: 'different',
+    note: 'has no effect: the kernel is read every minute, and written when something changes',
+    check: positive,
+  }),
+];
+
+function ofIpvs<T extends FlagValue>(name: string, kind: GoValue<T>, spec: Omit<FlagSpec<T>, 'group'>): Flag {
+  return flag(name, kind, { note: IPVS_ONLY, ...spec, group: 'Service proxy', status: 'later' });
+}
+
+const OF_IPVS: readonly Flag[] = [
+  ofIpvs('ipvs-graceful-termination', bool, {
+    default: 'false',
+    ownDefault: 'true',
+    meaning: 'let connections to pods that end run out',
+    target: 'kubernetes.proxy.ipvs.gracefulTermination',
+  }),
+  ofIpvs('ipvs-graceful-period', duration, {
+    default: '30s',
+    meaning: 'how long they may',
+    target: 'kubernetes.proxy.ipvs.gracefulPeriod',
+  }),
+  ofIpvs('ipvs-permit-all', bool, {
+    default: 'true',
+    meaning: 'accept at service addresses only what services offer',
+    target: 'kubernetes.proxy.ipvs.guardAddresses',
+  }),
+  ofIpvs('excluded-cidrs', ranges, {
+    default: 'none',
+    meaning: 'IPVS services in these ranges are never deleted',
+    target: 'kubernetes.proxy.ipvs.excludedCidrs',
+  }),
+  ofIpvs('runtime-endpoint', named('socket', text), {
+    default: 'none',
+    meaning: 'socket of the container runtime, for direct server return',
+    target: 'kubernetes.proxy.ipvs.runtimeEndpoint',
+  }),
+  ofIpvs('service-tcp-timeout', duration, {
+    default: '0s',
+    meaning: 'IPVS timeout of TCP connections',
+    target: 'kubernetes.proxy.ipvs.tcpTimeout',
+  }),
+  ofIpvs('service-tcpfin-timeout', duration, {
+    default: '0s',
+    meaning: 'IPVS timeout after FIN',
+    target: 'kubernetes.proxy.ipvs.tcpFinTimeout',
+  }),
+  ofIpvs('service-udp-timeout', duration, {
+    default: '0s',
+    meaning: 'IPVS timeout of UDP',
+    target: 'kubernetes.proxy.ipvs.udpTimeout',
+  }),
+];
+
+export const PROXY_FLAGS: readonly Flag[] = [
+  ...SERVED,
+  ...OF_IPVS,
   flag('service-cluster-ip-range', ranges, {
     group: 'Announcements',
     default: '10.96.0.0/12',
@@ -107,23 +164,23 @@ export const PROXY_FLAGS: readonly Flag[] = [
 ];
 
 export const FIREWALL_FLAGS: readonly Flag[] = [
-  later('Firewall', 'run-firewall', bool, {
+  later('run-firewall', bool, {
     default: 'true',
     ownDefault: 'false',
     meaning: 'accepted as false',
     check: notBuilt('network policies'),
     target: 'kubernetes.run.firewall',
   }),
-  later('Firewall', 'iptables-sync-period', duration, {
+  later('iptables-sync-period', duration, {
     default: '5m',
     meaning: 'time between full synchronisations',
     check: positive,
   }),
-  later('Firewall', 'netpol-default-deny', bool, {
+  later('netpol-default-deny', bool, {
     default: 'false',
     meaning: 'refuse traffic of pods whose policies are not known yet',
   }),
-  later('Firewall', 'use-nftables-for-netpol', bool, { default: 'false', meaning: 'nftables in place of iptables' }),
+  later('use-nftables-for-netpol', bool, { default: 'false', meaning: 'nftables in place of iptables' }),
 ];
 
 export const LOAD_BALANCER_FLAGS: readonly Flag[] = [

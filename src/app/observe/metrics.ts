@@ -13,6 +13,8 @@ import type { Kind } from '../../kube/objectTypes.js';
 
 export interface Metrics {
   readonly contentType: string;
+  /** For parts that have metrics of their own. */
+  readonly registry: Registry;
   /** @param peers of this moment @returns the text of an answer to a scrape */
   text(peers: readonly PeerSummary[], problems: number): Promise<string>;
   engineEvent(event: EngineEvent): void;
@@ -50,6 +52,7 @@ export function createMetrics(): Metrics {
   const hostRoutes = hostRouteMetrics(registers);
   return {
     contentType: registry.contentType,
+    registry,
     text: (peers, problems) => {
       sessions.show(peers);
       counted.problems.set(problems);

@@ -15,6 +15,8 @@ export interface ObservationOptions {
   readonly problems: ProblemSet;
   readonly peers: () => Promise<readonly PeerSummary[]>;
   readonly isConfigured: () => boolean;
+  /** Brings up to date what is asked for only when somebody scrapes. */
+  readonly beforeScrape?: () => Promise<void>;
   readonly logger: Logger;
 }
 
@@ -30,10 +32,11 @@ export function openObservation(options: ObservationOptions): () => void {
       hindrances: problems.list(concernsAll),
       configured: isConfigured(),
     }),
-    scrape: async () => ({
-      contentType: metrics.contentType,
-      text: await metrics.text(isConfigured() ? await peers() : [], problems.list().length),
-    }),
+    scrape: async () => {
+      await options.beforeScrape?.();
+      const text = await metrics.text(isConfigured() ? await peers() : [], problems.list().length);
+      return { contentType: metrics.contentType, text };
+    },
   });
   return () => {
     engine.stop();

@@ -12,6 +12,8 @@ let directory = '';
 beforeAll(() => {
   directory = mkdtempSync(join(tmpdir(), 'peerage-flags-'));
   writeFileSync(join(directory, 'keys'), 'c2VjcmV0,\n');
+  const kubeProxy = 'kind: KubeProxyConfiguration\niptables: { masqueradeAll: true }\n';
+  writeFileSync(join(directory, 'kube-proxy'), kubeProxy);
 });
 afterAll(() => {
   rmSync(directory, { recursive: true });
@@ -21,7 +23,8 @@ afterAll(() => {
 function textsOf(words: readonly string[]): ReadonlyMap<string, readonly string[]> {
   const texts = new Map<string, string[]>();
   for (const word of words) {
-    const [, name = '', text = ''] = /^--([\w-]+)=(.*)$/.exec(word.replace('KEYS', join(directory, 'keys'))) ?? [];
+    const given = word.replace('KEYS', join(directory, 'keys')).replace('KUBEPROXY', join(directory, 'kube-proxy'));
+    const [, name = '', text = ''] = /^--([\w-]+)=(.*)$/.exec(given) ?? [];
     texts.set(name, [...(texts.get(name) ?? []), text]);
   }
   return texts;
@@ -155,7 +158,24 @@ const EFFECTS: readonly (readonly [flag: string, words: readonly string[], path:
     'kubernetes.services.strictValidation',
     false,
   ],
-  ['run-service-proxy', ['--run-service-proxy=false'], 'kubernetes.run.serviceProxy', false],
+  ['run-service-proxy', ['--run-service-proxy=true'], 'kubernetes.run.serviceProxy', true],
+  ['proxy-mode', ['--proxy-mode=nftables'], 'kubernetes.proxy.mode', 'nftables'],
+  ['kube-proxy-config', ['--kube-proxy-config=KUBEPROXY'], 'kubernetes.proxy.masqueradeAll', true],
+  ['masquerade-all', ['--masquerade-all=true'], 'kubernetes.proxy.masqueradeAll', true],
+  ['nodeport-bindon-all-ip', ['--nodeport-bindon-all-ip=true'], 'kubernetes.proxy.nodePortAddresses', ['all']],
+  [
+    'ipvs-graceful-termination',
+    ['--ipvs-graceful-termination=false'],
+    'kubernetes.proxy.ipvs.gracefulTermination',
+    false,
+  ],
+  ['ipvs-graceful-period', ['--ipvs-graceful-period=1m'], 'kubernetes.proxy.ipvs.gracefulPeriod', 60],
+  ['ipvs-permit-all', ['--ipvs-permit-all=false'], 'kubernetes.proxy.ipvs.guardAddresses', false],
+  ['excluded-cidrs', ['--excluded-cidrs=10.9.0.0/16'], 'kubernetes.proxy.ipvs.excludedCidrs', ['10.9.0.0/16']],
+  ['runtime-endpoint', ['--runtime-endpoint=/run/cri'], 'kubernetes.proxy.ipvs.runtimeEndpoint', '/run/cri'],
+  ['service-tcp-timeout', ['--service-tcp-timeout=15m'], 'kubernetes.proxy.ipvs.tcpTimeout', 900],
+  ['service-tcpfin-timeout', ['--service-tcpfin-timeout=2m'], 'kubernetes.proxy.ipvs.tcpFinTimeout', 120],
+  ['service-udp-timeout', ['--service-udp-timeout=5m'], 'kubernetes.proxy.ipvs.udpTimeout', 300],
   ['run-firewall', ['--run-firewall=false'], 'kubernetes.run.firewall', false],
   [
     'run-loadbalancer',
@@ -230,7 +250,9 @@ describe('a bad value is refused with flag and value', () => {
     ],
     [['--service-external-ip-range=10.0.0.1/24'], [expect.stringContaining('did you mean 10.0.0.0/24?')]],
     [['--service-node-port-range=9-1'], [expect.stringContaining('is not a range of ports')]],
-    [['--run-service-proxy=true'], [expect.stringContaining('the service proxy, which is not built yet')]],
+    [['--proxy-mode=ipvs'], [expect.stringMatching(/^--proxy-mode: ipvs is not built yet/)]],
+    [['--proxy-mode=iptables'], ['--proxy-mode iptables: must be one of auto, nftables, ipvs']],
+    [['--kube-proxy-config=/nonexistent/kp'], [expect.stringContaining('cannot be read: ENOENT')]],
     [['--run-loadbalancer=true'], [expect.stringMatching(/^--run-loadbalancer: there is nothing to give out/)]],
     [['--run-firewall=true'], [expect.stringContaining('network policies, which is not built yet')]],
     [['--run-router=false'], [expect.stringMatching(/^--run-router: .*not built/)]],
@@ -311,8 +333,11 @@ describe('flags go before the file', () => {
   });
 });
 
+/** Of ours, beside kube-router's. */
+const OWN = ['proxy-mode', 'kube-proxy-config'];
+
 test('kube-router has 79 flags, in groups of 42, 18, 4, 3 and 12', () => {
-  expect(FLAGS.length + PROCESS_FLAGS.length).toBe(79);
+  expect(FLAGS.filter(({ name }) => !OWN.includes(name)).length + PROCESS_FLAGS.length).toBe(79);
   expect(new Set(FLAGS.map(({ name }) => name)).size).toBe(FLAGS.length);
 });
 
@@ -320,6 +345,6 @@ test('what does something else than in kube-router is told', () => {
   const given = readFlags(textsOf(['--gobgp-admin-port=0', '--ipvs-sync-period=1m', '--bgp-port=179']));
   expect(given.ok && notices(given.value)).toEqual([
     expect.stringMatching(/^--gobgp-admin-port has no effect: /),
-    '--ipvs-sync-period has no effect yet: the service proxy is not built',
+    expect.stringMatching(/^--ipvs-sync-period has no effect: the kernel is read every minute/),
   ]);
 });

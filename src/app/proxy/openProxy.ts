@@ -1,0 +1,54 @@
+/** Opens the service proxy of an agent: the backend its configuration asks for, its health and its metrics. Impure. */
+
+import type { Logger } from 'pino';
+import type { Registry } from 'prom-client';
+import { systemClock } from '../../core/clock.js';
+import type { ProblemReport } from '../../kube/problems.js';
+import { openNftablesProxy } from '../../proxy/nftables/nftablesProxy.js';
+import type { OpenProxyBackend } from '../../proxy/proxyBackend.js';
+import type { Kubernetes } from '../config/kubernetesSchema.js';
+import { openHealthServer } from './healthServer.js';
+import { createProxyHealth, type ProxyHealth } from './proxyHealth.js';
+import { createProxyMetrics } from './proxyMetrics.js';
+import { startProxy, type RunningProxy } from './runningProxy.js';
+
+export interface OpenProxyOptions {
+  readonly settings: Kubernetes;
+  readonly logger: Logger;
+  readonly report: (found: ProblemReport) => void;
+  readonly registry: Registry;
+}
+
+export interface OpenedProxy extends RunningProxy {
+  readonly health: ProxyHealth;
+}
+
+/** @throws Error when the kernel cannot be reached */
+export async function openProxy({ settings, logger, report, registry }: OpenProxyOptions): Promise<OpenedProxy> {
+  const { mode, healthPort: port, healthAddress: address } = settings.proxy;
+  const health = createProxyHealth(systemClock);
+  const metrics = createProxyMetrics([registry]);
+  const proxy = await startProxy({ open: openBackend, clock: systemClock, logger, health, metrics, report });
+  logger.info({ mode, backend: proxy.view.backend }, 'service proxy starting');
+  const closeHealth = openHealthServer({
+    port,
+    address,
+    health,
+    logger,
+    answered: (kind, status) => metrics.healthAnswered(kind, status),
+  });
+  return {
+    health,
+    view: proxy.view,
+    attach: ordering => proxy.attach(ordering),
+    update: update => proxy.update(update),
+    scrape: () => proxy.scrape(),
+    stop: async () => {
+      closeHealth();
+      await proxy.stop();
+    },
+  };
+}
+
+/** The configuration refuses `ipvs` as long as there is no such backend; `auto` takes the one there is. */
+const openBackend: OpenProxyBackend = onEvent => Promise.resolve(openNftablesProxy(onEvent));
