@@ -292,13 +292,14 @@ describe.each([4, 6] as const)('IPv%i', family => {
   });
 
   test('SCTP has rules like the others', async () => {
-    await withServices([{ ...base, protocol: 'SCTP', cluster: [b], frontends: [{ address: vip(1) }] }], async () => {
+    await withServices([{ ...base, protocol: 'SCTP', cluster: [b], frontends: [{ address: vip(1) }] }], () => {
       // This kernel has no SCTP sockets: what nft(8) reads in the maps has to do.
       const table = [family === 4 ? 'ip' : 'ip6', 'peerage-proxy'];
       const list = (map: string): string =>
         execFileSync('ip', ['netns', 'exec', rig.node.name, 'nft', 'list', 'map', ...table, map], { encoding: 'utf8' });
       expect(list('services')).toContain(`${vip(1)} . sctp . 80 : goto own-cluster-1`);
       expect(list('backends')).toContain(`${at.b} . 8080`);
+      return Promise.resolve();
     });
   });
 });

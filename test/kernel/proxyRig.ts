@@ -68,12 +68,13 @@ export async function openProxyRig(prefix: string): Promise<ProxyRig> {
   const node = spaces.get('node')!;
   for (const name of ACTORS) if (name !== 'node') join(node, spaces.get(name)!, name);
   for (const sysctl of SYSCTLS) execFileSync('ip', ['netns', 'exec', node.name, 'sysctl', '-qw', sysctl]);
-  const actors = Object.fromEntries([...spaces].map(([name, { name: space }]) => [name, startActor(space)]));
-  for (const name of ['a', 'b', 'c'] as const) await actors[name]!.serve(name, PORT);
+  const start = (name: ActorName): Actor => startActor(spaces.get(name)!.name);
+  const actors = { a: start('a'), b: start('b'), c: start('c'), client: start('client'), node: start('node') };
+  for (const name of ['a', 'b', 'c'] as const) await actors[name].serve(name, PORT);
   const events: ProxyEvent[] = [];
   const open = (): ProxyBackend => node.inside(() => openNftablesProxy(event => events.push(event)));
   const rig: ProxyRig = {
-    actors: { a: actors['a']!, b: actors['b']!, c: actors['c']!, client: actors['client']!, node: actors['node']! },
+    actors,
     node,
     events,
     proxy: open(),
@@ -181,8 +182,9 @@ const portOf = ({ family, name, protocol = 'TCP' }: ServiceShape): Frontend['ser
   servicePortKey(family, `demo/${name}`, '', protocol);
 
 function listsOf(service: ServiceShape): BackendLists {
-  const { cluster, local = cluster.filter(({ isLocal }) => isLocal), serving = cluster } = service;
-  return { servicePort: portOf(service), cluster, local, serving };
+  const { cluster } = service;
+  const local = service.local ?? cluster.filter(backend => backend.isLocal);
+  return { servicePort: portOf(service), cluster, local, serving: service.serving ?? cluster };
 }
 
 function frontendsOf(service: ServiceShape): readonly Frontend[] {

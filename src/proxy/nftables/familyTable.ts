@@ -64,7 +64,7 @@ class PlannedTable implements FamilyTable {
   constructor(private readonly options: FamilyTableOptions) {
     const { family, channel, transactions, clock, readBackInterval } = options;
     this.plan = createPlan(family);
-    this.cleaner = createFlowCleaner(channel, family, options.onEvent);
+    this.cleaner = createFlowCleaner(channel, family, event => options.onEvent(event));
     const layout = layoutOf(family, UNSET);
     this.mark = { current: fingerprint(layout) };
     const groupsOf = (keys: readonly ElementKey[]): ReadonlyMap<ElementKey, string> => this.groupsOf(keys);
@@ -151,14 +151,22 @@ class PlannedTable implements FamilyTable {
         this.tellCommitted(event.set.includes(STRUCTURE));
         this.tellSettled();
         return;
-      case 'failed':
-        return this.tellFailed(event.failures);
-      case 'recovered':
-        return this.tellSettled();
-      case 'drift':
-        return this.options.onEvent({ kind: 'drift', what: event.keys.map(key => this.describe(key)) });
-      case 'error':
-        return this.options.onEvent({ kind: 'error', text: event.text });
+      case 'failed': {
+        this.tellFailed(event.failures);
+        return;
+      }
+      case 'recovered': {
+        this.tellSettled();
+        return;
+      }
+      case 'drift': {
+        this.options.onEvent({ kind: 'drift', what: event.keys.map(key => this.describe(key)) });
+        return;
+      }
+      case 'error': {
+        this.options.onEvent({ kind: 'error', text: event.text });
+        return;
+      }
     }
   }
 

@@ -78,7 +78,8 @@ class NftablesProxy implements ProxyBackend {
   }
 
   async idle(): Promise<void> {
-    await Promise.all([...this.tables].map(([family, table]) => (this.isOn(family) ? table.idle() : undefined)));
+    const on = [...this.tables].filter(([family]) => this.isOn(family));
+    await Promise.all(on.map(([, table]) => table.idle()));
   }
 
   async stop(): Promise<void> {

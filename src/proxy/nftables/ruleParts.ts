@@ -112,7 +112,7 @@ export function ofFamily(prefixes: readonly IpPrefix[], family: Family): readonl
 export function inPrefix(which: 'saddr' | 'daddr', { address, length }: IpPrefix, equal = true): Rule {
   const words = address.version === 4 ? [0] : [0, 32, 64, 96];
   const mask = words.flatMap(offset => [...networkOctets(maskWord(length - offset))]);
-  const octets = [...addressOctets(address)].map(c => c.charCodeAt(0));
+  const octets = [...Buffer.from(addressOctets(address), 'latin1')];
   return [
     ...loadAddress(which, address.version, 0),
     { kind: 'bitwise', from: 0, to: 0, mask, xor: mask.map(() => 0) },
