@@ -3,6 +3,7 @@
 import type { VmSuite } from './suite.js';
 import { cleanup } from './suites/cleanup.js';
 import { devices } from './suites/devices.js';
+import { ipvs } from './suites/ipvs.js';
 import { overlay } from './suites/overlay.js';
 
-export const SUITES: readonly VmSuite[] = [devices, overlay, cleanup];
+export const SUITES: readonly VmSuite[] = [devices, ipvs, overlay, cleanup];

@@ -1,0 +1,122 @@
+/** The virtual servers of one network namespace: read whole, and changed in batches. Impure: generic netlink. */
+
+import { describeErrno, dumpAll, NetlinkError, openChannel, type NetlinkChannel } from '../netlink/channel.js';
+import { NETLINK_GENERIC } from '../netlink/numbers.js';
+import { NetlinkWriter } from '../netlink/writer.js';
+import { decodeFamilyId, writeFamilyRequest } from '../fou.js';
+import { loadModules } from '../modules.js';
+import * as message from './messages.js';
+import { IPVS_FAMILY } from './numbers.js';
+
+export type IpvsCommand =
+  | { readonly kind: 'server'; readonly command: 'add' | 'change'; readonly server: message.Server }
+  | { readonly kind: 'removeServer'; readonly server: message.ServerId }
+  | {
+      readonly kind: 'destination';
+      readonly command: 'add' | 'change';
+      readonly server: message.ServerId;
+      readonly destination: message.Destination;
+    }
+  | {
+      readonly kind: 'removeDestination';
+      readonly server: message.ServerId;
+      readonly destination: Pick<message.Destination, 'address' | 'port'>;
+    }
+  | { readonly kind: 'timeouts'; readonly timeouts: message.Timeouts };
+
+export interface Ipvs {
+  servers(): Promise<readonly message.FoundServer[]>;
+  destinations(server: message.ServerId): Promise<readonly message.FoundDestination[]>;
+  /**
+   * Carries the commands out in order, and goes on after a refusal.
+   * @returns the reasons of refusals, by index of the command
+   */
+  run(commands: readonly IpvsCommand[]): Promise<ReadonlyMap<number, string>>;
+  close(): void;
+}
+
+const ENOENT = 2;
+
+/**
+ * Works in the network namespace of the calling thread, and loads the module when the kernel has it as one.
+ * @returns the reason when the kernel has no IPVS
+ * @throws SyscallError
+ */
+export async function openIpvs(load: typeof loadModules = loadModules): Promise<Ipvs | string> {
+  const channel = openChannel(NETLINK_GENERIC);
+  try {
+    const known = await familyId(channel);
+    const problem = known === undefined ? await load('ip_vs') : undefined;
+    const family = known ?? (await familyId(channel));
+    if (family !== undefined) return new OpenIpvs(channel, family);
+    channel.close();
+    return `the kernel has no IPVS${problem === undefined ? '' : `: ${problem}`}`;
+  } catch (error) {
+    channel.close();
+    throw error;
+  }
+}
+
+class OpenIpvs implements Ipvs {
+  constructor(
+    private readonly channel: NetlinkChannel,
+    private readonly family: number,
+  ) {}
+
+  servers(): Promise<readonly message.FoundServer[]> {
+    const request = new NetlinkWriter(64);
+    message.writeServerDump(request, this.family);
+    return dumpAll(this.channel, request, message.decodeServer);
+  }
+
+  destinations(server: message.ServerId): Promise<readonly message.FoundDestination[]> {
+    const request = new NetlinkWriter(128);
+    message.writeDestinationDump(request, this.family, server);
+    return dumpAll(this.channel, request, found => message.decodeDestination(found, server.address.version));
+  }
+
+  async run(commands: readonly IpvsCommand[]): Promise<ReadonlyMap<number, string>> {
+    if (commands.length === 0) return new Map();
+    const writer = new NetlinkWriter(Math.min(1 << 20, 160 * commands.length));
+    for (const command of commands) writeCommand(writer, this.family, command);
+    const { errnos, texts } = await this.channel.transact(writer);
+    const refusals = new Map<number, string>();
+    errnos.forEach((errno, i) => {
+      if (errno !== 0) refusals.set(i, describeErrno(errno, texts.get(i)));
+    });
+    return refusals;
+  }
+
+  close(): void {
+    this.channel.close();
+  }
+}
+
+function writeCommand(writer: NetlinkWriter, family: number, command: IpvsCommand): void {
+  switch (command.kind) {
+    case 'server':
+      return message.writeServer(writer, family, command.command, command.server);
+    case 'removeServer':
+      return message.writeServerRemoval(writer, family, command.server);
+    case 'destination':
+      return message.writeDestination(writer, family, command.command, command.server, command.destination);
+    case 'removeDestination':
+      return message.writeDestinationRemoval(writer, family, command.server, command.destination);
+    case 'timeouts':
+      return message.writeTimeouts(writer, family, command.timeouts);
+  }
+}
+
+async function familyId(channel: NetlinkChannel): Promise<number | undefined> {
+  const request = new NetlinkWriter(64);
+  writeFamilyRequest(request, IPVS_FAMILY);
+  let id: number | undefined;
+  try {
+    await channel.dump(request, found => {
+      id = decodeFamilyId(found) ?? id;
+    });
+  } catch (error) {
+    if (!(error instanceof NetlinkError && error.errno === ENOENT)) throw error;
+  }
+  return id;
+}
