@@ -95,15 +95,15 @@ class OpenIpvs implements Ipvs {
 function writeCommand(writer: NetlinkWriter, family: number, command: IpvsCommand): void {
   switch (command.kind) {
     case 'server':
-      return message.writeServer(writer, family, command.command, command.server);
+      { message.writeServer(writer, family, command.command, command.server); return; }
     case 'removeServer':
-      return message.writeServerRemoval(writer, family, command.server);
+      { message.writeServerRemoval(writer, family, command.server); return; }
     case 'destination':
-      return message.writeDestination(writer, family, command.command, command.server, command.destination);
+      { message.writeDestination(writer, family, command.command, command.server, command.destination); return; }
     case 'removeDestination':
-      return message.writeDestinationRemoval(writer, family, command.server, command.destination);
+      { message.writeDestinationRemoval(writer, family, command.server, command.destination); return; }
     case 'timeouts':
-      return message.writeTimeouts(writer, family, command.timeouts);
+      { message.writeTimeouts(writer, family, command.timeouts); return; }
   }
 }
 
