@@ -95,15 +95,20 @@ class OpenIpvs implements Ipvs {
 function writeCommand(writer: NetlinkWriter, family: number, command: IpvsCommand): void {
   switch (command.kind) {
     case 'server':
-      { message.writeServer(writer, family, command.command, command.server); return; }
+      message.writeServer(writer, family, command.command, command.server);
+      return;
     case 'removeServer':
-      { message.writeServerRemoval(writer, family, command.server); return; }
+      message.writeServerRemoval(writer, family, command.server);
+      return;
     case 'destination':
-      { message.writeDestination(writer, family, command.command, command.server, command.destination); return; }
+      message.writeDestination(writer, family, command.command, command.server, command.destination);
+      return;
     case 'removeDestination':
-      { message.writeDestinationRemoval(writer, family, command.server, command.destination); return; }
+      message.writeDestinationRemoval(writer, family, command.server, command.destination);
+      return;
     case 'timeouts':
-      { message.writeTimeouts(writer, family, command.timeouts); return; }
+      message.writeTimeouts(writer, family, command.timeouts);
+      return;
   }
 }
 
