@@ -19,6 +19,8 @@ import type { RealServer } from './realServer.js';
 import type { Silence } from './watcher.js';
 
 const MAIN = resolve('dist/cli/main.js');
+/** See deploy/Dockerfile. */
+const AS_IN_IMAGE = ['--max-semi-space-size=4'];
 const WATCHER = fileURLToPath(new URL('watcher.js', import.meta.url));
 const [AGENT_ASN, ROUTER_ASN] = [64512, 64999];
 /** Seconds: the least that RFC 4271 allows. */
@@ -54,7 +56,7 @@ export async function runAgentTrial(place: AgentPlace, server: RealServer): Prom
   try {
     const begun = performance.now();
     const args = ['--node-name', place.nodeName, '--config', writeConfig(place, server), '--control', control];
-    const program = topology.start(agent.host, 'agent', process.execPath, [MAIN, 'agent', ...args]);
+    const program = topology.start(agent.host, 'agent', process.execPath, [...AS_IN_IMAGE, MAIN, 'agent', ...args]);
     const client = createControlClient(control);
     const last = (): string => program.log().slice(-500);
     await waitFor('every address at the router', PATIENCE, async () => {
