@@ -19,6 +19,7 @@ import { RouteScan } from '../../kernel/routeScan.js';
 import { routeOf, writeRoute, writeRouteDump, type Route } from '../../kernel/routes.js';
 import { AF_INET, AF_INET6 } from '../../kernel/rtnetlink.js';
 import { sysctlName, type Switches } from '../../kernel/sysctl.js';
+import { TABLE as PROXY_TABLE } from '../../proxy/nftables/tableTarget.js';
 import { STATE_FILE } from '../lastState/stateFile.js';
 import { restoreCniFile } from './cniFile.js';
 import { EGRESS_TABLE } from './egress.js';
@@ -54,6 +55,7 @@ interface Cleanup extends CleanupTools {
 /** What packets meet first goes first; what others stand on goes last. */
 const STEPS: readonly (readonly [what: string, step: (cleanup: Cleanup) => Promise<void> | void])[] = [
   ['firewall', closeFirewall],
+  ['service proxy', deleteProxy],
   ['pod egress', deleteEgress],
   ['routes', deleteRoutes],
   ['overlay', deleteOverlay],
@@ -97,6 +99,15 @@ async function deleteEgress({ nft, done }: Cleanup): Promise<void> {
   if ((await nft.readTable(family, name)) === undefined) return;
   await nft.run(`delete table ${family} ${name}\n`);
   done(`deleted nftables table ${family} ${name}`);
+}
+
+/** Found by its chains: nft(8) 1.0.6 can list nothing else of a table with session affinity, not even that it is there. */
+async function deleteProxy({ nft, done }: Cleanup): Promise<void> {
+  const ours = (await nft.chains()).filter(({ table }) => table === PROXY_TABLE);
+  for (const family of new Set(ours.map(chain => chain.family))) {
+    await nft.run(`delete table ${family} ${PROXY_TABLE}\n`);
+    done(`deleted nftables table ${family} ${PROXY_TABLE}`);
+  }
 }
 
 /** Messages a batch. */
