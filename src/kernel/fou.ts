@@ -1,8 +1,9 @@
 /** UDP ports on which the kernel takes GUE (Generic UDP Encapsulation) in: linux/fou.h over generic netlink. */
 
-import { HOST_IS_LITTLE_ENDIAN, NETLINK_GENERIC, NLM_F_DUMP, NLM_F_REQUEST } from './netlink/numbers.js';
-import { describeErrno, dumpAll, NetlinkError, openChannel, type NetlinkChannel } from './netlink/channel.js';
+import { NETLINK_GENERIC, NLM_F_DUMP, NLM_F_REQUEST } from './netlink/numbers.js';
+import { describeErrno, dumpAll, openChannel, type NetlinkChannel } from './netlink/channel.js';
 import { AttributeCursor, type MessageCursor } from './netlink/reader.js';
+import { familyIdOf, GENERIC_HEADER } from './netlink/generic.js';
 import { loadModules } from './modules.js';
 import { NetlinkWriter } from './netlink/writer.js';
 import { AF_INET, AF_INET6 } from './rtnetlink.js';
@@ -24,21 +25,12 @@ export interface FouPorts {
   close(): void;
 }
 
-/** Octets of `struct genlmsghdr`. */
-const GENERIC_HEADER = 4;
-const CONTROLLER = 16;
-const CTRL_CMD_GETFAMILY = 3;
-const CTRL_ATTR_FAMILY_ID = 1;
-const CTRL_ATTR_FAMILY_NAME = 2;
-
 const FOU_VERSION = 1;
 const [FOU_CMD_ADD, FOU_CMD_DEL, FOU_CMD_GET] = [1, 2, 3];
 const FOU_ATTR_PORT = 1;
 const FOU_ATTR_AF = 2;
 const FOU_ATTR_TYPE = 4;
 const FOU_ENCAP_GUE = 2;
-
-const ENOENT = 2;
 
 /** Works in the network namespace of the calling thread. @throws SyscallError */
 export function openFouPorts(load: typeof loadModules = loadModules): FouPorts {
@@ -89,34 +81,9 @@ class Ports implements FouPorts {
   }
 
   private async familyId(): Promise<number | undefined> {
-    if (this.family !== undefined) return this.family;
-    const request = new NetlinkWriter(64);
-    writeFamilyRequest(request, 'fou');
-    try {
-      await this.channel.dump(request, message => {
-        this.family = decodeFamilyId(message) ?? this.family;
-      });
-    } catch (error) {
-      if (!(error instanceof NetlinkError && error.errno === ENOENT)) throw error;
-    }
+    this.family ??= await familyIdOf(this.channel, 'fou');
     return this.family;
   }
-}
-
-/** Asks for the number of a family of generic netlink; ENOENT when the kernel has it not. */
-export function writeFamilyRequest(writer: NetlinkWriter, name: string): void {
-  writer.begin(CONTROLLER, NLM_F_REQUEST);
-  writer.u8x4(CTRL_CMD_GETFAMILY, 1, 0, 0);
-  writer.attributeText(CTRL_ATTR_FAMILY_NAME, name);
-  writer.end();
-}
-
-export function decodeFamilyId({ view, start, end }: MessageCursor): number | undefined {
-  const attributes = new AttributeCursor().over(view, start + GENERIC_HEADER, end);
-  while (attributes.next())
-    if (attributes.type === CTRL_ATTR_FAMILY_ID && attributes.size >= 2)
-      return view.getUint16(attributes.start, HOST_IS_LITTLE_ENDIAN);
-  return undefined;
 }
 
 /** @param family number of the family `fou` */

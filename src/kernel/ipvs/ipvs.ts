@@ -1,9 +1,9 @@
 /** The virtual servers of one network namespace: read whole, and changed in batches. Impure: generic netlink. */
 
-import { describeErrno, dumpAll, NetlinkError, openChannel, type NetlinkChannel } from '../netlink/channel.js';
+import { describeErrno, dumpAll, openChannel, type NetlinkChannel } from '../netlink/channel.js';
+import { familyIdOf } from '../netlink/generic.js';
 import { NETLINK_GENERIC } from '../netlink/numbers.js';
 import { NetlinkWriter } from '../netlink/writer.js';
-import { decodeFamilyId, writeFamilyRequest } from '../fou.js';
 import { loadModules } from '../modules.js';
 import * as message from './messages.js';
 import { IPVS_FAMILY } from './numbers.js';
@@ -35,8 +35,6 @@ export interface Ipvs {
   close(): void;
 }
 
-const ENOENT = 2;
-
 /**
  * Works in the network namespace of the calling thread, and loads the module when the kernel has it as one.
  * @returns the reason when the kernel has no IPVS
@@ -45,9 +43,9 @@ const ENOENT = 2;
 export async function openIpvs(load: typeof loadModules = loadModules): Promise<Ipvs | string> {
   const channel = openChannel(NETLINK_GENERIC);
   try {
-    const known = await familyId(channel);
+    const known = await familyIdOf(channel, IPVS_FAMILY);
     const problem = known === undefined ? await load('ip_vs') : undefined;
-    const family = known ?? (await familyId(channel));
+    const family = known ?? (await familyIdOf(channel, IPVS_FAMILY));
     if (family !== undefined) return new OpenIpvs(channel, family);
     channel.close();
     return `the kernel has no IPVS${problem === undefined ? '' : `: ${problem}`}`;
@@ -110,18 +108,4 @@ function writeCommand(writer: NetlinkWriter, family: number, command: IpvsComman
       message.writeTimeouts(writer, family, command.timeouts);
       return;
   }
-}
-
-async function familyId(channel: NetlinkChannel): Promise<number | undefined> {
-  const request = new NetlinkWriter(64);
-  writeFamilyRequest(request, IPVS_FAMILY);
-  let id: number | undefined;
-  try {
-    await channel.dump(request, found => {
-      id = decodeFamilyId(found) ?? id;
-    });
-  } catch (error) {
-    if (!(error instanceof NetlinkError && error.errno === ENOENT)) throw error;
-  }
-  return id;
 }

@@ -1,6 +1,7 @@
 /** Virtual servers and destinations of IPVS as values, to and from generic netlink (linux/ip_vs.h). Pure. */
 
 import { ipv4, type IpAddress } from '../../core/ip.js';
+import { GENERIC_HEADER } from '../netlink/generic.js';
 import { HOST_IS_LITTLE_ENDIAN, NLM_F_DUMP, NLM_F_REQUEST } from '../netlink/numbers.js';
 import { AttributeCursor, type MessageCursor } from '../netlink/reader.js';
 import type { NetlinkWriter } from '../netlink/writer.js';
@@ -57,7 +58,6 @@ export interface FoundDestination extends Destination {
   readonly counters: Counters;
 }
 
-const GENERIC_HEADER = 4;
 /** `union nf_inet_addr`. */
 const ADDRESS_SIZE = 16;
 

@@ -5,13 +5,8 @@
  */
 
 import { describe, expect, test } from '@jest/globals';
-import {
-  decodeFamilyId,
-  decodeFouPort,
-  writeFamilyRequest,
-  writeFouDump,
-  writeFouPort,
-} from '../../../src/kernel/fou.js';
+import { decodeFouPort, writeFouDump, writeFouPort } from '../../../src/kernel/fou.js';
+import { decodeFamilyId, writeFamilyRequest } from '../../../src/kernel/netlink/generic.js';
 import {
   decodeNeighbour,
   decodeVxlanForwarding,
