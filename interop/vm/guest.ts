@@ -100,7 +100,8 @@ function machineArguments(folder: string, socket: string, suites: readonly VmSui
     ...Object.entries(settings).map(([name, value]) => `${name}="${value}"`),
   ].join(' ');
   return [
-    ...['-accel', process.env['PEERAGE_VM_ACCEL'] ?? 'tcg,thread=multi', '-cpu', 'max', '-smp', '2', '-m', MEMORY],
+    // One processor: of two, the emulated second may run into an instruction that the first is just patching, and panic.
+    ...['-accel', process.env['PEERAGE_VM_ACCEL'] ?? 'tcg,thread=multi', '-cpu', 'max', '-smp', '1', '-m', MEMORY],
     ...['-object', `memory-backend-memfd,id=mem,size=${MEMORY},share=on`, '-numa', 'node,memdev=mem'],
     ...['-chardev', `socket,id=root,path=${socket}`, '-device', 'vhost-user-fs-pci,chardev=root,tag=hostroot'],
     ...['-display', 'none', '-monitor', 'none', '-nic', 'none', '-no-reboot'],
