@@ -18,7 +18,15 @@ const CLUSTER_IP = '10.96.0.10';
 const EXTERNAL_IP = '203.0.113.10';
 const CONFIG = {
   router: { asn: 64512 },
-  peers: [{ name: 'tor', address: '10.0.0.1', asn: 64999, connectRetryTime: 1, idleHoldTime: { min: 1, max: 2 } }],
+  peers: [
+    {
+      name: 'tor',
+      address: '10.0.0.1',
+      asn: 64999,
+      connectRetryTime: 1,
+      idleHoldTime: { min: 1, max: 2 },
+    },
+  ],
   kubernetes: {
     run: { serviceProxy: true },
     ipv6: false,
@@ -69,10 +77,17 @@ function writeEndpoints(folder: string, pods: readonly (keyof typeof PODS)[]): v
   const slice = {
     apiVersion: 'discovery.k8s.io/v1',
     kind: 'EndpointSlice',
-    metadata: { ...metadata('web-1'), labels: { 'kubernetes.io/service-name': 'web' } },
+    metadata: {
+      ...metadata('web-1'),
+      labels: { 'kubernetes.io/service-name': 'web' },
+    },
     addressType: 'IPv4',
     ports: [{ name: 'http', port: 8080, protocol: 'TCP' }],
-    endpoints: pods.map(pod => ({ addresses: [PODS[pod]], nodeName: NODE, conditions: { ready: true } })),
+    endpoints: pods.map(pod => ({
+      addresses: [PODS[pod]],
+      nodeName: NODE,
+      conditions: { ready: true },
+    })),
   };
   writeFileSync(join(folder, 'slice.yaml'), stringify(slice));
 }
@@ -105,8 +120,14 @@ const next = () => {
 next();
 `;
 
+/** A table of the proxy's name that belongs to a process: nobody else can change it, and it goes with the process. */
+const OWN_TABLE = `
+const nft = require('node:child_process').spawn('nft', ['-i'], { stdio: ['pipe', 'ignore', 'inherit'] });
+nft.stdin.write('add table ip peerage-proxy { flags owner; }\\n');
+`;
+
 beforeAll(async () => {
-  topology = await Topology.open('pgspx');
+  topology = await Topology.open('pgspy');
   const source = join(topology.folder, 'objects');
   mkdirSync(source);
   writeFileSync(join(source, 'objects.yaml'), OBJECTS.map(object => stringify(object)).join('---\n'));
@@ -166,11 +187,23 @@ async function show(...what: readonly string[]): Promise<string> {
 }
 
 test('an external IP is announced only once the kernel serves it', async () => {
+  const owner = topology.start(NODE, 'owner', process.execPath, ['-e', OWN_TABLE]);
+  await waitFor('the table of another', PATIENCE, async () =>
+    (await tables()).includes('peerage-proxy') ? true : undefined,
+  );
   agent = PeerageProcess.agent(topology, NODE, {
     node: NODE,
     manifests: cluster.manifests,
     config: stringify(CONFIG),
   });
+  await waitFor('the pod network at the ToR', PATIENCE, async () =>
+    (await topology.ip(TOR, 'route')).includes('10.244.1.0/24 via') ? true : undefined,
+  );
+  await waitFor('the refusal of the kernel', PATIENCE, async () =>
+    /203\.0\.113\.10 .*failed: .*EPERM/.test(await show('services')) ? true : undefined,
+  );
+  expect(await isAnnounced()).toBe(false);
+  await owner.end();
   await announced(true);
   expect(await ask(TOR, EXTERNAL_IP)).toMatch(/^pod-[ab]$/);
 }, 240_000);
@@ -196,7 +229,10 @@ test('services are shown with what the kernel has', async () => {
 }, 120_000);
 
 /** How often it succeeded so far. */
-function counts(program: Program): { readonly kept: number; readonly fresh: number } {
+function counts(program: Program): {
+  readonly kept: number;
+  readonly fresh: number;
+} {
   const lines = program.log().split('\n');
   return {
     kept: lines.filter(line => line.startsWith('kept')).length,
