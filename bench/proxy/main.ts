@@ -1,14 +1,15 @@
 /**
  * `make bench-proxy`: the nftables backend in a namespace of its own, from desired state to the kernel's acknowledgement,
- * beside kube-proxy's layout programmed by nft(8). ARGS: `--services N --endpoints M --changes K --no-comparison`.
+ * beside kube-proxy's layout programmed by nft(8).
  */
 
 import { execFileSync } from 'node:child_process';
-import { parseArgs } from 'node:util';
+import { Command } from 'commander';
 import { inNamespace } from '../../lab/topology/inNamespace.js';
 import { openNftablesProxy } from '../../src/proxy/nftables/nftablesProxy.js';
 import type { ProxyBackend, ProxyEvent } from '../../src/proxy/proxyBackend.js';
 import type { ProxySettings } from '../../src/proxy/proxyTypes.js';
+import { positive } from '../run/options.js';
 import { chainPerServiceScript, serviceDelta } from './services.js';
 
 const NAMESPACE = 'peerage-bench-proxy';
@@ -36,20 +37,27 @@ const SETTINGS: ProxySettings = {
   },
 };
 
-const { values } = parseArgs({
-  options: {
-    services: { type: 'string', default: '10000' },
-    endpoints: { type: 'string', default: '2' },
-    changes: { type: 'string', default: '500' },
-    'no-comparison': { type: 'boolean', default: false },
-  },
-});
-const [services, endpoints, changes] = [values.services, values.endpoints, values.changes].map(Number);
+interface Options {
+  readonly services: number;
+  readonly endpoints: number;
+  readonly changes: number;
+  readonly comparison: boolean;
+}
+
+const options = new Command('bench-proxy')
+  .description('the nftables backend of the service proxy: cold start, one change, restart')
+  .option('--services <N>', 'services', positive, 10_000)
+  .option('--endpoints <N>', 'endpoints of each', positive, 2)
+  .option('--changes <N>', 'endpoints changed one after the other', positive, 500)
+  .option('--no-comparison', "leave out kube-proxy's layout")
+  .parse()
+  .opts<Options>();
 
 try {
   ip('netns', 'add', NAMESPACE);
-  await measure(services!, endpoints!, changes!);
-  if (!values['no-comparison'] && services! * endpoints! <= MOST_COMPARED) compare(services!, endpoints!);
+  const { services, endpoints, changes, comparison } = options;
+  await measure(services, endpoints, changes);
+  if (comparison && services * endpoints <= MOST_COMPARED) compare(services, endpoints);
 } finally {
   ip('netns', 'del', NAMESPACE);
 }

@@ -49,7 +49,8 @@ Examples:
   return options;
 }
 
-function positive(text: string): number {
+/** Reads a count from a command line. @throws InvalidArgumentError */
+export function positive(text: string): number {
   const n = Number(text);
   if (!Number.isInteger(n) || n < 1) throw new InvalidArgumentError('a whole number from 1 up is needed');
   return n;
