@@ -170,12 +170,10 @@ ${origins.map(network).join('')}
 ${plan.neighbours.map(session).join('')}
 allow from any
 allow to any
-${
-  origins
-    .filter(({ prefix }) => isIpv6(prefix))
-    .map(({ prefix }) => `match to any prefix ${prefix} set nexthop no-modify\n`)
-    .join('')
-}`;
+${origins
+  .filter(({ prefix }) => isIpv6(prefix))
+  .map(({ prefix }) => `match to any prefix ${prefix} set nexthop no-modify\n`)
+  .join('')}`;
 }
 
 /**

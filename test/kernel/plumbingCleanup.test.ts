@@ -115,7 +115,8 @@ test('everything of ours goes, and nothing else changes', async () => {
     'rule add from 10.244.1.0/24 lookup 186 priority 32186 proto 186',
   ])
     rig.node.ip(command);
-  for (const family of ['ip', 'ip6']) inside(rig.node, `nft add table ${family} peerage-proxy; add chain ${family} peerage-proxy x`);
+  for (const family of ['ip', 'ip6'])
+    inside(rig.node, `nft add table ${family} peerage-proxy; add chain ${family} peerage-proxy x`);
   // ip(8) takes its arguments one by one, and an alias of ours has a space.
   execFileSync('ip', ['-n', rig.node.name, 'link', 'set', 'pgx4-56-3p1', 'alias', 'peerage overlay: to all nodes']);
   mkdirSync(rig.options.stateDirectory, { recursive: true });
