@@ -13,6 +13,7 @@ import { keepHeapsSmall } from '../../src/app/heapGrowth.js';
 import { AgentConfig } from '../../src/app/kubeConfig.js';
 import { createEngineComposer } from '../../src/app/kubeEngine.js';
 import { connectApi } from '../../src/kube/client/apiConnection.js';
+import { createApiWriter } from '../../src/kube/client/apiWriter.js';
 import { apiServerObjects } from '../../src/kube/client/apiServer.js';
 import { loadKubeConfig } from '../../src/kube/client/kubeConfig.js';
 import { peakMegabytes } from '../measure/processUsage.js';
@@ -47,6 +48,7 @@ const credentials = await loadKubeConfig({
   ...(master === undefined ? {} : { master }),
 });
 const connection = connectApi(credentials);
+const writer = createApiWriter(credentials);
 const settings = AgentConfig.parse({ kubernetes: { advertise: { clusterIp: true } } });
 const delay = monitorEventLoopDelay({ resolution: 2 });
 const waiting: { resolve?: (at: number) => void } = {};
@@ -96,7 +98,7 @@ for (let i = 0; i < Number(values.changes); i++) {
   const { path, body } = sliceChange((i >> 1) * 7, size, i % 2 === 1);
   const changed = applied();
   const asked = performance.now();
-  await connection.send('PATCH', path, body, 'application/merge-patch+json');
+  await writer.ask('PATCH', path, body, { contentType: 'application/merge-patch+json' });
   const at = await changed;
   latencies.push(at - arrived);
   roundTrips.push(at - asked);
@@ -104,6 +106,7 @@ for (let i = 0; i < Number(values.changes); i++) {
 }
 running.unsubscribe();
 connection.close();
+writer.close();
 const steadyMegabytes = process.memoryUsage.rss() / 1e6;
 const result: SubjectResult = {
   syncSeconds,

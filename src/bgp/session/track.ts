@@ -262,10 +262,8 @@ export class Track {
           return;
         }
         this.#heard = true;
-        {
-          this.#owner.update(octets, start, end);
-          return;
-        }
+        this.#owner.update(octets, start, end);
+        return;
       case MessageType.keepalive:
         this.dispatch({ kind: 'keepalive' });
         return;

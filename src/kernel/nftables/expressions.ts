@@ -128,35 +128,25 @@ function writeData(writer: NetlinkWriter, e: Expression): void {
       register(writer, 1, e.to);
       attributeBe32(writer, 2, e.base === 'network' ? 1 : 2);
       attributeBe32(writer, 3, e.offset);
-      {
-        attributeBe32(writer, 4, e.length);
-        return;
-      }
+      attributeBe32(writer, 4, e.length);
+      return;
     case 'meta':
       register(writer, 1, e.to);
-      {
-        attributeBe32(writer, 2, META_KEYS[e.key]);
-        return;
-      }
+      attributeBe32(writer, 2, META_KEYS[e.key]);
+      return;
     case 'setMark':
       attributeBe32(writer, 2, META_KEYS.mark);
-      {
-        register(writer, 3, e.from);
-        return;
-      }
+      register(writer, 3, e.from);
+      return;
     case 'ct':
       register(writer, 1, e.to);
-      {
-        attributeBe32(writer, 2, CT_KEYS[e.key]);
-        return;
-      }
+      attributeBe32(writer, 2, CT_KEYS[e.key]);
+      return;
     case 'fibType':
       register(writer, 1, e.to);
       attributeBe32(writer, 2, NFT_FIB_RESULT_ADDRTYPE);
-      {
-        attributeBe32(writer, 3, e.of === 'saddr' ? 1 : 2);
-        return;
-      }
+      attributeBe32(writer, 3, e.of === 'saddr' ? 1 : 2);
+      return;
     case 'lookup': {
       writeLookup(writer, e.set, e.from, e.to, e.inverted === true);
       return;
@@ -164,64 +154,48 @@ function writeData(writer: NetlinkWriter, e: Expression): void {
     case 'vmap':
       writer.attributeText(1, e.set);
       register(writer, 2, e.from);
-      {
-        attributeBe32(writer, 3, VERDICT_REGISTER);
-        return;
-      }
+      attributeBe32(writer, 3, VERDICT_REGISTER);
+      return;
     case 'random':
       register(writer, 1, e.to);
       attributeBe32(writer, 2, e.modulus);
       attributeBe32(writer, 3, 1);
-      {
-        attributeBe32(writer, 4, e.offset);
-        return;
-      }
+      attributeBe32(writer, 4, e.offset);
+      return;
     case 'immediate':
       register(writer, 1, e.to);
-      {
-        writeValue(writer, 2, Uint8Array.from(e.octets));
-        return;
-      }
+      writeValue(writer, 2, Uint8Array.from(e.octets));
+      return;
     case 'verdict':
       attributeBe32(writer, 1, VERDICT_REGISTER);
-      {
-        writeVerdict(writer, 2, e.verdict);
-        return;
-      }
+      writeVerdict(writer, 2, e.verdict);
+      return;
     case 'bitwise':
       register(writer, 1, e.from);
       register(writer, 2, e.to);
       attributeBe32(writer, 3, e.mask.length);
       writeValue(writer, 4, Uint8Array.from(e.mask));
-      {
-        writeValue(writer, 5, Uint8Array.from(e.xor));
-        return;
-      }
+      writeValue(writer, 5, Uint8Array.from(e.xor));
+      return;
     case 'compare':
       register(writer, 1, e.from);
       attributeBe32(writer, 2, e.equal ? 0 : 1);
-      {
-        writeValue(writer, 3, Uint8Array.from(e.octets));
-        return;
-      }
+      writeValue(writer, 3, Uint8Array.from(e.octets));
+      return;
     case 'dnat':
       attributeBe32(writer, 1, NFT_NAT_DNAT);
       attributeBe32(writer, 2, PROTOCOL_FAMILIES[e.family]);
       register(writer, 3, e.address);
-      {
-        register(writer, 5, e.port);
-        return;
-      }
+      register(writer, 5, e.port);
+      return;
     case 'masquerade': {
       attributeBe32(writer, 1, NF_NAT_RANGE_PROTO_RANDOM_FULLY);
       return;
     }
     case 'reject':
       attributeBe32(writer, 1, e.with === 'tcpReset' ? 1 : 0);
-      {
-        writer.attributeOctets(2, Uint8Array.of(e.with === 'tcpReset' ? 0 : PORT_UNREACHABLE[e.family]));
-        return;
-      }
+      writer.attributeOctets(2, Uint8Array.of(e.with === 'tcpReset' ? 0 : PORT_UNREACHABLE[e.family]));
+      return;
     case 'dynamic': {
       writeDynamic(writer, e);
       return;

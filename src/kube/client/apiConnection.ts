@@ -47,8 +47,6 @@ export interface ApiConnection {
    * @param silence milliseconds without an octet after which the connection counts as dead
    */
   get(path: string, silence: number, events: AnswerEvents): ApiRequest;
-  /** @param body JSON to send @returns the answer's JSON @throws ApiError */
-  send(method: 'POST' | 'PUT' | 'PATCH', path: string, body: unknown, contentType?: string): Promise<unknown>;
   close(): void;
 }
 
@@ -65,8 +63,6 @@ export class ApiError extends Error {
 
 /** Longest explanation of an error that is kept. */
 const MAX_ERROR = 64 * 1024;
-/** Milliseconds a request that changes something may take. */
-const SEND_TIMEOUT = 30_000;
 
 export function connectApi(credentials: ApiCredentials): ApiConnection {
   const base = new URL(credentials.server);
@@ -74,12 +70,8 @@ export function connectApi(credentials: ApiCredentials): ApiConnection {
   // One agent for all requests: pages of a list and all watches of a kind come over few connections.
   const agent = new protocol.Agent({ keepAlive: true, keepAliveMsecs: 30_000 });
 
-  const open = async (
-    method: string,
-    path: string,
-    headers: Readonly<Record<string, string>>,
-  ): Promise<http.ClientRequest> => {
-    const options: https.RequestOptions = { method, headers: { accept: ACCEPT, ...headers } };
+  const open = async (path: string): Promise<http.ClientRequest> => {
+    const options: https.RequestOptions = { headers: { accept: ACCEPT } };
     // Asked each time: tokens of service accounts change while we run.
     await credentials.apply(options);
     if (!credentials.proxied) options.agent = agent;
@@ -96,7 +88,7 @@ export function connectApi(credentials: ApiCredentials): ApiConnection {
       tell();
     };
     const fail = (failure: Failure): void => finish(() => events.failed(failure));
-    open('GET', path, {}).then(
+    open(path).then(
       opened => {
         if (over) return void opened.destroy();
         request = opened;
@@ -117,25 +109,7 @@ export function connectApi(credentials: ApiCredentials): ApiConnection {
     return { cancel: () => finish(() => undefined) };
   };
 
-  const send: ApiConnection['send'] = async (method, path, body, contentType = 'application/json') => {
-    const request = await open(method, path, { accept: 'application/json', 'content-type': contentType });
-    return new Promise((resolve, reject) => {
-      request.setTimeout(SEND_TIMEOUT, () => request.destroy(new Error('no answer')));
-      request.on('error', error => reject(new ApiError(undefined, reasonOf(error))));
-      request.on('response', response => {
-        bodyOf(response).then(
-          octets => resolve(JSON.parse(octets.toString()) as unknown),
-          (error: unknown) => {
-            const { status, text } = failureOf(error);
-            reject(new ApiError(status, text));
-          },
-        );
-      });
-      request.end(JSON.stringify(body));
-    });
-  };
-
-  return { server: base.host, get, send, close: () => agent.destroy() };
+  return { server: base.host, get, close: () => agent.destroy() };
 }
 
 async function read(response: http.IncomingMessage, events: AnswerEvents, isOver: () => boolean): Promise<void> {

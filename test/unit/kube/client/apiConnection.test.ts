@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { type ApiConnection, type ApiError, type Failure } from '../../../../src/kube/client/apiConnection.js';
-import { FakeApiServer, answerStatus } from './fakeApiServer.js';
+import { type ApiConnection, type Failure } from '../../../../src/kube/client/apiConnection.js';
+import { FakeApiServer } from './fakeApiServer.js';
 
 let server: FakeApiServer;
 let connection: ApiConnection;
@@ -75,13 +75,4 @@ test('a refused port says so', async () => {
   const { failure } = await watch(1000);
   expect(failure?.text).toBe('connection refused');
   server = await FakeApiServer.start();
-});
-
-test('what is sent arrives as JSON, and a conflict carries its status', async () => {
-  const sent = connection.send('PUT', '/status', { a: 1 });
-  (await server.next()).response.end('{"ok":true}');
-  expect(await sent).toEqual({ ok: true });
-  const refused = connection.send('PUT', '/status', { a: 1 }).catch((error: unknown) => error as ApiError);
-  answerStatus(await server.next(), 409, 'the object has been modified');
-  expect(await refused).toMatchObject({ status: 409, message: '409: the object has been modified' });
 });
