@@ -1,6 +1,6 @@
 #!/bin/bash
-# Builds the real kube-apiserver and kube-controller-manager once, into .cache/kube, for the tests and the lab that use
-# them; and installs etcd. The first build takes minutes, mostly compiling; a change of versions builds again.
+# Builds the real kube-apiserver, kube-controller-manager and kube-proxy once, into .cache/kube, for the tests, the lab and the
+# benchmarks that use them; and installs etcd. The first build takes minutes, mostly compiling; a change of versions builds again.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -27,7 +27,7 @@ fi
 key=$(cat interop/kube/server/{go.mod,go.sum,main.go} scripts/buildKube.sh | sha256sum | cut -c1-16)
 target=$PWD/.cache/kube/control-plane-$key
 if [[ ! -x $target ]]; then
-  echo 'building the Kubernetes control plane (once; several minutes) …' >&2
+  echo 'building Kubernetes' own programs (once; several minutes) …' >&2
   mkdir -p .cache/kube
   version=$(sed -n 's/^\tk8s.io\/kubernetes \(v[0-9.]*\)$/\1/p' interop/kube/server/go.mod)
   IFS=. read -r major minor _ <<<"${version#v}"

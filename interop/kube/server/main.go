@@ -1,5 +1,5 @@
-// The real Kubernetes control plane, as one program for tests: the API server, and the controller manager for what turns
-// pods into EndpointSlices. `server kube-apiserver FLAGS…` or `server kube-controller-manager FLAGS…`, as upstream's own.
+// The real Kubernetes programs that tests need, as one: the API server, the controller manager for what turns pods into
+// EndpointSlices, and kube-proxy to compare the service proxy with. `server NAME FLAGS…`, as upstream's own.
 package main
 
 import (
@@ -13,15 +13,17 @@ import (
 	_ "k8s.io/component-base/metrics/prometheus/version"
 	apiserver "k8s.io/kubernetes/cmd/kube-apiserver/app"
 	controllermanager "k8s.io/kubernetes/cmd/kube-controller-manager/app"
+	proxy "k8s.io/kubernetes/cmd/kube-proxy/app"
 )
 
 func main() {
 	programs := map[string]func() *cobra.Command{
 		"kube-apiserver":          apiserver.NewAPIServerCommand,
 		"kube-controller-manager": controllermanager.NewControllerManagerCommand,
+		"kube-proxy":              proxy.NewProxyCommand,
 	}
 	if len(os.Args) < 2 || programs[os.Args[1]] == nil {
-		fmt.Fprintln(os.Stderr, "usage: server kube-apiserver|kube-controller-manager FLAGS")
+		fmt.Fprintln(os.Stderr, "usage: server kube-apiserver|kube-controller-manager|kube-proxy FLAGS")
 		os.Exit(2)
 	}
 	program := programs[os.Args[1]]
