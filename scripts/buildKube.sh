@@ -27,7 +27,7 @@ fi
 key=$(cat interop/kube/server/{go.mod,go.sum,main.go} scripts/buildKube.sh | sha256sum | cut -c1-16)
 target=$PWD/.cache/kube/control-plane-$key
 if [[ ! -x $target ]]; then
-  echo 'building Kubernetes' own programs (once; several minutes) …' >&2
+  echo "building Kubernetes' own programs (once; several minutes) …" >&2
   mkdir -p .cache/kube
   version=$(sed -n 's/^\tk8s.io\/kubernetes \(v[0-9.]*\)$/\1/p' interop/kube/server/go.mod)
   IFS=. read -r major minor _ <<<"${version#v}"
