@@ -2,8 +2,18 @@
 
 import { z } from 'zod';
 import { parseAddress, type IpAddress } from '../core/ip.js';
-import type { EndpointSlice, IpText, Namespace, Node, Pod, Service, TrafficPolicy } from './objectTypes.js';
+import type {
+  EndpointSlice,
+  IpText,
+  Namespace,
+  Node,
+  Pod,
+  Service,
+  ServiceCidr,
+  TrafficPolicy,
+} from './objectTypes.js';
 import {
+  AUTOSCALER_TAINT,
   cidr,
   ipText,
   listOf,
@@ -14,6 +24,7 @@ import {
   portOrNone,
   protocol,
   section,
+  triggerTime,
 } from './schemaParts.js';
 
 const present = <T>(value: T | undefined): value is T => value !== undefined;
@@ -29,22 +40,28 @@ const internalIp: z.ZodType<IpAddress | undefined> = z
     return z.NEVER;
   });
 
+const nodeMetadata = z
+  .intersection(metadata, z.object({ deletionTimestamp: maybe(z.string()) }))
+  .transform(({ deletionTimestamp, ...rest }) => ({ rest, isDeleted: deletionTimestamp !== undefined }));
+
 export const node: z.ZodType<Node> = z
   .object({
-    metadata,
+    metadata: nodeMetadata,
     spec: section({
       podCIDR: z.preprocess(value => (value === '' ? undefined : value), maybe(cidr)),
       podCIDRs: listOf(cidr),
       unschedulable: orElse<boolean>(z.boolean(), false),
+      taints: listOf(z.object({ key: orElse<string>(z.string(), '') })),
     }),
     status: section({ addresses: listOf(internalIp) }),
   })
-  .transform(({ metadata, spec, status }) => ({
+  .transform(({ metadata: { rest, isDeleted }, spec, status }) => ({
     kind: 'Node',
-    ...metadata,
+    ...rest,
     podCidrs: spec.podCIDRs.length > 0 ? spec.podCIDRs : [spec.podCIDR].filter(present),
     internalIps: status.addresses.filter(present),
     unschedulable: spec.unschedulable,
+    leaving: isDeleted || spec.taints.some(({ key }) => key === AUTOSCALER_TAINT),
   }));
 
 export const namespace: z.ZodType<Namespace> = z
@@ -132,8 +149,14 @@ function endpointOf<T>(
     });
 }
 
+/** Annotations are checked with the rest of the metadata; here they are only looked at. */
+const trigger = z
+  .object({ annotations: z.unknown().optional() })
+  .transform(({ annotations }) => ({ triggeredAt: triggerTime(annotations) }));
+const sliceMetadata = z.intersection(metadata, trigger);
+
 const sliceRest = {
-  metadata,
+  metadata: sliceMetadata,
   ports: listOf(z.object({ name: orElse<string>(z.string(), ''), protocol, port: maybe(portNumber) })),
 };
 
@@ -150,6 +173,10 @@ export const endpointSlice: z.ZodType<EndpointSlice> = z
     endpoints,
     ports: ports.flatMap(({ port, ...rest }) => (port === undefined ? [] : [{ ...rest, port }])),
   }));
+
+export const serviceCidr: z.ZodType<ServiceCidr> = z
+  .object({ metadata, spec: section({ cidrs: listOf(cidr) }) })
+  .transform(({ metadata, spec }) => ({ kind: 'ServiceCIDR', ...metadata, cidrs: spec.cidrs }));
 
 const container = z.object({
   ports: listOf(z.object({ name: orElse<string>(z.string(), ''), protocol, containerPort: portNumber })),

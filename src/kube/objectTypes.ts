@@ -30,6 +30,8 @@ export interface Node extends ObjectMeta {
   readonly internalIps: readonly IpAddress[];
   /** Cordoned: spec.unschedulable. */
   readonly unschedulable: boolean;
+  /** It is being deleted, or the cluster autoscaler is about to: traffic from outside should go elsewhere. */
+  readonly leaving: boolean;
 }
 
 export interface Namespace extends ObjectMeta {
@@ -102,6 +104,8 @@ export interface EndpointSlice extends ObjectMeta {
   readonly endpoints: readonly Endpoint[];
   /** Ports without a number are left out. */
   readonly ports: readonly NamedPort[];
+  /** When the pod or service changed that this state follows from, in milliseconds since 1970; undefined: nobody said. */
+  readonly triggeredAt: number | undefined;
 }
 
 export interface Pod extends ObjectMeta {
@@ -158,6 +162,12 @@ export interface NetworkPolicy extends ObjectMeta {
   readonly egress: readonly PolicyRule[] | undefined;
 }
 
-export type KubeObject = Node | Namespace | Service | EndpointSlice | Pod | NetworkPolicy;
+/** Networks that cluster IPs are taken from; there may be several objects (KEP-1880). */
+export interface ServiceCidr extends ObjectMeta {
+  readonly kind: 'ServiceCIDR';
+  readonly cidrs: readonly IpPrefix[];
+}
+
+export type KubeObject = Node | Namespace | Service | EndpointSlice | Pod | NetworkPolicy | ServiceCidr;
 export type Kind = KubeObject['kind'];
 export type ObjectOf<K extends Kind> = Extract<KubeObject, { readonly kind: K }>;

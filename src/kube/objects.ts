@@ -3,7 +3,7 @@
 import type { z } from 'zod';
 import { err, ok, type Result } from '../core/result.js';
 import type { Brand } from '../core/brand.js';
-import { endpointSlice, namespace, node, pod, service } from './objectSchemas.js';
+import { endpointSlice, namespace, node, pod, service, serviceCidr } from './objectSchemas.js';
 import type { Kind, KubeObject, ObjectOf } from './objectTypes.js';
 import { ordinary } from './ordinary.js';
 import { networkPolicy } from './policySchema.js';
@@ -34,6 +34,7 @@ const KINDS: { readonly [K in Kind]: KindRow<K> } = {
   EndpointSlice: { group: 'discovery.k8s.io', version: 'v1', namespaced: true, schema: endpointSlice },
   Pod: { group: '', version: 'v1', namespaced: true, schema: pod },
   NetworkPolicy: { group: 'networking.k8s.io', version: 'v1', namespaced: true, schema: networkPolicy },
+  ServiceCIDR: { group: 'networking.k8s.io', version: 'v1', namespaced: false, schema: serviceCidr },
 };
 
 export function keyOf(object: Pick<KubeObject, 'kind' | 'namespace' | 'name'>): ObjectKey {

@@ -21,7 +21,7 @@ import type {
   ServicePort,
   TrafficPolicy,
 } from './objectTypes.js';
-import { isKeptAnnotation, parseCidr } from './schemaParts.js';
+import { AUTOSCALER_TAINT, isKeptAnnotation, parseCidr, triggerTime } from './schemaParts.js';
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -45,7 +45,9 @@ export function ordinary(kind: Kind, json: Json, namespace: string): KubeObject 
         return node(json, namespace);
       case 'Namespace':
         return { kind, ...meta(json, namespace) };
+      // Few and large, or hardly any: they are for the schemas.
       case 'NetworkPolicy':
+      case 'ServiceCIDR':
         return undefined;
     }
   } catch (error) {
@@ -119,6 +121,7 @@ function endpointSlice(json: Json, namespace: string): EndpointSlice {
     addressType,
     endpoints: list(json['endpoints']).map(endpoint),
     ports,
+    triggeredAt: triggerTime(section(json['metadata'])['annotations']),
   };
 }
 
@@ -195,7 +198,8 @@ function affinity({ sessionAffinity = 'None', sessionAffinityConfig }: Json): nu
 }
 
 function node(json: Json, namespace: string): Node {
-  const { podCIDR, podCIDRs, unschedulable } = section(json['spec']);
+  const { podCIDR, podCIDRs, unschedulable, taints } = section(json['spec']);
+  const deleted = maybeText(section(json['metadata'])['deletionTimestamp']);
   const { addresses } = section(json['status']);
   const cidrs = list(podCIDRs).map(cidr);
   const first = podCIDR === undefined || podCIDR === '' ? undefined : cidr(podCIDR);
@@ -205,7 +209,13 @@ function node(json: Json, namespace: string): Node {
     podCidrs: cidrs.length > 0 || first === undefined ? cidrs : [first],
     internalIps: list(addresses).flatMap(internalIp),
     unschedulable: flag(unschedulable, false),
+    // Every taint is looked at: a bad one is for the schemas.
+    leaving: list(taints).map(taintKey).includes(AUTOSCALER_TAINT) || deleted !== undefined,
   };
+}
+
+function taintKey(json: unknown): string {
+  return text(object(json)['key'], '');
 }
 
 function internalIp(json: unknown): readonly IpAddress[] {

@@ -59,6 +59,19 @@ export const protocol = orElse<'TCP' | 'UDP' | 'SCTP'>(z.enum(['TCP', 'UDP', 'SC
 export const portNumber = z.int().min(1).max(65535);
 export const portOrNone = orElse<number>(z.int().min(0).max(65535), 0);
 
+/** Taint that the cluster autoscaler puts on a node it is about to delete. */
+export const AUTOSCALER_TAINT = 'ToBeDeletedByClusterAutoscaler';
+
+const TRIGGERED = 'endpoints.kubernetes.io/last-change-trigger-time';
+
+/** @returns milliseconds since 1970; undefined where it is not said, or not said as a time */
+export function triggerTime(annotations: unknown): number | undefined {
+  const isThere = typeof annotations === 'object' && annotations !== null && TRIGGERED in annotations;
+  const text = isThere ? annotations[TRIGGERED] : undefined;
+  const time = typeof text === 'string' ? Date.parse(text) : NaN;
+  return Number.isNaN(time) ? undefined : time;
+}
+
 /** Annotations can be large (kubectl keeps a whole copy of the object in one): only keys that mean something to us are kept. */
 const KEPT_ANNOTATIONS = ['kube-router.io/', 'peerage.io/'] as const;
 export function isKeptAnnotation(key: string): boolean {

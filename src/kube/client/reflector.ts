@@ -25,7 +25,9 @@ const PATHS: { readonly [K in Kind]: string } = {
   EndpointSlice: '/apis/discovery.k8s.io/v1/endpointslices',
   Pod: '/api/v1/pods',
   NetworkPolicy: '/apis/networking.k8s.io/v1/networkpolicies',
+  ServiceCIDR: '/apis/networking.k8s.io/v1/servicecidrs',
 };
+
 export interface ReflectorOptions {
   readonly kind: Kind;
   readonly connection: ApiConnection;

@@ -13,13 +13,22 @@ const objectMeta = message({
   uid: [5, 'text'],
   resourceVersion: [6, 'text'],
   creationTimestamp: [8, 'time'],
+  deletionTimestamp: [9, 'time'],
   labels: [11, 'map'],
   annotations: [12, 'map'],
 });
 
 const node = message({
   metadata: [1, objectMeta],
-  spec: [2, message({ podCIDR: [1, 'text'], unschedulable: [4, 'boolean'], podCIDRs: [7, each('text')] })],
+  spec: [
+    2,
+    message({
+      podCIDR: [1, 'text'],
+      unschedulable: [4, 'boolean'],
+      taints: [5, each(message({ key: [1, 'word'] }))],
+      podCIDRs: [7, each('text')],
+    }),
+  ],
   status: [3, message({ addresses: [5, each(message({ type: [1, 'word'], address: [2, 'text'] }))] })],
 });
 
@@ -110,6 +119,7 @@ export const KIND_MESSAGES: { readonly [K in Kind]: Message } = {
   EndpointSlice: endpointSlice,
   Pod: pod,
   NetworkPolicy: networkPolicy,
+  ServiceCIDR: message({ metadata: [1, objectMeta], spec: [2, message({ cidrs: [1, each('text')] })] }),
 };
 
 /** meta/v1 ListMeta. */

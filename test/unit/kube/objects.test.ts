@@ -63,7 +63,24 @@ group('Node', () => {
       labels: { a: 'b' },
       annotations: { 'kube-router.io/node.asn': '65001', 'peerage.io/x': 'y' },
       unschedulable: true,
+      leaving: false,
     });
+  });
+
+  test.each([
+    ['it is being deleted', { metadata: { name: 'n1', deletionTimestamp: '2026-11-21T10:00:00Z' } }, true],
+    [
+      'the autoscaler is about to delete it',
+      { spec: { taints: [{ key: 'a' }, { key: 'ToBeDeletedByClusterAutoscaler' }] } },
+      true,
+    ],
+    [
+      'it is cordoned only',
+      { spec: { unschedulable: true, taints: [{ key: 'node.kubernetes.io/unschedulable' }] } },
+      false,
+    ],
+  ])('leaves: %s', (_name, part, expected) => {
+    expect(parsed('Node', { ...node, ...part }).leaving).toBe(expected);
   });
 
   test.each([
@@ -159,7 +176,35 @@ group('Service', () => {
   });
 });
 
+group('ServiceCIDR', () => {
+  const ranges = { apiVersion: 'networking.k8s.io/v1', kind: 'ServiceCIDR', metadata: { name: 'more' } };
+
+  test('keeps its networks', () => {
+    const { cidrs } = parsed('ServiceCIDR', { ...ranges, spec: { cidrs: ['10.97.0.0/16', 'fd00:10:97::/112'] } });
+    expect(cidrs.map(formatPrefix)).toEqual(['10.97.0.0/16', 'fd00:10:97::/112']);
+  });
+
+  test('complains about what is no network', () => {
+    expect(complaint({ ...ranges, spec: { cidrs: ['10.97.0.0'] } })).toMatch(/^ServiceCIDR more: spec\.cidrs\[0\]: /);
+  });
+});
+
 group('EndpointSlice', () => {
+  test.each([
+    ['with a fraction', '2026-11-21T11:19:31.123456789Z', Date.UTC(2026, 10, 21, 11, 19, 31, 123)],
+    ['no time', 'yesterday', undefined],
+    ['not said', undefined, undefined],
+  ])('when it was triggered: %s', (_name, time, expected) => {
+    const annotations = time === undefined ? {} : { 'endpoints.kubernetes.io/last-change-trigger-time': time };
+    const object = parsed('EndpointSlice', {
+      ...slice,
+      metadata: { ...slice.metadata, annotations },
+      addressType: 'IPv4',
+    });
+    expect(object.triggeredAt).toBe(expected);
+    expect(object.annotations).toEqual({});
+  });
+
   test('conditions that are left out mean what discovery.k8s.io/v1 says', () => {
     const object = parsed('EndpointSlice', {
       ...slice,

@@ -11,7 +11,7 @@ import { answerStatus, FakeApiServer } from './fakeApiServer.js';
 const PROTOBUF = 'application/vnd.kubernetes.protobuf';
 const WAIT = 60_000;
 
-const Kind = z.enum(['Node', 'Namespace', 'Service', 'EndpointSlice', 'Pod', 'NetworkPolicy']);
+const Kind = z.enum(['Node', 'Namespace', 'Service', 'EndpointSlice', 'Pod', 'NetworkPolicy', 'ServiceCIDR']);
 const golden = z
   .object({
     lists: z.array(z.object({ kind: Kind, protobuf: z.base64() })),

@@ -7,7 +7,7 @@ import { readList, readStatusMessage, readWatchEvent } from '../../../../src/kub
 import { createFrames } from '../../../../src/kube/client/framing.js';
 import { parseItem } from '../../../../src/kube/objects.js';
 
-const Kind = z.enum(['Node', 'Namespace', 'Service', 'EndpointSlice', 'Pod', 'NetworkPolicy']);
+const Kind = z.enum(['Node', 'Namespace', 'Service', 'EndpointSlice', 'Pod', 'NetworkPolicy', 'ServiceCIDR']);
 const Golden = z.object({
   lists: z.array(z.object({ kind: Kind, json: z.unknown(), protobuf: z.base64() })),
   watch: z.object({ kind: Kind, json: z.array(z.unknown()), protobuf: z.base64() }),
