@@ -66,8 +66,10 @@ export const ProxySection = z.strictObject({
     .describe("Where node ports are served: networks, primary (the Node's own addresses), or all. Default primary."),
   dropUnallocated: z
     .boolean()
-    .default(false)
-    .describe('Drop traffic to addresses in services.clusterIpRanges that no service has.'),
+    .optional()
+    .describe(
+      'Drop traffic to addresses of service networks that no service has: true: of ServiceCIDR objects and of services.clusterIpRanges; false: of none. Default: of ServiceCIDR objects.',
+    ),
   healthPort: z.int().min(0).max(65535).default(HEALTH_PORT).describe("Port of kube-proxy's /healthz; 0: none."),
   healthAddress: address.or(z.literal('')).default('').describe('Address of it. Default: all.'),
   ipvs: Ipvs.prefault({}).describe('What only IPVS knows.'),

@@ -43,11 +43,11 @@ export function createProxyHealth(clock: Pick<Clock, 'now'>, date: () => Date = 
     },
     answer: kind => {
       const now = date();
-      // As long as nothing waits, what is there is of now.
-      const updated = waitingSince === undefined ? now : lastUpdated;
+      const isWell = isHealthy() && (kind === 'livez' || isEligible);
+      // As kube-proxy has it: who is well is up to date.
+      const updated = isWell ? now : lastUpdated;
       const times = { lastUpdated: updated.toISOString(), currentTime: now.toISOString() };
-      if (kind === 'livez') return { status: isHealthy() ? 200 : 503, body: times };
-      return { status: isHealthy() && isEligible ? 200 : 503, body: { ...times, nodeEligible: isEligible } };
+      return { status: isWell ? 200 : 503, body: kind === 'livez' ? times : { ...times, nodeEligible: isEligible } };
     },
   };
 }

@@ -1,6 +1,7 @@
 /** From the agent's checked configuration, and what this node is, to what the proxy is told. Pure. */
 
 import { addressBits, formatAddress, parsePrefix, type IpPrefix } from '../../core/ip.js';
+import { createPrefixCover } from '../../core/prefixCover.js';
 import type { IpText, Node } from '../../kube/objectTypes.js';
 import { ROUND_ROBIN, type ProxyRules } from '../../proxy/proxyRules.js';
 import type { PodDetector, ProxySettings } from '../../proxy/proxyTypes.js';
@@ -20,16 +21,23 @@ export function proxyRules({ ipv4, ipv6, services, proxy }: Kubernetes): ProxyRu
   };
 }
 
-/** @param own the Node object of this machine; undefined: not known yet, and nothing is served at its addresses */
-export function proxySettings({ ipv4, ipv6, services, proxy }: Kubernetes, own: Node | undefined): ProxySettings {
-  const { ipvs } = proxy;
+/**
+ * @param own the Node object of this machine; undefined: not known yet, and nothing is served at its addresses
+ * @param told networks of ServiceCIDR objects
+ */
+export function proxySettings(
+  { ipv4, ipv6, services, proxy }: Kubernetes,
+  own: Node | undefined,
+  told: readonly IpPrefix[],
+): ProxySettings {
+  const { ipvs, dropUnallocated } = proxy;
   return {
     ipv4,
     ipv6,
     podDetector: podDetector(proxy.pods, own),
     nodePortAddresses: nodePortAddresses(proxy.nodePortAddresses, own),
     nodeAddresses: (own?.internalIps ?? []).map(address => formatAddress(address) as IpText),
-    serviceCidrs: proxy.dropUnallocated ? services.clusterIpRanges.map(prefixOf) : [],
+    serviceCidrs: serviceCidrs(dropUnallocated, services.clusterIpRanges.map(prefixOf), told),
     masqueradeAll: proxy.masqueradeAll,
     masqueradeBit: proxy.masqueradeBit,
     ipvs: {
@@ -63,6 +71,22 @@ function nodePortAddresses(
     const { v4, v6 } = own === undefined ? { v4: undefined, v6: undefined } : nodeFacts(own);
     return [v4, v6].flatMap(address => (address === undefined ? [] : [{ address, length: addressBits(address) }]));
   });
+}
+
+/**
+ * What the cluster itself says is taken at its word, as kube-proxy does. The configured ranges have a default that may be
+ * another cluster's: they count only if somebody asks for it.
+ */
+function serviceCidrs(
+  dropUnallocated: boolean | undefined,
+  configured: readonly IpPrefix[],
+  told: readonly IpPrefix[],
+): readonly IpPrefix[] {
+  if (dropUnallocated === false) return [];
+  const cover = createPrefixCover();
+  for (const prefix of dropUnallocated === true ? [...configured, ...told] : told) cover.add(prefix);
+  // Sorted: the order in which objects come must not make another table.
+  return [...cover.outermost()].sort().map(prefixOf);
 }
 
 /** The schema has looked at every text with the same parser. */

@@ -1,6 +1,7 @@
 /** The graph's stage for the service proxy: from objects and the configuration to what the kernel shall do. Pure. */
 
 import { isDeepStrictEqual } from 'node:util';
+import type { IpPrefix } from '../../core/ip.js';
 import { changesOf, type ObjectBatch } from '../../kube/objectBatch.js';
 import type { Node } from '../../kube/objectTypes.js';
 import { createProxy, type Proxy, type ProxyOutcome } from '../../proxy/proxy.js';
@@ -18,6 +19,8 @@ export interface ProxyUpdate {
   readonly settings: ProxySettings | undefined;
   /** The cluster has told all it had: what is not there is not wanted. */
   readonly isComplete: boolean;
+  /** Traffic from outside may come to this node: it is not about to leave the cluster. */
+  readonly isEligible: boolean;
   /** To be asked what is known of a service. Its owner is the stage. */
   readonly proxy: Proxy;
 }
@@ -27,6 +30,7 @@ export function createProxyStage(nodeName: string): (input: ProxyInput) => Proxy
   let kubernetes: Kubernetes | undefined;
   let own: Node | undefined;
   let proxy: Proxy | undefined;
+  const cidrs = new Map<string, readonly IpPrefix[]>();
   let settings: ProxySettings | undefined;
   let isComplete = false;
   const take = (input: ProxyInput): { readonly outcome: ProxyOutcome; readonly proxy: Proxy } => {
@@ -39,14 +43,17 @@ export function createProxyStage(nodeName: string): (input: ProxyInput) => Proxy
     // A Node that is gone for a moment has not moved.
     for (const { change, object } of changesOf(input.batch, 'Node'))
       if (object.name === nodeName && change !== 'deleted') own = object;
+    for (const { change, object } of changesOf(input.batch, 'ServiceCIDR'))
+      if (change === 'deleted') cidrs.delete(object.name);
+      else cidrs.set(object.name, object.cidrs);
     isComplete ||= input.batch.synced;
     return { outcome: proxy.apply(input.batch), proxy };
   };
   return input => {
     const taken = take(input);
-    const next = kubernetes === undefined ? undefined : proxySettings(kubernetes, own);
+    const next = kubernetes === undefined ? undefined : proxySettings(kubernetes, own, [...cidrs.values()].flat());
     const isOther = !isDeepStrictEqual(next, settings);
     settings = next;
-    return { ...taken, isComplete, settings: isOther ? next : undefined };
+    return { ...taken, isComplete, isEligible: own?.leaving !== true, settings: isOther ? next : undefined };
   };
 }

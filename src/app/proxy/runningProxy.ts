@@ -100,8 +100,9 @@ class ProxyLoop implements RunningProxy {
     });
   }
 
-  update({ outcome, settings, isComplete, proxy }: ProxyUpdate): void {
+  update({ outcome, settings, isComplete, isEligible, proxy }: ProxyUpdate): void {
     this.proxy = proxy;
+    this.options.health.setEligible(isEligible);
     if (settings !== undefined) {
       this.backend?.configure(settings);
       this.serviceHealth.listenOn(healthAddresses(settings));

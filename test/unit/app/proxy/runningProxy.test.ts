@@ -7,13 +7,14 @@ import { createProxyHealth } from '../../../../src/app/proxy/proxyHealth.js';
 import { createProxyMetrics } from '../../../../src/app/proxy/proxyMetrics.js';
 import { createProxyStage } from '../../../../src/app/proxy/proxyStage.js';
 import { startProxy } from '../../../../src/app/proxy/runningProxy.js';
+import { formatPrefix } from '../../../../src/core/ip.js';
 import type { ObjectBatch } from '../../../../src/kube/objectBatch.js';
 import { createProblemSet } from '../../../../src/kube/problems.js';
 import type { KubeObject } from '../../../../src/kube/objectTypes.js';
 import type { ProxyBackend, ProxyEvent } from '../../../../src/proxy/proxyBackend.js';
 import type { FrontendKey, ProxySettings } from '../../../../src/proxy/proxyTypes.js';
 import { VirtualClock } from '../../core/virtualClock.js';
-import { batchOf } from '../../routing/cluster.js';
+import { batchOf, objectOf } from '../../routing/cluster.js';
 import { nodeOf, serviceOf, sliceOf } from '../../proxy/proxyCluster.js';
 
 /** Lets promises that are resolved run on. */
@@ -198,6 +199,37 @@ test('settings reach the backend when they change, and only then', async () => {
     nodePortAddresses: 'all',
     podDetector: { kind: 'link', name: 'kube-bridge' },
   });
+});
+
+function cidrsOf(name: string, ...cidrs: readonly string[]): KubeObject {
+  return objectOf({ apiVersion: 'networking.k8s.io/v1', kind: 'ServiceCIDR', metadata: { name }, spec: { cidrs } });
+}
+
+test('networks of services are those the cluster tells of, and configured ones for who asks', async () => {
+  const { apply, settings, configure } = await running();
+  const latest = () => settings.at(-1)?.serviceCidrs.map(formatPrefix);
+  expect(latest()).toEqual([]);
+  apply(batchOf('added', cidrsOf('kubernetes', '10.97.0.0/16', 'fd96::/108'), cidrsOf('more', '10.97.4.0/24')));
+  expect(latest()).toEqual(['10.97.0.0/16', 'fd96::/108']);
+  configure({ services: { clusterIpRanges: ['10.98.0.0/16', '10.97.0.0/17'] }, proxy: { dropUnallocated: true } });
+  expect(latest()).toEqual(['10.97.0.0/16', '10.98.0.0/16', 'fd96::/108']);
+  apply(batchOf('deleted', cidrsOf('kubernetes', '10.97.0.0/16', 'fd96::/108')));
+  expect(latest()).toEqual(['10.97.0.0/17', '10.98.0.0/16']);
+  configure({ proxy: { dropUnallocated: false } });
+  expect(latest()).toEqual([]);
+});
+
+test('a node that is about to leave is no place for traffic from outside', async () => {
+  const { apply, health } = await running();
+  const own = (taints: readonly object[]): KubeObject =>
+    objectOf({ apiVersion: 'v1', kind: 'Node', metadata: { name: 'n1' }, spec: { taints } });
+  apply(batchOf('added', own([])));
+  expect(health.answer('healthz')).toMatchObject({ status: 200, body: { nodeEligible: true } });
+  apply(batchOf('changed', own([{ key: 'ToBeDeletedByClusterAutoscaler' }])));
+  expect(health.answer('healthz')).toMatchObject({ status: 503, body: { nodeEligible: false } });
+  expect(health.answer('livez').status).toBe(200);
+  apply(batchOf('changed', own([])));
+  expect(health.answer('healthz').status).toBe(200);
 });
 
 test('one service in full: frontends as the kernel has them, and why each endpoint is in or out', async () => {
