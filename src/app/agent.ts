@@ -63,6 +63,7 @@ export async function runAgent(options: AgentOptions): Promise<number> {
   const metrics = createMetrics();
   const source = await openClusterSource({
     counters: metrics,
+    serviceProxy: settings.kubernetes.run.serviceProxy,
     ...(options.manifests === undefined ? {} : { manifests: options.manifests }),
     ...(kubeconfig === undefined ? {} : { kubeconfig }),
     ...(master === undefined ? {} : { master }),

@@ -14,6 +14,8 @@ import type { Kind } from '../kube/objectTypes.js';
 export interface ClusterChoice extends KubeConfigChoice {
   /** Folder of Kubernetes objects; goes before the API server. */
   readonly manifests?: string;
+  /** Reads what only the service proxy uses, too. */
+  readonly serviceProxy?: boolean;
   readonly counters?: ApiServerOptions['counters'];
 }
 
@@ -26,8 +28,9 @@ export interface ClusterSource {
   close(): void;
 }
 
-/** What the router uses. Others join with the service proxy and the firewall. */
+/** What the router uses. */
 const KINDS: readonly Kind[] = ['Node', 'Service', 'EndpointSlice'];
+const OF_PROXY: readonly Kind[] = ['ServiceCIDR'];
 
 /** Nothing is asked of the API server before somebody subscribes. */
 export async function openClusterSource(choice: ClusterChoice): Promise<Result<ClusterSource, string>> {
@@ -45,7 +48,7 @@ export async function openClusterSource(choice: ClusterChoice): Promise<Result<C
     return ok({
       objects: apiServerObjects({
         connection,
-        kinds: KINDS,
+        kinds: choice.serviceProxy === true ? [...KINDS, ...OF_PROXY] : KINDS,
         ...(choice.counters ? { counters: choice.counters } : {}),
       }),
       from: { apiServer: connection.server },

@@ -9,15 +9,21 @@
 /** Milliseconds before the first retry; it doubles from then on. */
 const FIRST_WAIT = 500;
 const LONGEST_WAIT = 30_000;
+/** Until it is looked whether a server has a kind by now that it had not: after an upgrade. */
+const ABSENT_WAIT = 600_000;
 /** HTTP statuses that matter here. */
+const FORBIDDEN = 403;
+const NOT_FOUND = 404;
 const GONE = 410;
 /**
  * Statuses that say nothing of streamed lists: who we are, when to come again, who is away. Any other refusal may mean
  * that this server has none: old ones say 400 or 422, and ones with an old etcd 500. Pages always work.
  */
-const UNRELATED: readonly number[] = [401, 403, GONE, 429, 502, 503, 504];
+const UNRELATED: readonly number[] = [401, FORBIDDEN, GONE, 429, 502, 503, 504];
 
 export interface ReflectionState {
+  /** Not every server has this kind, or lets us read it: then there are none, as far as anybody waits for them. */
+  readonly isOptional: boolean;
   readonly phase: 'idle' | 'streaming' | 'paging' | 'watching' | 'waiting';
   /** The server has not refused a streamed list yet. */
   readonly canStream: boolean;
@@ -53,6 +59,8 @@ export type ReflectionAction =
   /** What comes now is everything: what is not in it is gone once `endSnapshot` comes. */
   | { readonly kind: 'beginSnapshot' }
   | { readonly kind: 'endSnapshot' }
+  /** Nobody shall wait for the first list. What is known stays. */
+  | { readonly kind: 'forgo' }
   | { readonly kind: 'stream' }
   | { readonly kind: 'page'; readonly next: string | undefined }
   | { readonly kind: 'watch'; readonly version: string }
@@ -66,6 +74,7 @@ export interface ReflectionStep {
 }
 
 export const INITIAL_REFLECTION: ReflectionState = {
+  isOptional: false,
   phase: 'idle',
   canStream: true,
   failures: 0,
@@ -133,6 +142,8 @@ function failed(
   }: { readonly status: number | undefined; readonly text: string; readonly retryAfter?: number },
   random: () => number,
 ): ReflectionStep {
+  const isListing = state.phase === 'streaming' || state.phase === 'paging';
+  if (state.isOptional && isListing && status === NOT_FOUND) return absent(state, random);
   const isRefusal = status !== undefined && !UNRELATED.includes(status);
   if (state.phase === 'streaming' && isRefusal) return list({ ...state, canStream: false });
   const version = status === GONE || state.phase !== 'watching' ? undefined : state.version;
@@ -143,8 +154,17 @@ function failed(
     state: { ...state, phase: 'waiting', version, failures: state.failures + 1 },
     actions: [
       { kind: 'report', text },
+      ...(state.isOptional && status === FORBIDDEN ? [{ kind: 'forgo' } as const] : []),
       { kind: 'wait', milliseconds: Math.max(wait, retryAfter ?? 0) },
     ],
+  };
+}
+
+/** The server has no such kind, which is all there is to know. */
+function absent(state: ReflectionState, random: () => number): ReflectionStep {
+  return {
+    state: { ...alive(state), phase: 'waiting', version: undefined },
+    actions: [{ kind: 'endSnapshot' }, ...cleared(state), { kind: 'wait', milliseconds: ABSENT_WAIT * (1 + random()) }],
   };
 }
 

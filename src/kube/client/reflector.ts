@@ -28,6 +28,9 @@ const PATHS: { readonly [K in Kind]: string } = {
   ServiceCIDR: '/apis/networking.k8s.io/v1/servicecidrs',
 };
 
+/** Kinds that older servers have not, and that older roles do not let us read. */
+const OPTIONAL: readonly Kind[] = ['ServiceCIDR'];
+
 export interface ReflectorOptions {
   readonly kind: Kind;
   readonly connection: ApiConnection;
@@ -52,7 +55,7 @@ export interface ReflectorEvents {
 /** Begins to reflect. @returns a function that ends it */
 export function startReflector(options: ReflectorOptions): () => void {
   const { kind, connection, objects, clock, random, events } = options;
-  let state = INITIAL_REFLECTION;
+  let state = { ...INITIAL_REFLECTION, isOptional: OPTIONAL.includes(kind) };
   let request: ApiRequest | undefined;
   let timer: TimerHandle | undefined;
   let isSynced = false;
@@ -64,6 +67,10 @@ export function startReflector(options: ReflectorOptions): () => void {
     state = next;
     for (const action of actions) run(action);
   };
+  const synced = (): void => {
+    if (!isSynced) events.synced();
+    isSynced = true;
+  };
   const run = (action: ReflectionAction): void => {
     switch (action.kind) {
       case 'beginSnapshot': {
@@ -74,9 +81,12 @@ export function startReflector(options: ReflectorOptions): () => void {
         objects.endSnapshot();
         events.changed();
         events.listed();
-        if (!isSynced) events.synced();
-        isSynced = true;
+        synced();
         return;
+      case 'forgo': {
+        synced();
+        return;
+      }
       case 'stream': {
         watch({ sendInitialEvents: 'true', resourceVersionMatch: 'NotOlderThan' });
         return;

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Subscription } from 'rxjs';
 import type { ApiConnection } from '../../../../src/kube/client/apiConnection.js';
 import { apiServerObjects } from '../../../../src/kube/client/apiServer.js';
+import type { Kind } from '../../../../src/kube/objectTypes.js';
 import { createProblemSet, type ProblemSet } from '../../../../src/kube/problems.js';
 import { VirtualClock } from '../../core/virtualClock.js';
 import { answerList, answerStatus, bookmark, FakeApiServer, node, sendEvent, type Asked } from './fakeApiServer.js';
@@ -28,8 +29,8 @@ afterEach(async () => {
   await server.stop();
 });
 
-function start(): void {
-  subscription = apiServerObjects({ connection, kinds: ['Node'], clock, random: () => 0.5 }).subscribe(
+function start(kinds: readonly Kind[] = ['Node']): void {
+  subscription = apiServerObjects({ connection, kinds, clock, random: () => 0.5 }).subscribe(
     ({ batch, problems: found }) => {
       for (const [key, { change }] of batch.changes) told.push(`${change} ${key}`);
       synced ||= batch.synced;
@@ -64,6 +65,62 @@ async function waitOver(problem: RegExp): Promise<void> {
   await until(() => texts().some(text => problem.test(text)));
   clock.advance(60_000);
 }
+
+describe('a kind that not every server has', () => {
+  const path = '/apis/networking.k8s.io/v1/servicecidrs';
+  const ranges = { metadata: { name: 'kubernetes', resourceVersion: '3' }, spec: { cidrs: ['10.96.0.0/16'] } };
+
+  test('counts as empty, without a word, and is asked for again much later', async () => {
+    start(['ServiceCIDR']);
+    const asked = await server.next();
+    expect(asked.path).toBe(path);
+    answerStatus(asked, 404, 'the server could not find the requested resource');
+    await until(() => synced);
+    clock.advance(599_000);
+    expect(server.untaken).toBe(0);
+    clock.advance(601_000);
+    const watch = await server.next();
+    expect(watch.query).toMatchObject({ sendInitialEvents: 'true' });
+    sendEvent(watch, 'ADDED', ranges);
+    sendEvent(watch, 'BOOKMARK', bookmark('9', true));
+    await until(() => told.length > 0);
+    expect(told).toEqual(['added ServiceCIDR/kubernetes']);
+    expect(texts()).toEqual([]);
+  });
+
+  test('that we may not read is a problem, and nobody waits for it', async () => {
+    start(['ServiceCIDR']);
+    answerStatus(await server.next(), 403, 'servicecidrs is forbidden');
+    await until(() => synced);
+    expect(texts()).toEqual([expect.stringMatching(/ServiceCIDR cannot be followed: 403: servicecidrs is forbidden/)]);
+    clock.advance(60_000);
+    const watch = await server.next();
+    sendEvent(watch, 'ADDED', ranges);
+    sendEvent(watch, 'BOOKMARK', bookmark('9', true));
+    await until(() => texts().length === 0);
+    expect(told).toEqual(['added ServiceCIDR/kubernetes']);
+  });
+
+  test('that vanishes takes its objects along', async () => {
+    start(['ServiceCIDR']);
+    const watch = await server.next();
+    sendEvent(watch, 'ADDED', ranges);
+    sendEvent(watch, 'BOOKMARK', bookmark('9', true));
+    await until(() => synced);
+    sendEvent(watch, 'ERROR', { kind: 'Status', code: 410, message: 'too old' });
+    answerStatus(await server.next(), 404, 'the server could not find the requested resource');
+    await until(() => told.length > 1);
+    expect(told).toEqual(['added ServiceCIDR/kubernetes', 'deleted ServiceCIDR/kubernetes']);
+  });
+});
+
+test('a kind that every server has is waited for, whatever the answer', async () => {
+  start();
+  answerStatus(await server.next(), 404, 'no');
+  answerStatus(await server.next(), 404, 'no');
+  await waitOver(/cannot be followed: 404/);
+  expect(synced).toBe(false);
+});
 
 describe('the first list', () => {
   test('is streamed, and is whole when the server says so', async () => {
