@@ -105,6 +105,11 @@ export class AttributeCursor {
     return this.has(4) ? this.view.getUint32(this.start, HOST_IS_LITTLE_ENDIAN) : 0;
   }
 
+  /** In network order, as nf_tables has its numbers. */
+  u64(): bigint {
+    return this.has(8) ? this.view.getBigUint64(this.start, false) : 0n;
+  }
+
   /** One word of an address, `offset` octets into the attribute, from network order. */
   addressWord(offset: number): number {
     return this.has(offset + 4) ? this.view.getUint32(this.start + offset, false) : 0;

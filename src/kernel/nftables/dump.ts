@@ -64,6 +64,34 @@ export function readElements(channel: NetlinkChannel, table: TableName, set: str
   );
 }
 
+/** Packets that found an element, and their octets from the network header on. */
+export interface ElementCount {
+  readonly packets: bigint;
+  readonly octets: bigint;
+}
+
+/** By key: what the elements of a counted set have counted. @returns rejects with NetlinkError (ENOENT) when there is no such set */
+export async function readCounts(
+  channel: NetlinkChannel,
+  table: TableName,
+  set: string,
+): Promise<ReadonlyMap<string, ElementCount>> {
+  const cursors = new ElementCursors();
+  const counts = await dump<readonly [string, ElementCount]>(
+    channel,
+    table,
+    nft.NFT_MSG_GETSETELEM,
+    nft.NFTA_SET_ELEM_LIST_TABLE,
+    set,
+    (message, add) =>
+      visitElements(message, cursors, list => {
+        const counted = decodeCount(message, list, cursors);
+        if (counted !== undefined) add(counted);
+      }),
+  );
+  return new Map(counts);
+}
+
 async function dump<T>(
   channel: NetlinkChannel,
   table: TableName,
@@ -135,11 +163,40 @@ class ElementCursors {
 
 /** Cursors within cursors: this runs once for each of hundreds of thousands of elements. */
 function decodeElements(message: MessageCursor, cursors: ElementCursors, add: (element: WireElement) => void): void {
+  visitElements(message, cursors, list => add(decodeElement(message, list, cursors)));
+}
+
+function visitElements(message: MessageCursor, { list }: ElementCursors, visit: (list: AttributeCursor) => void): void {
   attributes(message, attribute => {
     if (attribute.type !== nft.NFTA_SET_ELEM_LIST_ELEMENTS) return;
-    const list = cursors.list.over(message.view, attribute.start, attribute.end);
-    while (list.next()) add(decodeElement(message, list, cursors));
+    list.over(message.view, attribute.start, attribute.end);
+    while (list.next()) visit(list);
   });
+}
+
+/** @returns undefined for an element without a counter */
+function decodeCount(
+  message: MessageCursor,
+  list: AttributeCursor,
+  { element, field, inner }: ElementCursors,
+): readonly [string, ElementCount] | undefined {
+  let key = '';
+  let [packets, octets] = [-1n, 0n];
+  element.over(message.view, list.start, list.end);
+  while (element.next()) {
+    if (element.type === nft.NFTA_SET_ELEM_KEY) key = valueOctets(message, element, field);
+    if (element.type !== nft.NFTA_SET_ELEM_EXPR) continue;
+    field.over(message.view, element.start, element.end);
+    while (field.next()) {
+      if (field.type !== nft.NFTA_EXPR_DATA) continue;
+      inner.over(message.view, field.start, field.end);
+      while (inner.next()) {
+        if (inner.type === nft.NFTA_COUNTER_PACKETS) packets = inner.u64();
+        else if (inner.type === nft.NFTA_COUNTER_BYTES) octets = inner.u64();
+      }
+    }
+  }
+  return packets < 0n ? undefined : [key, { packets, octets }];
 }
 
 function decodeElement(message: MessageCursor, list: AttributeCursor, cursors: ElementCursors): WireElement {

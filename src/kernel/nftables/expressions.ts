@@ -13,7 +13,9 @@ const FIRST_REGISTER = 8;
 const VERDICT_REGISTER = 0;
 
 export type RuleVerdict =
-  { readonly kind: 'accept' | 'drop' | 'return' } | { readonly kind: 'goto' | 'jump'; readonly chain: string };
+  /** `continue`, in a map: go on with the rule; without an element its end is reached at once. */
+  | { readonly kind: 'accept' | 'drop' | 'return' | 'continue' }
+  | { readonly kind: 'goto' | 'jump'; readonly chain: string };
 
 export type Expression =
   | {
@@ -25,7 +27,9 @@ export type Expression =
     }
   | { readonly kind: 'meta'; readonly key: 'mark' | 'iifname' | 'l4proto'; readonly to: Register }
   | { readonly kind: 'setMark'; readonly from: Register }
-  | { readonly kind: 'ct'; readonly key: 'state' | 'status'; readonly to: Register }
+  | { readonly kind: 'ct'; readonly key: 'state' | 'direction' | 'status'; readonly to: Register }
+  /** Of the connection as its first packet was before translation: an address is 4 or 16 octets, a port 2. */
+  | { readonly kind: 'original'; readonly key: 'daddr' | 'protocol' | 'dport'; readonly to: Register }
   /** What route lookup says of an address: unicast 1, local 2 and so on (RTN_*). */
   | { readonly kind: 'fibType'; readonly of: 'saddr' | 'daddr'; readonly to: Register }
   /** Goes on when the key is in the set, or with `inverted` when it is not. With `to`, the map's value goes there. */
@@ -86,6 +90,7 @@ const NAMES: Readonly<Record<Expression['kind'], string>> = {
   meta: 'meta',
   setMark: 'meta',
   ct: 'ct',
+  original: 'ct',
   fibType: 'fib',
   lookup: 'lookup',
   vmap: 'lookup',
@@ -101,7 +106,10 @@ const NAMES: Readonly<Record<Expression['kind'], string>> = {
 };
 
 const META_KEYS = { mark: 3, iifname: 6, l4proto: 16 } as const;
-const CT_KEYS = { state: 0, status: 2 } as const;
+const CT_KEYS = { state: 0, direction: 1, status: 2 } as const;
+const TUPLE_KEYS = { daddr: 9, protocol: 10, dport: 12 } as const;
+/** IP_CT_DIR_ORIGINAL */
+const ORIGINAL = 0;
 const NFT_FIB_RESULT_ADDRTYPE = 3;
 const NFT_LOOKUP_F_INV = 1;
 const NFT_NAT_DNAT = 1;
@@ -141,6 +149,11 @@ function writeData(writer: NetlinkWriter, e: Expression): void {
     case 'ct':
       register(writer, 1, e.to);
       attributeBe32(writer, 2, CT_KEYS[e.key]);
+      return;
+    case 'original':
+      register(writer, 1, e.to);
+      attributeBe32(writer, 2, TUPLE_KEYS[e.key]);
+      writer.attributeOctets(3, Uint8Array.of(ORIGINAL));
       return;
     case 'fibType':
       register(writer, 1, e.to);
@@ -239,11 +252,12 @@ export function writeValue(writer: NetlinkWriter, type: number, octets: Uint8Arr
 const VERDICT_CODES: Readonly<Record<RuleVerdict['kind'], number>> = {
   accept: nft.NF_ACCEPT,
   drop: nft.NF_DROP,
+  continue: nft.NFT_CONTINUE,
   return: nft.NFT_RETURN,
   goto: nft.NFT_GOTO,
   jump: nft.NFT_JUMP,
 };
-const VERDICT_NAMES = ['accept', 'drop', 'return', 'goto', 'jump'] as const;
+const VERDICT_NAMES = ['accept', 'drop', 'continue', 'return', 'goto', 'jump'] as const;
 
 /** @returns undefined for a verdict that we never use */
 export function verdictKind(code: number): RuleVerdict['kind'] | undefined {

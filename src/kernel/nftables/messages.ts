@@ -29,6 +29,8 @@ export interface SetShape {
   readonly interval?: boolean;
   /** Filled by rules from packets, with time-outs; at most so many elements. */
   readonly dynamic?: number;
+  /** Every element counts the packets that found it (Linux 5.7). A deleted element's count is gone with it. */
+  readonly counted?: boolean;
 }
 
 export interface ChainShape {
@@ -86,7 +88,16 @@ export function writeSet(writer: NetlinkWriter, table: TableName, set: SetShape,
   }
   attributeBe32(writer, nft.NFTA_SET_ID, id);
   writeDescription(writer, set);
+  if (set.counted === true) writeCounter(writer);
   writer.end();
+}
+
+/** Elements that are added get a counter of their own, from zero. */
+function writeCounter(writer: NetlinkWriter): void {
+  const expression = writer.beginNested(nft.NFTA_SET_EXPR, true);
+  writer.attributeText(nft.NFTA_EXPR_NAME, 'counter');
+  writer.endNested(writer.beginNested(nft.NFTA_EXPR_DATA, true));
+  writer.endNested(expression);
 }
 
 function setFlags({ data, interval, dynamic }: SetShape): number {

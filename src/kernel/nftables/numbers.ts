@@ -22,6 +22,12 @@ export const NFT_MSG_NEWSETELEM = message(12);
 export const NFT_MSG_GETSETELEM = message(13);
 export const NFT_MSG_DELSETELEM = message(14);
 
+export const NFT_MSG_NEWGEN = message(15);
+/** Everything that transactions change in any table of the namespace. */
+export const NFNLGRP_NFTABLES = 7;
+
+/** Every message but those of NEWGEN begins with the table's name. */
+export const NFTA_ANY_TABLE = 1;
 export const NFTA_TABLE_NAME = 1;
 export const NFTA_CHAIN_TABLE = 1;
 export const NFTA_CHAIN_NAME = 3;
@@ -44,12 +50,14 @@ export const NFTA_SET_DATA_TYPE = 6;
 export const NFTA_SET_DATA_LEN = 7;
 export const NFTA_SET_DESC = 9;
 export const NFTA_SET_ID = 10;
+export const NFTA_SET_EXPR = 17;
 export const NFTA_SET_DESC_SIZE = 1;
 export const NFTA_SET_DESC_CONCAT = 2;
 export const NFTA_SET_FIELD_LEN = 1;
 export const NFTA_SET_ELEM_KEY = 1;
 export const NFTA_SET_ELEM_DATA = 2;
 export const NFTA_SET_ELEM_FLAGS = 3;
+export const NFTA_SET_ELEM_EXPR = 7;
 export const NFTA_SET_ELEM_KEY_END = 10;
 export const NFTA_SET_ELEM_LIST_TABLE = 1;
 export const NFTA_SET_ELEM_LIST_SET = 2;
@@ -61,6 +69,8 @@ export const NFTA_VERDICT_CODE = 1;
 export const NFTA_VERDICT_CHAIN = 2;
 export const NFTA_EXPR_NAME = 1;
 export const NFTA_EXPR_DATA = 2;
+export const NFTA_COUNTER_BYTES = 1;
+export const NFTA_COUNTER_PACKETS = 2;
 
 export const NFT_SET_INTERVAL = 0x4;
 export const NFT_SET_MAP = 0x8;
@@ -71,6 +81,7 @@ export const NFT_SET_ELEM_INTERVAL_END = 1;
 
 export const NF_DROP = 0;
 export const NF_ACCEPT = 1;
+export const NFT_CONTINUE = -1;
 export const NFT_RETURN = -5;
 export const NFT_JUMP = -3;
 export const NFT_GOTO = -4;

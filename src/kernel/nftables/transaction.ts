@@ -14,6 +14,8 @@ export class TransactionError extends Error {
 }
 
 export interface Transactions {
+  /** Port id that stands in notifications of what these transactions changed. */
+  readonly portId: number;
   /**
    * @param compose appends the messages
    * @returns rejects with TransactionError when the kernel refused, and nothing was done
@@ -41,6 +43,10 @@ class OpenTransactions implements Transactions {
   private last: Promise<unknown> = Promise.resolve();
 
   constructor(private readonly socket: NetlinkSocket) {}
+
+  get portId(): number {
+    return this.socket.portId;
+  }
 
   run(compose: (writer: NetlinkWriter) => void): Promise<void> {
     const run = this.last.then(() => this.exchange(compose));

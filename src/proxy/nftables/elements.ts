@@ -91,7 +91,7 @@ export function elementText(value: WireElement['value']): string {
 export function verdictOfText(text: string): RuleVerdict {
   const [kind, chain = ''] = text.split(' ');
   if (kind === 'goto' || kind === 'jump') return { kind, chain };
-  return { kind: kind === 'drop' ? 'drop' : 'return' };
+  return { kind: kind === 'drop' || kind === 'continue' ? kind : 'return' };
 }
 
 /** `10.96.0.1 tcp 80`, for messages. @param octets begins with `address . protocol . port` */
