@@ -19,7 +19,8 @@ import { RouteScan } from '../../kernel/routeScan.js';
 import { routeOf, writeRoute, writeRouteDump, type Route } from '../../kernel/routes.js';
 import { AF_INET, AF_INET6 } from '../../kernel/rtnetlink.js';
 import { sysctlName, type Switches } from '../../kernel/sysctl.js';
-import { TABLE as PROXY_TABLE } from '../../proxy/nftables/tableTarget.js';
+import { PROXY_TABLE } from '../../proxy/nftables/proxyTable.js';
+import { removeHostRoutes } from '../../proxy/hostRoutes/hostRouteTarget.js';
 import { STATE_FILE } from '../lastState/stateFile.js';
 import { restoreCniFile } from './cniFile.js';
 import { EGRESS_TABLE } from './egress.js';
@@ -57,6 +58,7 @@ const STEPS: readonly (readonly [what: string, step: (cleanup: Cleanup) => Promi
   ['firewall', closeFirewall],
   ['service proxy', deleteProxy],
   ['pod egress', deleteEgress],
+  ['routes to services', deleteHostRoutes],
   ['routes', deleteRoutes],
   ['overlay', deleteOverlay],
   ['bridge', deleteBridge],
@@ -103,11 +105,17 @@ async function deleteEgress({ nft, done }: Cleanup): Promise<void> {
 
 /** Found by its chains: nft(8) 1.0.6 can list nothing else of a table with session affinity, not even that it is there. */
 async function deleteProxy({ nft, done }: Cleanup): Promise<void> {
-  const ours = (await nft.chains()).filter(({ table }) => table === PROXY_TABLE);
+  const ours = (await nft.chains()).filter(({ table }) => table === PROXY_TABLE.table);
   for (const family of new Set(ours.map(chain => chain.family))) {
-    await nft.run(`delete table ${family} ${PROXY_TABLE}\n`);
-    done(`deleted nftables table ${family} ${PROXY_TABLE}`);
+    await nft.run(`delete table ${family} ${PROXY_TABLE.table}\n`);
+    done(`deleted nftables table ${family} ${PROXY_TABLE.table}`);
   }
+}
+
+async function deleteHostRoutes({ channel, done, left }: Cleanup): Promise<void> {
+  const { removed, refused } = await removeHostRoutes(channel);
+  if (removed > 0) done(`deleted ${removed} routes to services`);
+  if (refused.length > 0) left(`${refused.length} routes to services: ${refused[0] ?? ''}`);
 }
 
 /** Messages a batch. */

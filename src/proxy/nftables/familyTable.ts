@@ -1,4 +1,4 @@
-/** One family's table: plan, reconciler and target together, and what happened told in terms of frontends. */
+/** One table of one family: plan, reconciler and target together, and what happened told in terms of frontends. */
 
 import type { Clock } from '../../core/clock.js';
 import { createReconciler, type Reconciler, type ReconcilerEvent } from '../../core/reconciler.js';
@@ -8,13 +8,14 @@ import type { KernelFrontend, ProxyEvent } from '../proxyBackend.js';
 import type { Family, Frontend, FrontendKey, ProxyDelta, ProxySettings, ServicePortKey } from '../proxyTypes.js';
 import { describeEndpoint, elementKey, keyOctets, PAD, portOctets, setOf, type ElementKey } from './elements.js';
 import { createFlowCleaner, type FlowCleaner } from './flowCleaner.js';
-import { kernelFrontend } from './kernelFrontend.js';
-import { layoutOf, SETS, type LayoutSettings } from './layout.js';
+import type { Layout, LayoutSettings } from './layout.js';
 import { CHAINS, createPlan, type Plan, type PlanChanges } from './plan.js';
 import { addressOfText, frontendOctets } from './servicePortElements.js';
+import type { TableKind } from './tableKind.js';
 import { createTableTarget, fingerprint, STRUCTURE, type TableTarget } from './tableTarget.js';
 
 export interface FamilyTableOptions {
+  readonly kind: TableKind;
   readonly family: Family;
   readonly channel: NetlinkChannel;
   readonly transactions: Transactions;
@@ -41,7 +42,9 @@ const UNSET: LayoutSettings = {
   podDetector: { kind: 'none' },
   nodePortAddresses: 'all',
   serviceCidrs: [],
+  masqueradeAll: false,
   masqueradeBit: 14,
+  ipvs: { guardAddresses: false },
 };
 
 class PlannedTable implements FamilyTable {
@@ -60,15 +63,16 @@ class PlannedTable implements FamilyTable {
   private nodeAddresses: ReadonlySet<string> = new Set();
   private wishedAt: number | undefined;
   private readonly mark: { current: string };
+  private layout: Layout;
 
   constructor(private readonly options: FamilyTableOptions) {
-    const { family, channel, transactions, clock, readBackInterval } = options;
-    this.plan = createPlan(family);
+    const { kind, family, channel, transactions, clock, readBackInterval } = options;
+    this.plan = createPlan(family, kind);
     this.cleaner = createFlowCleaner(channel, family, event => options.onEvent(event));
-    const layout = layoutOf(family, UNSET);
-    this.mark = { current: fingerprint(layout) };
+    this.layout = kind.layoutOf(family, UNSET);
+    this.mark = { current: fingerprint(this.layout) };
     const groupsOf = (keys: readonly ElementKey[]): ReadonlyMap<ElementKey, string> => this.groupsOf(keys);
-    this.target = createTableTarget({ family, channel, transactions, groupsOf }, layout);
+    this.target = createTableTarget({ table: kind.table, family, channel, transactions, groupsOf }, this.layout);
     this.reconciler = createReconciler<ElementKey, string>({
       target: this.target,
       clock,
@@ -79,10 +83,11 @@ class PlannedTable implements FamilyTable {
   }
 
   configure(settings: ProxySettings): void {
-    const layout = layoutOf(this.options.family, settings);
+    const layout = this.options.kind.layoutOf(this.options.family, settings);
     const mark = fingerprint(layout);
     if (mark !== this.mark.current) {
       this.mark.current = mark;
+      this.layout = layout;
       this.target.setLayout(layout);
       // The table is replaced whole, with all its elements: that begins with a reading that finds another structure.
       this.reconciler.readSoon();
@@ -116,7 +121,7 @@ class PlannedTable implements FamilyTable {
     const mine = keys.flatMap(key => this.told.get(key) ?? []);
     if (mine.length === 0) return [];
     const present = await this.target.read();
-    return mine.flatMap(frontend => kernelFrontend(frontend, this.options.family, present) ?? []);
+    return mine.flatMap(frontend => this.options.kind.read(frontend, this.options.family, present) ?? []);
   }
 
   async idle(): Promise<void> {
@@ -199,13 +204,14 @@ class PlannedTable implements FamilyTable {
     const { present } = this.reconciler;
     const gone = [...this.leaving].filter(([, frontend]) => {
       const octets = frontendOctets(frontend);
-      return [SETS.services, SETS.unavailable].every(set => !present.has(elementKey(set, octets)));
+      return this.options.kind.frontendSets.every(set => !present.has(elementKey(set, octets)));
     });
     for (const [key] of gone) this.leaving.delete(key);
     if (gone.length > 0) this.options.onEvent({ kind: 'removed', frontends: gone.map(([key]) => key) });
   }
 
   private cleanFlows(): void {
+    if (!this.options.kind.deletesFlows) return;
     const servers = new Map<string, ReadonlySet<string>>();
     for (const [key, frontend] of this.udp) {
       if (this.leaving.has(key) || this.unsettled.has(frontend.servicePort)) continue;
@@ -250,10 +256,11 @@ class PlannedTable implements FamilyTable {
       for (const key of this.plan.elementsOf(port)?.own.keys() ?? []) if (wanted.has(key)) groups.set(key, port);
     // What no service port wants any more goes by its endpoint, which is its own service port's or was.
     const size = this.options.family === 4 ? 12 : 24;
+    const shapes = new Map(this.layout.sets.map(shape => [shape.name, shape.key]));
     for (const key of keys) {
       if (groups.has(key) || key === STRUCTURE || setOf(key) === CHAINS) continue;
-      if (setOf(key) !== SETS.clusterIps && setOf(key) !== SETS.hairpins)
-        groups.set(key, endpointOf(key).slice(0, size));
+      // Elements without a protocol are addresses, which several service ports may need.
+      if (shapes.get(setOf(key))?.includes('inet_proto') === true) groups.set(key, this.endpointOf(key).slice(0, size));
     }
     return groups;
   }
@@ -262,7 +269,7 @@ class PlannedTable implements FamilyTable {
     let count = 0;
     for (const key of this.reconciler.present.keys()) {
       const set = setOf(key);
-      if (set === SETS.services || set === SETS.unavailable) count += 1;
+      if (this.options.kind.frontendSets.includes(set)) count += 1;
     }
     return count;
   }
@@ -272,13 +279,12 @@ class PlannedTable implements FamilyTable {
     const set = setOf(key);
     return set === CHAINS
       ? `chain ${keyOctets(key)}`
-      : `${set} ${describeEndpoint(endpointOf(key), this.options.family)}`;
+      : `${set} ${describeEndpoint(this.endpointOf(key), this.options.family)}`;
   }
-}
 
-/** The octets of an element's key from the first endpoint or address on. */
-function endpointOf(key: ElementKey): string {
-  const set = setOf(key);
-  const isPadded = set === SETS.backends || set === SETS.members || set === SETS.localMembers;
-  return keyOctets(key).slice(isPadded ? PAD.length : 0);
+  /** The octets of an element's key from the first endpoint or address on. */
+  private endpointOf(key: ElementKey): string {
+    const shape = this.layout.sets.find(({ name }) => name === setOf(key));
+    return keyOctets(key).slice(shape?.key[0] === 'mark' ? PAD.length : 0);
+  }
 }

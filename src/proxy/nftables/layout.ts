@@ -11,7 +11,7 @@ import type { IpPrefix } from '../../core/ip.js';
 import type { Expression, RuleVerdict } from '../../kernel/nftables/expressions.js';
 import type { ChainShape, SetShape } from '../../kernel/nftables/messages.js';
 import type { UserType } from '../../kernel/nftables/numbers.js';
-import type { Family, PodDetector, ProxySettings } from '../proxyTypes.js';
+import type { Family, ProxySettings } from '../proxyTypes.js';
 import * as rule from './ruleParts.js';
 
 export const SETS = {
@@ -52,8 +52,8 @@ const MOST_RECORDS = 1 << 20;
 /** What the rules depend on. */
 export type LayoutSettings = Pick<
   ProxySettings,
-  'podDetector' | 'nodePortAddresses' | 'serviceCidrs' | 'masqueradeBit'
->;
+  'podDetector' | 'nodePortAddresses' | 'serviceCidrs' | 'masqueradeAll' | 'masqueradeBit'
+> & { readonly ipvs: Pick<ProxySettings['ipvs'], 'guardAddresses'> };
 
 export interface Layout {
   readonly sets: readonly SetShape[];
@@ -203,7 +203,7 @@ function masqueradeRules(family: Family, bit: number): ChainShape['rules'] {
 
 function policyChains(family: Family, settings: LayoutSettings): readonly ChainShape[] {
   const mark = rule.setMark(settings.masqueradeBit);
-  const offCluster = markOffCluster(family, settings.podDetector, mark);
+  const offCluster = markOffCluster(family, settings, mark);
   const outside = (chain: string, load: readonly Expression[]): readonly ChainShape[] => {
     const rules = [
       ...rule.fromPods(family, settings.podDetector, plain('return')),
@@ -227,7 +227,12 @@ function policyChains(family: Family, settings: LayoutSettings): readonly ChainS
 }
 
 /** Without a detector nobody's traffic is known to come from elsewhere. */
-function markOffCluster(family: Family, pods: PodDetector, mark: readonly Expression[]): ChainShape['rules'] {
-  if (pods.kind === 'none') return [];
-  return [...rule.fromPods(family, pods, plain('return')), mark];
+export function markOffCluster(
+  family: Family,
+  { masqueradeAll, podDetector }: Pick<LayoutSettings, 'masqueradeAll' | 'podDetector'>,
+  mark: readonly Expression[],
+): ChainShape['rules'] {
+  if (masqueradeAll) return [mark];
+  if (podDetector.kind === 'none') return [];
+  return [...rule.fromPods(family, podDetector, plain('return')), mark];
 }

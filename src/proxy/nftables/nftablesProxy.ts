@@ -11,6 +11,7 @@ import { openTransactions, type Transactions } from '../../kernel/nftables/trans
 import type { KernelFrontend, ProxyBackend, ProxyEvent, TrafficCounters } from '../proxyBackend.js';
 import type { Family, FrontendKey, ProxyDelta, ProxySettings, ServicePortKey } from '../proxyTypes.js';
 import { createFamilyTable, type FamilyTable } from './familyTable.js';
+import { PROXY_TABLE } from './proxyTable.js';
 
 export interface NftablesProxyOptions {
   readonly clock?: Clock;
@@ -50,7 +51,10 @@ class NftablesProxy implements ProxyBackend {
     { clock = systemClock, readBackInterval = READ_BACK }: NftablesProxyOptions,
   ) {
     for (const family of [4, 6] as const)
-      this.tables.set(family, createFamilyTable({ family, channel, transactions, clock, readBackInterval, onEvent }));
+      this.tables.set(
+        family,
+        createFamilyTable({ kind: PROXY_TABLE, family, channel, transactions, clock, readBackInterval, onEvent }),
+      );
   }
 
   configure(settings: ProxySettings): void {

@@ -6,7 +6,7 @@
 import { parseAddress, type IpAddress } from '../../core/ip.js';
 import type { BackendLists, Family, Frontend, FrontendKey, ProxyDelta, ServicePortKey } from '../proxyTypes.js';
 import { elementKey, type ElementKey } from './elements.js';
-import { servicePortElements, type ServicePortElements } from './servicePortElements.js';
+import type { ServicePortElements, TableKind } from './tableKind.js';
 
 /** Elements that came (with their value) or go. */
 export type ElementChanges = ReadonlyMap<ElementKey, string | undefined>;
@@ -19,7 +19,7 @@ export interface PlanChanges {
 
 export interface Plan {
   apply(delta: ProxyDelta): PlanChanges;
-  /** @returns what changes for source ranges */
+  /** @returns what changes for frontends that depend on them */
   setNodeAddresses(texts: readonly string[]): PlanChanges;
   /** Elements of one service port, its fan chains among them; undefined when it has none. */
   elementsOf(port: ServicePortKey): ServicePortElements | undefined;
@@ -32,8 +32,8 @@ export interface Plan {
 /** Not a map: the fan chains that are in use, by name. */
 export const CHAINS = 'chain';
 
-export function createPlan(family: Family): Plan {
-  return new FamilyPlan(family);
+export function createPlan(family: Family, kind: Pick<TableKind, 'elementsOf' | 'dependsOnNode'>): Plan {
+  return new FamilyPlan(family, kind);
 }
 
 const NOTHING: ServicePortElements = { own: new Map(), shared: new Set(), fans: new Set() };
@@ -47,7 +47,10 @@ class FamilyPlan implements Plan {
   private readonly uses = new Map<ElementKey, number>();
   private nodeAddresses: readonly IpAddress[] = [];
 
-  constructor(private readonly family: Family) {}
+  constructor(
+    private readonly family: Family,
+    private readonly kind: Pick<TableKind, 'elementsOf' | 'dependsOnNode'>,
+  ) {}
 
   get ports(): Iterable<ServicePortKey> {
     return this.elements.keys();
@@ -70,8 +73,8 @@ class FamilyPlan implements Plan {
     this.nodeAddresses = texts
       .map(parseAddress)
       .flatMap(address => (address.ok && address.value.version === this.family ? [address.value] : []));
-    const ranged = [...this.frontends.values()].filter(({ sourceRanges }) => sourceRanges !== undefined);
-    return this.replan(new Set(ranged.map(({ servicePort }) => servicePort)));
+    const concerned = [...this.frontends.values()].filter(frontend => this.kind.dependsOnNode(frontend));
+    return this.replan(new Set(concerned.map(({ servicePort }) => servicePort)));
   }
 
   elementsOf(port: ServicePortKey): ServicePortElements | undefined {
@@ -113,7 +116,7 @@ class FamilyPlan implements Plan {
       const frontends = this.frontendsOf(port);
       const before = this.elements.get(port) ?? NOTHING;
       const after =
-        frontends.length === 0 ? NOTHING : servicePortElements(frontends, this.lists.get(port), this.nodeAddresses);
+        frontends.length === 0 ? NOTHING : this.kind.elementsOf(frontends, this.lists.get(port), this.nodeAddresses);
       if (after === NOTHING) this.elements.delete(port);
       else this.elements.set(port, after);
       return { before, after };

@@ -6,15 +6,7 @@ import { addressOctets, elementKey, endpointOctets, portOctets, rangeOctets, slo
 import { PAD, type ElementKey } from './elements.js';
 import { fanName, type Fan } from './fanChains.js';
 import { LOCAL_SLOTS, policyChain, SETS } from './layout.js';
-
-export interface ServicePortElements {
-  /** Of this service port alone: element → value, a verdict in words or octets. */
-  readonly own: ReadonlyMap<ElementKey, string>;
-  /** Elements that other service ports may need too. */
-  readonly shared: ReadonlySet<ElementKey>;
-  /** Names of fan chains. */
-  readonly fans: ReadonlySet<string>;
-}
+import type { ServicePortElements } from './tableKind.js';
 
 /** @param nodeAddresses of the family; hairpin traffic of this node passes source ranges that hold one of them */
 export function servicePortElements(

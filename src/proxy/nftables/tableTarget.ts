@@ -1,5 +1,5 @@
 /**
- * The proxy's table of one family as a target of the reconciler. The structure (sets, chains, rules that depend on no
+ * A table of one family as a target of the reconciler. The structure (sets, chains, rules that depend on no
  * service) is one key; every fan chain and every element is one. Impure: netlink.
  */
 
@@ -14,10 +14,9 @@ import { TransactionError, type Transactions } from '../../kernel/nftables/trans
 import type { Family } from '../proxyTypes.js';
 import { elementKey, elementText, keyOctets, setOf, verdictOfText, type ElementKey } from './elements.js';
 import { fanChain, parseFan } from './fanChains.js';
-import { SETS, type Layout } from './layout.js';
+import type { Layout } from './layout.js';
 import { CHAINS } from './plan.js';
 
-export const TABLE = 'peerage-proxy';
 export const STRUCTURE = 'structure ';
 
 /** Value of the structure's key; a table of another version or of other settings has another one and is replaced whole. */
@@ -36,6 +35,8 @@ export interface TableTarget extends Target<ElementKey, string> {
 }
 
 export interface TableTargetOptions {
+  /** Name of the table. */
+  readonly table: string;
   readonly family: Family;
   readonly transactions: Transactions;
   readonly channel: NetlinkChannel;
@@ -58,7 +59,7 @@ class OpenTable implements TableTarget {
     private readonly options: TableTargetOptions,
     private layout: Layout,
   ) {
-    this.table = { family: options.family === 4 ? 'ip' : 'ip6', name: TABLE };
+    this.table = { family: options.family === 4 ? 'ip' : 'ip6', name: options.table };
     this.addressSize = options.family === 4 ? 4 : 16;
     this.mark = fingerprint(layout);
   }
@@ -79,8 +80,9 @@ class OpenTable implements TableTarget {
       if (parseFan(chain) !== undefined)
         values.set(elementKey(CHAINS, chain), this.isFanIntact(found, chain) ? '' : 'broken');
     }
-    for (const { name } of this.layout.sets) {
-      if (name === SETS.affinity) continue;
+    for (const { name, dynamic } of this.layout.sets) {
+      // What packets made is theirs.
+      if (dynamic !== undefined) continue;
       for (const { key, keyEnd, value } of await readElements(this.options.channel, this.table, name))
         values.set(elementKey(name, key, keyEnd?.slice(-this.addressSize)), elementText(value));
     }

@@ -4,6 +4,7 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { IpText } from '../../../../src/kube/objectTypes.js';
 import { createPlan, type Plan } from '../../../../src/proxy/nftables/plan.js';
+import { PROXY_TABLE } from '../../../../src/proxy/nftables/proxyTable.js';
 import { fanName, parseFan } from '../../../../src/proxy/nftables/fanChains.js';
 import { slotsOf } from '../../../../src/proxy/nftables/servicePortElements.js';
 import type { Backend, ProxyDelta } from '../../../../src/proxy/proxyTypes.js';
@@ -52,19 +53,21 @@ test('changes add up to what a plan from nothing wants', () => {
         last.set(index, delta);
         return delta;
       });
-      expect(follow(createPlan(4), deltas)).toEqual(follow(createPlan(4), [...last.values()]));
+      expect(follow(createPlan(4, PROXY_TABLE), deltas)).toEqual(
+        follow(createPlan(4, PROXY_TABLE), [...last.values()]),
+      );
     }),
   );
 });
 
 test('one endpoint that moved is one element', () => {
-  const plan = createPlan(4);
+  const plan = createPlan(4, PROXY_TABLE);
   plan.apply(serviceDelta([0, 1, 2], 10));
   expect(plan.apply(serviceDelta([1], 10, 7)).elements.size).toBe(1);
 });
 
 test('the other family is not looked at', () => {
-  expect(createPlan(6).apply(serviceDelta([0], 2)).elements.size).toBe(0);
+  expect(createPlan(6, PROXY_TABLE).apply(serviceDelta([0], 2)).elements.size).toBe(0);
 });
 
 describe('slots', () => {
