@@ -11,7 +11,7 @@ import { isUsable, type Link } from '../kernel/links.js';
 import type { Change } from '../kernel/monitor.js';
 import type { RouteScan } from '../kernel/routeScan.js';
 import { routeOf, type Route, type RouteHop } from '../kernel/routes.js';
-import { AF_INET, RT_TABLE_MAIN } from '../kernel/rtnetlink.js';
+import { AF_INET, RTPROT_SERVICES, RT_TABLE_MAIN } from '../kernel/rtnetlink.js';
 import { addressKey, ForeignRoutes } from './foreignRoutes.js';
 import type { FeedReader, KernelFeed } from './kernelFeed.js';
 import type { NodeWay } from './overlay/overlay.js';
@@ -181,7 +181,7 @@ class Resolver implements NextHopResolver, FeedReader {
   }
 
   readRoute(scan: RouteScan): void {
-    if (scan.table !== RT_TABLE_MAIN || isOurs(this.owner, scan)) return;
+    if (!resolves(this.owner, scan)) return;
     this.incoming[scan.family === AF_INET ? 0 : 1]?.add(routeOf(scan));
   }
 
@@ -194,7 +194,7 @@ class Resolver implements NextHopResolver, FeedReader {
   }
 
   routeChanged(change: Change, route: Route): void {
-    if (route.table !== RT_TABLE_MAIN || isOurs(this.owner, route)) return;
+    if (!resolves(this.owner, route)) return;
     const family = route.destination.address.version === 4 ? 0 : 1;
     // A reading under way may have passed this place already, or may not: it takes the change either way.
     for (const routes of [this.routes[family], this.incoming[family]]) {
@@ -250,6 +250,11 @@ function unreachable(address: IpAddress, reason: string): NextHopAnswer {
 
 function isLinkLocal(address: IpAddress): boolean {
   return address.version === 6 && address.words[0] >>> 22 === 0xfe80 >>> 6;
+}
+
+/** Whether next hops may be looked up in this route: somebody else's, and not one to addresses of services either. */
+function resolves(owner: Ownership, route: { readonly protocol: number; readonly table: number }): boolean {
+  return route.table === RT_TABLE_MAIN && route.protocol !== RTPROT_SERVICES && !isOurs(owner, route);
 }
 
 function sameAnswer(a: NextHopAnswer, b: NextHopAnswer): boolean {

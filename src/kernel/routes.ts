@@ -77,7 +77,8 @@ export function beginRoute(
   writer.begin(deleting ? rt.RTM_DELROUTE : rt.RTM_NEWROUTE, FLAGS[command]);
   writer.u8x4(family, length, 0, 0);
   // A delete names no scope and no type: it shall find the route whatever they are.
-  const scope = deleting ? rt.RT_SCOPE_NOWHERE : rt.RT_SCOPE_UNIVERSE;
+  const widest = type === rt.RTN_LOCAL ? rt.RT_SCOPE_HOST : rt.RT_SCOPE_UNIVERSE;
+  const scope = deleting ? rt.RT_SCOPE_NOWHERE : widest;
   writer.u8x4(table < 256 ? table : 0, protocol, scope, deleting ? rt.RTN_UNSPEC : type);
   writer.u32(flags);
   if (table >= 256) writer.attributeU32(rt.RTA_TABLE, table);
@@ -137,11 +138,17 @@ export function writeMtu(writer: NetlinkWriter, family: rt.AddressFamily, mtu: n
 /**
  * A request for all routes of a family.
  * @param table only this one (the kernel filters); absent: all tables
+ * @param protocol only routes of this one, where the kernel can tell (Linux 4.20 and later); absent: everybody's
  */
-export function writeRouteDump(writer: NetlinkWriter, family: rt.AddressFamily, table?: number): void {
+export function writeRouteDump(
+  writer: NetlinkWriter,
+  family: rt.AddressFamily,
+  table?: number,
+  protocol: number = rt.RTPROT_UNSPEC,
+): void {
   writer.begin(rt.RTM_GETROUTE, NLM_F_REQUEST | NLM_F_DUMP);
   writer.u8x4(family, 0, 0, 0);
-  writer.u8x4(0, rt.RTPROT_UNSPEC, 0, 0);
+  writer.u8x4(0, protocol, 0, 0);
   writer.u32(0);
   if (table !== undefined) writer.attributeU32(rt.RTA_TABLE, table);
   writer.end();

@@ -64,6 +64,7 @@ export const RTN_PROHIBIT = 8;
 /** rtm_scope. */
 export const RT_SCOPE_UNIVERSE = 0;
 export const RT_SCOPE_LINK = 253;
+export const RT_SCOPE_HOST = 254;
 export const RT_SCOPE_NOWHERE = 255;
 
 /** rtm_table. */
@@ -73,6 +74,8 @@ export const RT_TABLE_LOCAL = 255;
 /** rtm_protocol. */
 export const RTPROT_UNSPEC = 0;
 export const RTPROT_BGP = 186;
+/** Our own, of no registry: routes that let this machine itself reach addresses of services. */
+export const RTPROT_SERVICES = 190;
 
 /** rtm_flags and rtnh_flags. */
 export const RTNH_F_ONLINK = 4;
@@ -123,10 +126,14 @@ export const IP6_TNL_F_IGN_ENCAP_LIMIT = 1;
 export const IFF_UP = 0x1;
 export const IFF_LOOPBACK = 0x8;
 export const IFF_RUNNING = 0x40;
+export const IFF_NOARP = 0x80;
 
 export const IFA_ADDRESS = 1;
 export const IFA_LOCAL = 2;
 export const IFA_FLAGS = 8;
+/** ifa_flags: whether others have it too is not known yet, or known to be so. */
+export const IFA_F_DADFAILED = 0x08;
+export const IFA_F_TENTATIVE = 0x40;
 
 export const NDA_DST = 1;
 export const NDA_LLADDR = 2;

@@ -4,10 +4,12 @@ import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import { systemClock } from '../../core/clock.js';
 import type { ProblemReport } from '../../kube/problems.js';
+import { withHostRoutes } from '../../proxy/hostRoutes/withHostRoutes.js';
 import { openNftablesProxy } from '../../proxy/nftables/nftablesProxy.js';
 import type { OpenProxyBackend } from '../../proxy/proxyBackend.js';
 import type { Kubernetes } from '../config/kubernetesSchema.js';
 import { openHealthServer } from './healthServer.js';
+import { createHostRouteLog } from './hostRouteLog.js';
 import { createProxyHealth, type ProxyHealth } from './proxyHealth.js';
 import { createProxyMetrics } from './proxyMetrics.js';
 import { startProxy, type RunningProxy } from './runningProxy.js';
@@ -28,7 +30,9 @@ export async function openProxy({ settings, logger, report, registry }: OpenProx
   const { mode, healthPort: port, healthAddress: address } = settings.proxy;
   const health = createProxyHealth(systemClock);
   const metrics = createProxyMetrics([registry]);
-  const proxy = await startProxy({ open: openBackend, clock: systemClock, logger, health, metrics, report });
+  const onRouteEvent = createHostRouteLog({ logger, report });
+  const open = withHostRoutes(openBackend, { clock: systemClock, onRouteEvent });
+  const proxy = await startProxy({ open, clock: systemClock, logger, health, metrics, report });
   logger.info({ mode, backend: proxy.view.backend }, 'service proxy starting');
   const closeHealth = openHealthServer({
     port,
