@@ -4,15 +4,28 @@
  */
 
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
-import type { ProxyDelta, ServicePortKey, Verdict } from '../../proxy/proxyTypes.js';
-import type { ProxyEvent, TrafficCounters } from '../../proxy/proxyBackend.js';
+import type { ProxyEvent } from '../../proxy/proxyBackend.js';
+import type { ProxyDelta, Verdict } from '../../proxy/proxyTypes.js';
+import { createTrafficMetrics, type CountedServices } from './trafficMetrics.js';
 
 export interface ProxyMetrics {
   event(event: ProxyEvent): void;
   queued(delta: ProxyDelta): void;
   healthAnswered(kind: 'healthz' | 'livez', status: number): void;
-  /** For a scrape. @param withoutLocal frontends that drop, by traffic policy */
-  show(counters: ReadonlyMap<ServicePortKey, TrafficCounters>, withoutLocal: NoLocal): void;
+  /** @param seconds from the change of a pod or service until the kernel served by it */
+  programmed(seconds: number): void;
+  /** For a scrape. */
+  show(scrape: ProxyScrape): void;
+}
+
+export interface ProxyScrape {
+  readonly services: CountedServices;
+  /** Frontends that drop, by traffic policy. */
+  readonly withoutLocal: NoLocal;
+  /** Frontends that IPVS serves. */
+  readonly ipvsFrontends: number;
+  /** Milliseconds that never go back. */
+  readonly now: number;
 }
 
 export interface NoLocal {
@@ -31,9 +44,16 @@ export function noLocalOf(frontends: Iterable<{ readonly kind: string; readonly 
 /** kube-proxy's for synchronisation, from a millisecond by doubling; ours are at the low end. */
 const SYNC_BUCKETS = Array.from({ length: 15 }, (_, i) => 0.001 * 2 ** i);
 
+/** kube-proxy's for its service level, in seconds. */
+const PROGRAMMING_BUCKETS = [0.25, 0.5, ...range(1, 59, 1), ...range(60, 115, 5), ...range(120, 300, 30)];
+
+function range(first: number, last: number, step: number): readonly number[] {
+  return Array.from({ length: (last - first) / step + 1 }, (_, i) => first + i * step);
+}
+
 export function createProxyMetrics(registers: Registry[]): ProxyMetrics {
-  const histogram = (name: string, help: string): Histogram =>
-    new Histogram({ name: `kubeproxy_${name}`, help, buckets: SYNC_BUCKETS, registers });
+  const histogram = (name: string, help: string, buckets = SYNC_BUCKETS): Histogram =>
+    new Histogram({ name: `kubeproxy_${name}`, help, buckets, registers });
   const gauge = (name: string, help: string, labelNames: readonly string[] = []): Gauge =>
     new Gauge({ name: `kubeproxy_${name}`, help, labelNames, registers });
   const counter = (name: string, help: string, labelNames: readonly string[] = []): Counter =>
@@ -41,6 +61,11 @@ export function createProxyMetrics(registers: Registry[]): ProxyMetrics {
   const sync = histogram('sync_proxy_rules_duration_seconds', 'From a change to the kernel saying so');
   const full = histogram('sync_full_proxy_rules_duration_seconds', 'The same, of everything at once');
   const partial = histogram('sync_partial_proxy_rules_duration_seconds', 'The same, of what changed only');
+  const programming = histogram(
+    'network_programming_duration_seconds',
+    'From a change of a pod or service to the kernel saying that it serves by it',
+    PROGRAMMING_BUCKETS,
+  );
   const last = gauge('sync_proxy_rules_last_timestamp_seconds', 'When the kernel last said so');
   const lastQueued = gauge('sync_proxy_rules_last_queued_timestamp_seconds', 'When something was last to be written');
   const endpoints = counter('sync_proxy_rules_endpoint_changes_total', 'Backend lists that changed');
@@ -59,7 +84,12 @@ export function createProxyMetrics(registers: Registry[]): ProxyMetrics {
     healthz: counter('proxy_healthz_total', 'Answers of /healthz', ['code']),
     livez: counter('proxy_livez_total', 'Answers of /livez', ['code']),
   };
-  const traffic = trafficMetrics(registers);
+  const traffic = createTrafficMetrics(registers);
+  const ipvs = new Gauge({
+    name: 'kube_router_controller_ipvs_services',
+    help: 'Frontends of services that IPVS serves',
+    registers,
+  });
   return {
     event: event => {
       if (event.kind === 'committed') {
@@ -84,10 +114,12 @@ export function createProxyMetrics(registers: Registry[]): ProxyMetrics {
       lastQueued.setToCurrentTime();
     },
     healthAnswered: (kind, status) => health[kind].inc({ code: String(status) }),
-    show: (counters, { internal, external }) => {
-      noLocal.set({ traffic_policy: 'internal' }, internal);
-      noLocal.set({ traffic_policy: 'external' }, external);
-      traffic.show(counters);
+    programmed: seconds => programming.observe(seconds),
+    show: ({ services, withoutLocal, ipvsFrontends, now }) => {
+      noLocal.set({ traffic_policy: 'internal' }, withoutLocal.internal);
+      noLocal.set({ traffic_policy: 'external' }, withoutLocal.external);
+      ipvs.set(ipvsFrontends);
+      traffic.show(services, now);
     },
   };
 }
@@ -100,35 +132,4 @@ function sizeOf({
   readonly removed: { readonly size: number };
 }) {
   return set.size + removed.size;
-}
-
-function trafficMetrics(registers: Registry[]): { show(counters: ReadonlyMap<ServicePortKey, TrafficCounters>): void } {
-  const labelNames = ['namespace', 'service_name', 'protocol', 'port', 'family'];
-  const gauge = (name: string, help: string): Gauge =>
-    new Gauge({ name: `kube_router_service_${name}`, help, labelNames, registers });
-  const total = gauge('total_connections', 'Connections so far');
-  const packetsIn = gauge('packets_in', 'Packets of clients');
-  const packetsOut = gauge('packets_out', 'Packets to clients');
-  const bytesIn = gauge('bytes_in', 'Octets of clients');
-  const bytesOut = gauge('bytes_out', 'Octets to clients');
-  return {
-    show: counters => {
-      // Services that are gone leave no series behind.
-      for (const each of [total, packetsIn, packetsOut, bytesIn, bytesOut]) each.reset();
-      for (const [key, count] of counters) {
-        const labels = labelsOf(key);
-        total.set(labels, Number(count.connections));
-        packetsIn.set(labels, Number(count.packetsIn));
-        bytesIn.set(labels, Number(count.bytesIn));
-        if (count.packetsOut !== undefined) packetsOut.set(labels, Number(count.packetsOut));
-        if (count.bytesOut !== undefined) bytesOut.set(labels, Number(count.bytesOut));
-      }
-    },
-  };
-}
-
-function labelsOf(key: ServicePortKey): Readonly<Record<string, string>> {
-  const [family = '', service = '', port = '', protocol = ''] = key.split('|');
-  const [namespace = '', name = ''] = service.split('/');
-  return { namespace, service_name: name, protocol: protocol.toLowerCase(), port, family: `IPv${family}` };
 }

@@ -4,9 +4,11 @@ import { isDeepStrictEqual } from 'node:util';
 import type { IpPrefix } from '../../core/ip.js';
 import { changesOf, type ObjectBatch } from '../../kube/objectBatch.js';
 import type { Node } from '../../kube/objectTypes.js';
+import { serviceOfSlice } from '../../proxy/endpointSelection.js';
 import { createProxy, type Proxy, type ProxyOutcome } from '../../proxy/proxy.js';
 import type { ProxySettings } from '../../proxy/proxyTypes.js';
 import type { Kubernetes } from '../config/kubernetesSchema.js';
+import type { Triggers } from './programmingLatency.js';
 import { proxyRules, proxySettings } from './proxyOptions.js';
 
 export type ProxyInput =
@@ -21,6 +23,8 @@ export interface ProxyUpdate {
   readonly isComplete: boolean;
   /** Traffic from outside may come to this node: it is not about to leave the cluster. */
   readonly isEligible: boolean;
+  /** When something changed that slices told of. */
+  readonly triggers: Triggers;
   /** To be asked what is known of a service. Its owner is the stage. */
   readonly proxy: Proxy;
 }
@@ -54,6 +58,26 @@ export function createProxyStage(nodeName: string): (input: ProxyInput) => Proxy
     const next = kubernetes === undefined ? undefined : proxySettings(kubernetes, own, [...cidrs.values()].flat());
     const isOther = !isDeepStrictEqual(next, settings);
     settings = next;
-    return { ...taken, isComplete, isEligible: own?.leaving !== true, settings: isOther ? next : undefined };
+    return {
+      ...taken,
+      isComplete,
+      isEligible: own?.leaving !== true,
+      settings: isOther ? next : undefined,
+      triggers: triggersOf(input),
+    };
   };
+}
+
+/** Nothing was done for a slice that is gone: its annotation is of the past (as kube-proxy sees it). */
+function triggersOf(input: ProxyInput): Triggers {
+  const triggers = new Map<string, number[]>();
+  if (input.kind === 'options') return triggers;
+  for (const { change, object } of changesOf(input.batch, 'EndpointSlice')) {
+    const service = serviceOfSlice(object);
+    if (change === 'deleted' || object.triggeredAt === undefined || service === undefined) continue;
+    const times = triggers.get(service);
+    if (times === undefined) triggers.set(service, [object.triggeredAt]);
+    else times.push(object.triggeredAt);
+  }
+  return triggers;
 }

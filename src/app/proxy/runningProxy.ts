@@ -19,6 +19,7 @@ import {
   type ProxySettings,
 } from '../../proxy/proxyTypes.js';
 import type { Ordering, Plane } from '../ordering.js';
+import { createProgrammingLatency } from './programmingLatency.js';
 import { createProgrammed, type ProgrammedChange } from './programmed.js';
 import type { ProxyHealth } from './proxyHealth.js';
 import { noLocalOf, type ProxyMetrics } from './proxyMetrics.js';
@@ -26,10 +27,13 @@ import { createProxyView } from './proxyView.js';
 import type { ProxyUpdate } from './proxyStage.js';
 import { announcementKey, createRetirement } from './retirement.js';
 import { createServiceHealth } from './serviceHealth.js';
+import { placedCounters } from './servicePlaces.js';
 
 export interface RunningProxyOptions {
   readonly open: OpenProxyBackend;
   readonly clock: Clock;
+  /** Milliseconds since 1970. */
+  readonly wallClock?: () => number;
   readonly logger: Logger;
   readonly health: ProxyHealth;
   readonly metrics: ProxyMetrics;
@@ -61,6 +65,8 @@ class ProxyLoop implements RunningProxy {
   view: ServicesView;
   private readonly programmed = createProgrammed();
   private readonly retirement = createRetirement();
+  private readonly wallClock;
+  private readonly latency;
   private readonly failures = new Map<FrontendKey, string>();
   private readonly serviceHealth;
   private backend: ProxyBackend | undefined;
@@ -71,6 +77,8 @@ class ProxyLoop implements RunningProxy {
   private isBroken = false;
 
   constructor(private readonly options: RunningProxyOptions) {
+    this.wallClock = options.wallClock ?? Date.now;
+    this.latency = createProgrammingLatency(this.wallClock());
     this.serviceHealth = createServiceHealth({
       clock: options.clock,
       isHealthy: () => options.health.isHealthy,
@@ -100,7 +108,7 @@ class ProxyLoop implements RunningProxy {
     });
   }
 
-  update({ outcome, settings, isComplete, isEligible, proxy }: ProxyUpdate): void {
+  update({ outcome, settings, isComplete, isEligible, triggers, proxy }: ProxyUpdate): void {
     this.proxy = proxy;
     this.options.health.setEligible(isEligible);
     if (settings !== undefined) {
@@ -108,6 +116,7 @@ class ProxyLoop implements RunningProxy {
       this.serviceHealth.listenOn(healthAddresses(settings));
     }
     const { delta, retiring } = this.retirement.hold(outcome.delta);
+    this.latency.wanted(triggers, delta, proxy);
     this.write(delta);
     this.serviceHealth.apply(outcome.healthChecks);
     if (isComplete && !this.hasBegun) {
@@ -128,7 +137,12 @@ class ProxyLoop implements RunningProxy {
       kind: frontend.kind,
       verdict: verdictOf(frontend, proxy?.backends.get(frontend.servicePort)),
     }));
-    this.options.metrics.show(counters, noLocalOf(frontends));
+    this.options.metrics.show({
+      services: proxy === undefined ? new Map() : placedCounters(counters, proxy),
+      withoutLocal: noLocalOf(frontends),
+      ipvsFrontends: this.backend?.kind === 'ipvs' ? frontends.length : 0,
+      now: this.options.clock.now(),
+    });
   }
 
   async stop(): Promise<void> {
@@ -173,6 +187,7 @@ class ProxyLoop implements RunningProxy {
     switch (event.kind) {
       case 'programmed':
         this.tell(this.programmed.acknowledged(event.frontends));
+        this.measure(event.frontends);
         return;
       case 'removed':
         this.tell(this.programmed.lost(event.frontends));
@@ -202,6 +217,14 @@ class ProxyLoop implements RunningProxy {
       case 'conntrack':
         if (event.deleted > 0) logger.debug({ flows: event.deleted }, 'stale UDP flows deleted');
     }
+  }
+
+  private measure(frontends: readonly FrontendKey[]): void {
+    const { proxy, wallClock } = this;
+    if (proxy === undefined) return;
+    // Clocks of two machines differ: nothing is served before it changed.
+    for (const at of this.latency.acknowledged(frontends, proxy))
+      this.options.metrics.programmed(Math.max(0, wallClock() - at) / 1000);
   }
 
   private reportFailures(): void {
