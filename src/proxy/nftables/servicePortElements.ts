@@ -81,7 +81,7 @@ class Build implements ServicePortElements {
     if (isNode || key !== this.identity) this.own.set(elementKey(SETS.aliases, key), this.identity);
     if (frontend.kind === 'clusterIp')
       this.shared.add(elementKey(SETS.clusterIps, this.octets(frontend.address ?? '')));
-    this.sourceRanges(frontend, key);
+    for (const element of sourceRangeElements(frontend, key, this.nodeAddresses)) this.own.set(element, '');
     const list = frontend.policy === 'cluster' || frontend.shortCircuit ? 'cluster' : 'local';
     if (this.lists[list].length === 0) {
       const isElsewhere = frontend.policy === 'local' && (this.given?.serving.length ?? 0) > 0;
@@ -125,19 +125,6 @@ class Build implements ServicePortElements {
     return `goto ${name}`;
   }
 
-  private sourceRanges({ sourceRanges, address, family }: Frontend, key: string): void {
-    if (sourceRanges === undefined) return;
-    this.own.set(elementKey(SETS.restricted, key), '');
-    const own = address === undefined ? undefined : parseAddress(address);
-    const isHere = this.nodeAddresses.some(node => sourceRanges.some(range => prefixContains(range, node)));
-    const itself: readonly IpPrefix[] =
-      own?.ok === true && isHere ? [{ address: own.value, length: family === 4 ? 32 : 128 }] : [];
-    for (const range of outermost([...sourceRanges, ...itself])) {
-      const [first, last] = rangeOctets(range);
-      this.own.set(elementKey(SETS.ranges, `${key}${first}`, last), '');
-    }
-  }
-
   private octets(text: string): string {
     const known = this.addresses.get(text);
     if (known !== undefined) return known;
@@ -145,6 +132,24 @@ class Build implements ServicePortElements {
     this.addresses.set(text, octets);
     return octets;
   }
+}
+
+/** @param key of the frontend @param nodeAddresses hairpin traffic of this node passes ranges that hold one of them */
+export function sourceRangeElements(
+  { sourceRanges, address, family }: Frontend,
+  key: string,
+  nodeAddresses: readonly IpAddress[],
+): readonly ElementKey[] {
+  if (sourceRanges === undefined) return [];
+  const own = address === undefined ? undefined : parseAddress(address);
+  const isHere = nodeAddresses.some(node => sourceRanges.some(range => prefixContains(range, node)));
+  const itself: readonly IpPrefix[] =
+    own?.ok === true && isHere ? [{ address: own.value, length: family === 4 ? 32 : 128 }] : [];
+  const ranges = outermost([...sourceRanges, ...itself]).map(range => {
+    const [first, last] = rangeOctets(range);
+    return elementKey(SETS.ranges, `${key}${first}`, last);
+  });
+  return [elementKey(SETS.restricted, key), ...ranges];
 }
 
 /** The frontend that the service port is known by: its cluster IP, or the first by key. No two ports share a frontend. */
