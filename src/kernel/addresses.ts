@@ -46,3 +46,13 @@ export function writeAddressDump(writer: NetlinkWriter): void {
   writer.u32(0);
   writer.end();
 }
+
+/** Takes an address off its link (EADDRNOTAVAIL when it is not there), and with it the routes that the kernel made for it. */
+export function writeAddressRemoval(writer: NetlinkWriter, { ifindex, address, length }: InterfaceAddress): void {
+  writer.begin(rt.RTM_DELADDR, NLM_F_REQUEST);
+  writer.u8x4(address.version === 4 ? rt.AF_INET : rt.AF_INET6, length, 0, 0);
+  writer.u32(ifindex);
+  writer.attributeHead(rt.IFA_LOCAL, address.version === 4 ? 4 : 16);
+  for (const word of address.version === 4 ? [address.value] : address.words) writer.addressWord(word);
+  writer.end();
+}

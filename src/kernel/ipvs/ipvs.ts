@@ -27,6 +27,8 @@ export type IpvsCommand =
 export interface Ipvs {
   servers(): Promise<readonly message.FoundServer[]>;
   destinations(server: message.ServerId): Promise<readonly message.FoundDestination[]>;
+  /** Undefined where the kernel tells none. */
+  timeouts(): Promise<message.Timeouts | undefined>;
   /**
    * Carries the commands out in order, and goes on after a refusal.
    * @returns the reasons of refusals, by index of the command
@@ -55,6 +57,9 @@ export async function openIpvs(load: typeof loadModules = loadModules): Promise<
   }
 }
 
+/** Commands of one datagram: some 700 KiB, well inside the socket's buffer. */
+const BATCH = 5000;
+
 class OpenIpvs implements Ipvs {
   constructor(
     private readonly channel: NetlinkChannel,
@@ -73,8 +78,21 @@ class OpenIpvs implements Ipvs {
     return dumpAll(this.channel, request, found => message.decodeDestination(found, server.address.version));
   }
 
+  async timeouts(): Promise<message.Timeouts | undefined> {
+    const request = new NetlinkWriter(64);
+    message.writeTimeoutsRequest(request, this.family);
+    const [timeouts] = await dumpAll(this.channel, request, message.decodeTimeouts);
+    return timeouts;
+  }
+
   async run(commands: readonly IpvsCommand[]): Promise<ReadonlyMap<number, string>> {
-    if (commands.length === 0) return new Map();
+    const refusals = new Map<number, string>();
+    for (let at = 0; at < commands.length; at += BATCH)
+      for (const [i, text] of await this.runPart(commands.slice(at, at + BATCH))) refusals.set(at + i, text);
+    return refusals;
+  }
+
+  private async runPart(commands: readonly IpvsCommand[]): Promise<ReadonlyMap<number, string>> {
     const writer = new NetlinkWriter(Math.min(1 << 20, 160 * commands.length));
     for (const command of commands) writeCommand(writer, this.family, command);
     const { errnos, texts } = await this.channel.transact(writer);

@@ -138,6 +138,24 @@ export function writeTimeouts(writer: NetlinkWriter, family: number, { tcp, tcpF
   writer.end();
 }
 
+/** A request for the timeouts of the namespace. */
+export function writeTimeoutsRequest(writer: NetlinkWriter, family: number): void {
+  begin(writer, family, vs.IPVS_CMD_GET_CONFIG);
+  writer.end();
+}
+
+/** @returns undefined for messages cut short */
+export function decodeTimeouts({ view, start, end }: MessageCursor): Timeouts | undefined {
+  const attributes = new AttributeCursor().over(view, start + GENERIC_HEADER, end);
+  let [tcp, tcpFin, udp] = [0, 0, 0];
+  while (attributes.next()) {
+    if (attributes.type === vs.IPVS_CMD_ATTR_TIMEOUT_TCP) tcp = attributes.u32();
+    else if (attributes.type === vs.IPVS_CMD_ATTR_TIMEOUT_TCP_FIN) tcpFin = attributes.u32();
+    else if (attributes.type === vs.IPVS_CMD_ATTR_TIMEOUT_UDP) udp = attributes.u32();
+  }
+  return attributes.malformed ? undefined : { tcp, tcpFin, udp };
+}
+
 /** A request for all virtual servers of the namespace. */
 export function writeServerDump(writer: NetlinkWriter, family: number): void {
   begin(writer, family, vs.IPVS_CMD_GET_SERVICE, NLM_F_DUMP);

@@ -30,14 +30,9 @@ export function virtualServers(
   const backends = backendsOf(frontend, lists);
   if (backends.length === 0) return new Map();
   const destinations = destinationsOf(frontend, backends);
-  const { family, protocol, port, scheduling, affinity } = frontend;
-  const addresses =
-    frontend.address === undefined
-      ? nodeAddresses.filter(({ version }) => version === family)
-      : [addressOf(frontend.address)];
+  const { scheduling, affinity } = frontend;
   return new Map(
-    addresses.map(address => {
-      const id = { address, protocol: PROTOCOLS[protocol], port };
+    serverIds(frontend, nodeAddresses).map(id => {
       const server = {
         ...id,
         scheduler: scheduling.scheduler,
@@ -47,6 +42,16 @@ export function virtualServers(
       return [serverKey(id), { server, destinations }];
     }),
   );
+}
+
+/** Where a frontend is served, whether there is anybody to serve it or not. @param nodeAddresses as above */
+export function serverIds(
+  { address, family, protocol, port }: Frontend,
+  nodeAddresses: readonly IpAddress[],
+): readonly ServerId[] {
+  const addresses =
+    address === undefined ? nodeAddresses.filter(({ version }) => version === family) : [addressOf(address)];
+  return addresses.map(place => ({ address: place, protocol: PROTOCOLS[protocol], port }));
 }
 
 /** `10.96.0.1 6 80`. */
