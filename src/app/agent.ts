@@ -78,7 +78,13 @@ export async function runAgent(options: AgentOptions): Promise<number> {
   let overlayChanged = (): void => undefined;
   const report = (found: ProblemReport): void => reportProblems(problems, found, logger);
   const proxy = settings.kubernetes.run.serviceProxy
-    ? await openProxy({ settings: settings.kubernetes, logger, report, registry: metrics.registry })
+    ? await openProxy({
+        settings: settings.kubernetes,
+        stateDirectory: dirname(options.control ?? settings.control ?? DEFAULT_CONTROL_PATH),
+        logger,
+        report,
+        registry: metrics.registry,
+      })
     : undefined;
   const router = await startRouter({
     fib: settings.fib,
@@ -127,6 +133,7 @@ const LATE: readonly { readonly name: string; readonly of: (settings: AgentConfi
   { name: 'kubernetes.edge.ask', of: settings => settings.kubernetes.edge.ask },
   { name: 'kubernetes.run.serviceProxy', of: settings => settings.kubernetes.run.serviceProxy },
   { name: 'kubernetes.proxy.mode', of: settings => settings.kubernetes.proxy.mode },
+  { name: 'kubernetes.proxy.conntrack', of: settings => settings.kubernetes.proxy.conntrack },
   { name: 'kubernetes.health', of: settings => settings.kubernetes.health },
   { name: 'kubernetes.metrics', of: settings => settings.kubernetes.metrics },
 ];

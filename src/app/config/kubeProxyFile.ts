@@ -25,7 +25,22 @@ const ROWS: readonly Row[] = [
   ['ipvs.tcpTimeout', `${PROXY}.ipvs.tcpTimeout`, seconds],
   ['ipvs.tcpFinTimeout', `${PROXY}.ipvs.tcpFinTimeout`, seconds],
   ['ipvs.udpTimeout', `${PROXY}.ipvs.udpTimeout`, seconds],
+  ['conntrack.maxPerCore', `${PROXY}.conntrack.maxPerCore`],
+  ['conntrack.min', `${PROXY}.conntrack.min`],
+  ['conntrack.tcpEstablishedTimeout', `${PROXY}.conntrack.tcpEstablishedTimeout`, seconds],
+  ['conntrack.tcpCloseWaitTimeout', `${PROXY}.conntrack.tcpCloseWaitTimeout`, seconds],
+  ['conntrack.tcpBeLiberal', `${PROXY}.conntrack.tcpBeLiberal`],
+  ['conntrack.udpTimeout', `${PROXY}.conntrack.udpTimeout`, seconds],
+  ['conntrack.udpStreamTimeout', `${PROXY}.conntrack.udpStreamTimeout`, seconds],
 ];
+
+/** What kube-proxy takes where its file is silent: whoever swaps it for us keeps these limits. */
+const CONNTRACK_DEFAULTS: Settings = {
+  maxPerCore: 32_768,
+  min: 131_072,
+  tcpEstablishedTimeout: '24h0m0s',
+  tcpCloseWaitTimeout: '1h0m0s',
+};
 
 /** Each mode has its own copy of these; the one in force counts. */
 const OF_MODE: readonly Row[] = [
@@ -51,7 +66,14 @@ export function withKubeProxyFile(settings: unknown, content: string): Result<un
   if (!isSettings(document) || document['kind'] !== 'KubeProxyConfiguration')
     return err('is no KubeProxyConfiguration');
   const rows = [...ROWS, ...modeRows(document), ...localRows(document)];
-  return ok(rows.reduce((result, row) => withRow(result, document, row), settings));
+  const whole = withConntrackDefaults(document);
+  return ok(rows.reduce((result, row) => withRow(result, whole, row), settings));
+}
+
+function withConntrackDefaults(document: Settings): Settings {
+  const given = isSettings(document['conntrack']) ? document['conntrack'] : {};
+  const said = Object.entries(given).filter(([, value]) => value !== null);
+  return { ...document, conntrack: { ...CONNTRACK_DEFAULTS, ...Object.fromEntries(said) } };
 }
 
 function withRow(settings: unknown, document: Settings, [from, to, read = value => value]: Row): unknown {

@@ -41,6 +41,18 @@ const Ipvs = z.strictObject({
   runtimeEndpoint: z.string().default('').describe('Socket of the container runtime, for direct server return.'),
 });
 
+const count = z.int().min(0);
+
+const Conntrack = z.strictObject({
+  maxPerCore: count.optional().describe('Flows that may be tracked for each processor. More than that stays allowed.'),
+  min: count.optional().describe('At least so many in all.'),
+  tcpEstablishedTimeout: seconds.optional().describe('Seconds.'),
+  tcpCloseWaitTimeout: seconds.optional().describe('Seconds.'),
+  tcpBeLiberal: z.boolean().optional().describe("Packets outside of a TCP connection's window are not invalid."),
+  udpTimeout: seconds.optional().describe('Seconds.'),
+  udpStreamTimeout: seconds.optional().describe('Seconds.'),
+});
+
 export const ProxySection = z.strictObject({
   mode: z
     .enum(['auto', 'nftables', 'ipvs'])
@@ -59,6 +71,10 @@ export const ProxySection = z.strictObject({
     .max(31)
     .default(MASQUERADE_BIT)
     .describe('Bit of the packet mark that asks for it. Default 14.'),
+  countTraffic: z
+    .boolean()
+    .default(true)
+    .describe('Count packets and octets of services with nftables too. Default true.'),
   pods: Pods.prefault({}).describe('How a source is told to be a pod.'),
   nodePortAddresses: z
     .array(z.union([z.enum(['primary', 'all']), prefix]))
@@ -72,5 +88,8 @@ export const ProxySection = z.strictObject({
     ),
   healthPort: z.int().min(0).max(65535).default(HEALTH_PORT).describe("Port of kube-proxy's /healthz; 0: none."),
   healthAddress: address.or(z.literal('')).default('').describe('Address of it. Default: all.'),
+  conntrack: Conntrack.prefault({}).describe(
+    "Limits of connection tracking. What is not said, or 0, stays as it is; with kubeProxyConfig, kube-proxy's defaults.",
+  ),
   ipvs: Ipvs.prefault({}).describe('What only IPVS knows.'),
 });

@@ -1,9 +1,11 @@
 /** Opens the service proxy of an agent: the backend its configuration asks for, its health and its metrics. Impure. */
 
+import { cpus, release } from 'node:os';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import { systemClock } from '../../core/clock.js';
 import type { ProblemReport } from '../../kube/problems.js';
+import { kernelSwitches } from '../../kernel/sysctl.js';
 import { withHostRoutes } from '../../proxy/hostRoutes/withHostRoutes.js';
 import { openNftablesProxy } from '../../proxy/nftables/nftablesProxy.js';
 import type { OpenProxyBackend } from '../../proxy/proxyBackend.js';
@@ -13,9 +15,12 @@ import { createHostRouteLog } from './hostRouteLog.js';
 import { createProxyHealth, type ProxyHealth } from './proxyHealth.js';
 import { createProxyMetrics } from './proxyMetrics.js';
 import { startProxy, type RunningProxy } from './runningProxy.js';
+import { withSwitches } from './switchKeeper.js';
 
 export interface OpenProxyOptions {
   readonly settings: Kubernetes;
+  /** Where it is remembered what kernel switches said before. */
+  readonly stateDirectory: string;
   readonly logger: Logger;
   readonly report: (found: ProblemReport) => void;
   readonly registry: Registry;
@@ -26,12 +31,12 @@ export interface OpenedProxy extends RunningProxy {
 }
 
 /** @throws Error when the kernel cannot be reached */
-export async function openProxy({ settings, logger, report, registry }: OpenProxyOptions): Promise<OpenedProxy> {
+export async function openProxy(options: OpenProxyOptions): Promise<OpenedProxy> {
+  const { settings, logger, report, registry } = options;
   const { mode, healthPort: port, healthAddress: address } = settings.proxy;
   const health = createProxyHealth(systemClock);
   const metrics = createProxyMetrics([registry]);
-  const onRouteEvent = createHostRouteLog({ logger, report });
-  const open = withHostRoutes(openBackend, { clock: systemClock, onRouteEvent });
+  const open = equipped(openBackend, options);
   const proxy = await startProxy({ open, clock: systemClock, logger, health, metrics, report });
   logger.info({ mode, backend: proxy.view.backend }, 'service proxy starting');
   const closeHealth = openHealthServer({
@@ -56,3 +61,20 @@ export async function openProxy({ settings, logger, report, registry }: OpenProx
 
 /** The configuration refuses `ipvs` as long as there is no such backend; `auto` takes the one there is. */
 const openBackend: OpenProxyBackend = onEvent => Promise.resolve(openNftablesProxy(onEvent));
+
+/** The backend with what it needs around it on this machine: kernel switches, and routes to services. */
+function equipped(
+  open: OpenProxyBackend,
+  { settings, stateDirectory, logger, report }: OpenProxyOptions,
+): OpenProxyBackend {
+  const onRouteEvent = createHostRouteLog({ logger, report });
+  return withSwitches(withHostRoutes(open, { clock: systemClock, onRouteEvent }), {
+    switches: kernelSwitches,
+    machine: { cores: cpus().length, kernelRelease: release() },
+    conntrack: settings.proxy.conntrack,
+    stateDirectory,
+    clock: systemClock,
+    logger,
+    report,
+  });
+}

@@ -37,6 +37,7 @@ test("kubeadm's file is understood", () => {
       proxy: {
         masqueradeAll: false,
         pods: { cidrs: ['10.244.0.0/16', 'fd00:10:244::/56'] },
+        conntrack: { maxPerCore: 32_768, min: 131_072, tcpEstablishedTimeout: 86_400, tcpCloseWaitTimeout: 3600 },
         ipvs: { strictArp: false, tcpFinTimeout: 0, tcpTimeout: 0, udpTimeout: 0 },
       },
     },
@@ -75,9 +76,10 @@ ipvs: { tcpTimeout: 15m, scheduler: lc, excludeCIDRs: [10.9.0.0/16] }
 });
 
 test('our own file goes before it', () => {
-  const own = { kubernetes: { proxy: { masqueradeAll: false } } };
+  const conntrack = { maxPerCore: 0, min: 0, tcpEstablishedTimeout: 0, tcpCloseWaitTimeout: 0 };
+  const own = { kubernetes: { proxy: { masqueradeAll: false, conntrack } } };
   expect(settingsOf('iptables: { masqueradeAll: true, masqueradeBit: 5 }', own)).toEqual({
-    kubernetes: { proxy: { masqueradeAll: false, masqueradeBit: 5 } },
+    kubernetes: { proxy: { masqueradeAll: false, masqueradeBit: 5, conntrack } },
   });
 });
 
@@ -87,4 +89,21 @@ test.each([
 ])('%j is refused', (text, reason) => {
   const result = withKubeProxyFile({}, text);
   expect(result).toMatchObject({ ok: false, error: expect.stringContaining(reason) });
+});
+
+test('limits of connection tracking are its own, where it has any', () => {
+  const text = `
+conntrack: { maxPerCore: 0, min: null, tcpEstablishedTimeout: 2h30m0s, tcpBeLiberal: true, udpTimeout: 30s, udpStreamTimeout: 0s }
+`;
+  expect(AgentConfig.parse(settingsOf(text)).kubernetes.proxy.conntrack).toEqual({
+    maxPerCore: 0,
+    min: 131_072,
+    tcpEstablishedTimeout: 9000,
+    tcpCloseWaitTimeout: 3600,
+    tcpBeLiberal: true,
+    udpTimeout: 30,
+    udpStreamTimeout: 0,
+  });
+  const own = { kubernetes: { proxy: { conntrack: { maxPerCore: 1 } } } };
+  expect(AgentConfig.parse(settingsOf(text, own)).kubernetes.proxy.conntrack.maxPerCore).toBe(1);
 });
