@@ -5,6 +5,8 @@ export interface Problem {
   /** What it is about: `Node node-2`, or a file. */
   readonly subject: string;
   readonly text: string;
+  /** A word for machines, where the cluster is told of it too, by an Event: `AddressConflict`. */
+  readonly reason?: string;
 }
 
 export interface StandingProblem extends Problem {

@@ -156,9 +156,14 @@ function judge(
     const winner = winners.get(frontend.key)?.service;
     const refusal = refusalOf(next, holder, reserved.get(place)) ?? quarrel(service, winner);
     if (refusal === undefined) winners.set(frontend.key, next);
-    else complaints.push({ subject: `Service ${service}`, text: `${nameOf(frontend)} ${refusal}: it is not served` });
+    else complaints.push(complaintOf(next, refusal));
   }
   return { winners: new Map([...winners].map(([key, { frontend }]) => [key, frontend])), complaints };
+}
+
+function complaintOf({ frontend, service }: Claim, refusal: string): Problem {
+  const text = `${nameOf(frontend)} ${refusal}: it is not served`;
+  return { subject: `Service ${service}`, text, reason: 'AddressConflict' };
 }
 
 /** @param holder whose cluster IP the address is @returns why a frontend cannot be, however old its service */

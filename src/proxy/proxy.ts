@@ -44,6 +44,8 @@ export interface Proxy {
   readonly node: NodeView;
   /** What is known of one service, to explain it. @param service `namespace/name` */
   serviceState(service: string): ServiceState | undefined;
+  /** Of the whole cluster. */
+  nodeNames(): Iterable<string>;
   /** All that have a frontend, or had something wrong with theirs. */
   serviceNames(): readonly string[];
 }
@@ -109,6 +111,7 @@ export function createProxy(nodeName: string, rules: ProxyRules): Proxy {
       if (object === undefined) return undefined;
       return { object, facts: state.facts.get(name), slices: [...(state.slices.get(name)?.values() ?? [])] };
     },
+    nodeNames: () => state.nodeAddresses.keys(),
     serviceNames: () => [...state.facts.keys()],
   };
 }

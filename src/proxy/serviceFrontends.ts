@@ -60,7 +60,10 @@ export function serviceFrontends(service: Service, rules: ProxyRules): ServiceFa
     ),
     weights: balancing.weights,
     healthCheckPort: healthCheckPort(service),
-    problems: [...balancing.complaints, ...places.complaints].map(text => ({ subject, text })),
+    problems: [
+      ...balancing.complaints.map(text => ({ subject, text, reason: 'InvalidAnnotation' })),
+      ...places.complaints.map(text => ({ subject, text, reason: 'AddressRefused' })),
+    ],
   };
 }
 

@@ -18,6 +18,7 @@ import {
   type ProxyDelta,
   type ProxySettings,
 } from '../../proxy/proxyTypes.js';
+import type { ServiceEvents, ServiceEventsOptions } from '../events/serviceEvents.js';
 import type { Ordering, Plane } from '../ordering.js';
 import { createProgrammingLatency } from './programmingLatency.js';
 import { createProgrammed, type ProgrammedChange } from './programmed.js';
@@ -38,6 +39,8 @@ export interface RunningProxyOptions {
   readonly health: ProxyHealth;
   readonly metrics: ProxyMetrics;
   readonly report: (found: ProblemReport) => void;
+  /** Tells the cluster what is wrong with services. */
+  readonly openEvents?: (known: Pick<ServiceEventsOptions, 'nodes' | 'uidOf'>) => ServiceEvents | undefined;
 }
 
 export interface RunningProxy {
@@ -53,6 +56,8 @@ export interface RunningProxy {
 
 /** Milliseconds after a failure of the whole until it is looked whether it is over. */
 const LOOK_AGAIN = 5000;
+/** kube-proxy's word for it. */
+const NOT_LISTENING = 'FailedToStartServiceHealthcheck';
 
 /** @throws Error when the kernel cannot be reached at all */
 export async function startProxy(options: RunningProxyOptions): Promise<RunningProxy> {
@@ -65,6 +70,7 @@ class ProxyLoop implements RunningProxy {
   view: ServicesView;
   private readonly programmed = createProgrammed();
   private readonly retirement = createRetirement();
+  private readonly events;
   private readonly wallClock;
   private readonly latency;
   private readonly failures = new Map<FrontendKey, string>();
@@ -79,12 +85,18 @@ class ProxyLoop implements RunningProxy {
   constructor(private readonly options: RunningProxyOptions) {
     this.wallClock = options.wallClock ?? Date.now;
     this.latency = createProgrammingLatency(this.wallClock());
+    this.events = options.openEvents?.({
+      nodes: () => this.proxy?.nodeNames() ?? [],
+      uidOf: service => this.proxy?.serviceState(service)?.object.uid,
+    });
     this.serviceHealth = createServiceHealth({
       clock: options.clock,
       isHealthy: () => options.health.isHealthy,
       listened: (service, failures) => {
-        const problems = failures.map(text => ({ subject: `Service ${service}`, text }));
-        options.report(new Map([[`health checks ${service}`, problems]]));
+        const problems = failures.map(text => ({ subject: `Service ${service}`, text, reason: NOT_LISTENING }));
+        const found = new Map([[`health checks ${service}`, problems]]);
+        options.report(found);
+        this.events?.take(found, true);
       },
     });
     this.view = { backend: 'none', frontends: () => [], service: () => Promise.resolve(undefined) };
@@ -111,6 +123,7 @@ class ProxyLoop implements RunningProxy {
   update({ outcome, settings, isComplete, isEligible, triggers, proxy }: ProxyUpdate): void {
     this.proxy = proxy;
     this.options.health.setEligible(isEligible);
+    this.events?.take(outcome.problems, false);
     if (settings !== undefined) {
       this.backend?.configure(settings);
       this.serviceHealth.listenOn(healthAddresses(settings));
@@ -146,6 +159,7 @@ class ProxyLoop implements RunningProxy {
   }
 
   async stop(): Promise<void> {
+    this.events?.stop();
     await this.serviceHealth.close();
     await this.backend?.stop();
   }

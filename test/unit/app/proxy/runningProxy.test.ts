@@ -64,6 +64,7 @@ async function running() {
   const problems = createProblemSet();
   const health = createProxyHealth(clock);
   const announced: string[] = [];
+  const events: (readonly unknown[])[] = [];
   const registry = new Registry();
   const proxy = await startProxy({
     open: kernel.open,
@@ -73,6 +74,13 @@ async function running() {
     health,
     metrics: createProxyMetrics([registry]),
     report: found => problems.report(found),
+    openEvents: ({ nodes, uidOf }) => ({
+      take: (found, isLocal) => {
+        for (const { subject, reason } of [...found.values()].flat())
+          events.push([subject, reason, isLocal, [...nodes()].join(), uidOf(subject.slice('Service '.length))]);
+      },
+      stop: () => events.push(['stopped']),
+    }),
   });
   const ordering = createOrdering<string>({
     clock,
@@ -92,6 +100,7 @@ async function running() {
     proxy,
     ordering,
     announced,
+    events,
     health,
     registry,
     texts: () => problems.list().map(({ subject, text }) => `${subject}: ${text}`),
@@ -235,6 +244,23 @@ test('a node that is about to leave is no place for traffic from outside', async
   expect(health.answer('livez').status).toBe(200);
   apply(batchOf('changed', own([])));
   expect(health.answer('healthz').status).toBe(200);
+});
+
+test('who may tell the cluster hears what is wrong with which service', async () => {
+  const { apply, events, proxy } = await running();
+  apply(batchOf('added', nodeOf(1), nodeOf(2), ...web));
+  expect(events).toEqual([]);
+  apply(batchOf('changed', serviceOf({ externalIPs: ['192.0.2.1'] })));
+  apply(batchOf('changed', serviceOf({}, { annotations: { 'kube-router.io/service.scheduler': 'best' } })));
+  apply(batchOf('added', serviceOf({ clusterIPs: ['10.96.0.11'], externalIPs: ['10.96.0.10'] }, { name: 'thief' })));
+  const all = [false, 'n1,n2', ''];
+  expect(events).toEqual([
+    ['Service demo/web', 'AddressRefused', ...all],
+    ['Service demo/web', 'InvalidAnnotation', ...all],
+    expect.arrayContaining(['Service demo/thief']),
+  ]);
+  await proxy.stop();
+  expect(events.at(-1)).toEqual(['stopped']);
 });
 
 test('one service in full: frontends as the kernel has them, and why each endpoint is in or out', async () => {
