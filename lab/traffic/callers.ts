@@ -18,7 +18,7 @@ export interface CallCount {
   readonly answered: number;
   /** Why connections failed, new or kept; the first hundred. */
   readonly failures: readonly string[];
-  /** Kept connections that ran their time, with all they said answered. */
+  /** Kept connections that ran their time, or until the stop, with all they said answered. */
   readonly keptToTheEnd: number;
   /** Milliseconds of the slowest answer: over a second tells of a packet that was lost and sent again. */
   readonly slowest: number;
@@ -79,7 +79,7 @@ function keep(plan) {
     const name = String(data).trim().split('\\n').at(-1).split(' ')[0];
     server ??= name;
     if (name !== server) done('was ' + server + ', is ' + name);
-    else if (performance.now() < until) setTimeout(() => socket.write('m'), 100);
+    else if (performance.now() < until && !isOver) setTimeout(() => socket.write('m'), 100);
     else { count.keptToTheEnd++; done(); }
   });
   socket.write('k');
@@ -125,7 +125,7 @@ export class Callers {
     return (await this.process.ask({ act: 'look' })) as CallCount;
   }
 
-  /** Begins nothing more, waits for what is open, and ends. */
+  /** Begins nothing more, waits for every answer that is due, and ends. */
   async stop(): Promise<CallCount> {
     const count = (await this.process.ask({ act: 'stop' })) as CallCount;
     await this.process.end();
