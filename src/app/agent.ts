@@ -80,6 +80,8 @@ export async function runAgent(options: AgentOptions): Promise<number> {
   const proxy = settings.kubernetes.run.serviceProxy
     ? await openProxy({
         settings: settings.kubernetes,
+        nodeName,
+        writer: source.value.writer,
         stateDirectory: dirname(options.control ?? settings.control ?? DEFAULT_CONTROL_PATH),
         logger,
         report,

@@ -4,21 +4,26 @@ import { cpus, release } from 'node:os';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import { systemClock } from '../../core/clock.js';
+import type { ApiWriter } from '../../kube/client/apiWriter.js';
 import type { ProblemReport } from '../../kube/problems.js';
 import { kernelSwitches } from '../../kernel/sysctl.js';
 import { withHostRoutes } from '../../proxy/hostRoutes/withHostRoutes.js';
 import { openNftablesProxy } from '../../proxy/nftables/nftablesProxy.js';
 import type { OpenProxyBackend } from '../../proxy/proxyBackend.js';
 import type { Kubernetes } from '../config/kubernetesSchema.js';
+import { createServiceEvents } from '../events/serviceEvents.js';
 import { openHealthServer } from './healthServer.js';
 import { createHostRouteLog } from './hostRouteLog.js';
 import { createProxyHealth, type ProxyHealth } from './proxyHealth.js';
 import { createProxyMetrics } from './proxyMetrics.js';
-import { startProxy, type RunningProxy } from './runningProxy.js';
+import { startProxy, type RunningProxy, type RunningProxyOptions } from './runningProxy.js';
 import { withSwitches } from './switchKeeper.js';
 
 export interface OpenProxyOptions {
   readonly settings: Kubernetes;
+  readonly nodeName: string;
+  /** Undefined: objects come from a folder, and there is nobody to tell what is wrong with them. */
+  readonly writer: ApiWriter | undefined;
   /** Where it is remembered what kernel switches said before. */
   readonly stateDirectory: string;
   readonly logger: Logger;
@@ -37,7 +42,8 @@ export async function openProxy(options: OpenProxyOptions): Promise<OpenedProxy>
   const health = createProxyHealth(systemClock);
   const metrics = createProxyMetrics([registry]);
   const open = equipped(openBackend, options);
-  const proxy = await startProxy({ open, clock: systemClock, logger, health, metrics, report });
+  const openEvents = eventsOf(options);
+  const proxy = await startProxy({ open, clock: systemClock, logger, health, metrics, report, openEvents });
   logger.info({ mode, backend: proxy.view.backend }, 'service proxy starting');
   const closeHealth = openHealthServer({
     port,
@@ -61,6 +67,15 @@ export async function openProxy(options: OpenProxyOptions): Promise<OpenedProxy>
 
 /** The configuration refuses `ipvs` as long as there is no such backend; `auto` takes the one there is. */
 const openBackend: OpenProxyBackend = onEvent => Promise.resolve(openNftablesProxy(onEvent));
+
+function eventsOf({
+  writer,
+  nodeName: node,
+  report,
+}: OpenProxyOptions): NonNullable<RunningProxyOptions['openEvents']> {
+  return known =>
+    writer === undefined ? undefined : createServiceEvents({ ...known, writer, node, clock: systemClock, report });
+}
 
 /** The backend with what it needs around it on this machine: kernel switches, and routes to services. */
 function equipped(
