@@ -10,6 +10,7 @@ import type { AgentConfig } from './kubeConfig.js';
 import { loadAgentConfig } from './kubeConfigFile.js';
 import { plumbingOptions } from './kubeOptions.js';
 import { cleanUpMachine } from './plumbing/openPlumbing.js';
+import { proxySettings } from './proxy/proxyOptions.js';
 
 export interface CleanupOptions {
   /** Configuration file of the agent that ran here; everything has a default. */
@@ -40,7 +41,12 @@ export async function cleanUpNode(settings: AgentConfig, control?: string): Prom
   const { protocol, metric, table } = settings.fib;
   const owner = { protocol, metric, table: table === 'main' ? RT_TABLE_MAIN : table };
   const options = plumbingOptions(settings, process.env['KUBE_ROUTER_CNI_CONF_FILE']);
-  const { done, left } = await cleanUpMachine({ ...options, stateDirectory: dirname(controlPath) }, owner);
+  const { excludedCidrs } = proxySettings(settings.kubernetes, undefined, []).ipvs;
+  const { done, left } = await cleanUpMachine(
+    { ...options, stateDirectory: dirname(controlPath) },
+    owner,
+    excludedCidrs,
+  );
   process.stdout.write(done.map(line => `${line}\n`).join(''));
   process.stderr.write(left.map(line => `left: ${line}\n`).join(''));
   return left.length === 0 ? 0 : 1;

@@ -13,6 +13,7 @@ import { openLegacyIptables } from '../../../src/kernel/legacyForward.js';
 import { openRouteChannel } from '../../../src/kernel/netlink/channel.js';
 import { openNft } from '../../../src/kernel/nft.js';
 import { kernelSwitches } from '../../../src/kernel/sysctl.js';
+import { openLeftovers } from '../../../src/proxy/leftovers.js';
 import { makeNamespace, type Namespace } from '../../../test/kernel/namespace.js';
 import { vmSuite } from '../suite.js';
 
@@ -106,6 +107,7 @@ function dump(node: Namespace): readonly string[] {
 async function cleanedUp(node: Namespace): Promise<CleanupReport> {
   const enter = ['ip', 'netns', 'exec', node.name];
   const [channel, fou] = [node.inside(openRouteChannel), node.inside(() => openFouPorts())];
+  const leftovers = node.inside(() => openLeftovers());
   const nft = openNft([...enter, 'nft']);
   // Tables of iptables are tried on the host: it need not be installed.
   const legacyIptables = openLegacyIptables(enter, () => '');
@@ -115,8 +117,10 @@ async function cleanedUp(node: Namespace): Promise<CleanupReport> {
     stateDirectory: '/run/peerage-cleanup',
   };
   try {
-    return await cleanUp({ channel, nft, legacyIptables, fou, switches: kernelSwitches }, options, DEFAULT_OWNERSHIP);
+    const tools = { channel, nft, legacyIptables, fou, switches: kernelSwitches, leftovers };
+    return await cleanUp(tools, options, DEFAULT_OWNERSHIP);
   } finally {
+    leftovers.close();
     channel.close();
     fou.close();
   }

@@ -19,8 +19,7 @@ import { RouteScan } from '../../kernel/routeScan.js';
 import { routeOf, writeRoute, writeRouteDump, type Route } from '../../kernel/routes.js';
 import { AF_INET, AF_INET6 } from '../../kernel/rtnetlink.js';
 import { sysctlName, type Switches } from '../../kernel/sysctl.js';
-import { PROXY_TABLE } from '../../proxy/nftables/proxyTable.js';
-import { removeHostRoutes } from '../../proxy/hostRoutes/hostRouteTarget.js';
+import type { Leftovers } from '../../proxy/leftovers.js';
 import { STATE_FILE } from '../lastState/stateFile.js';
 import { restoreCniFile } from './cniFile.js';
 import { EGRESS_TABLE } from './egress.js';
@@ -37,6 +36,7 @@ export interface CleanupTools {
   readonly legacyIptables: LegacyIptables;
   readonly fou: FouPorts;
   readonly switches: Switches;
+  readonly leftovers: Leftovers;
 }
 
 export interface CleanupReport {
@@ -58,7 +58,6 @@ const STEPS: readonly (readonly [what: string, step: (cleanup: Cleanup) => Promi
   ['firewall', closeFirewall],
   ['service proxy', deleteProxy],
   ['pod egress', deleteEgress],
-  ['routes to services', deleteHostRoutes],
   ['routes', deleteRoutes],
   ['overlay', deleteOverlay],
   ['bridge', deleteBridge],
@@ -103,19 +102,13 @@ async function deleteEgress({ nft, done }: Cleanup): Promise<void> {
   done(`deleted nftables table ${family} ${name}`);
 }
 
-/** Found by its chains: nft(8) 1.0.6 can list nothing else of a table with session affinity, not even that it is there. */
-async function deleteProxy({ nft, done }: Cleanup): Promise<void> {
-  const ours = (await nft.chains()).filter(({ table }) => table === PROXY_TABLE.table);
-  for (const family of new Set(ours.map(chain => chain.family))) {
-    await nft.run(`delete table ${family} ${PROXY_TABLE.table}\n`);
-    done(`deleted nftables table ${family} ${PROXY_TABLE.table}`);
+/** Of both modes: the node may have had another before the last. */
+async function deleteProxy({ leftovers, done, left }: Cleanup): Promise<void> {
+  for (const mode of ['nftables', 'ipvs'] as const) {
+    const found = await leftovers.remove(mode);
+    for (const what of found.removed) done(`deleted ${what}`);
+    for (const what of found.left) left(what);
   }
-}
-
-async function deleteHostRoutes({ channel, done, left }: Cleanup): Promise<void> {
-  const { removed, refused } = await removeHostRoutes(channel);
-  if (removed > 0) done(`deleted ${removed} routes to services`);
-  if (refused.length > 0) left(`${refused.length} routes to services: ${refused[0] ?? ''}`);
 }
 
 /** Messages a batch. */

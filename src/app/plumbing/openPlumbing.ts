@@ -2,6 +2,7 @@
 
 import type { Logger } from 'pino';
 import { systemClock } from '../../core/clock.js';
+import type { IpPrefix } from '../../core/ip.js';
 import type { Ownership } from '../../fib/ownership.js';
 import type { ProblemReport } from '../../kube/problems.js';
 import { openFouPorts } from '../../kernel/fou.js';
@@ -10,6 +11,7 @@ import { openMonitor } from '../../kernel/monitor.js';
 import { openRouteChannel } from '../../kernel/netlink/channel.js';
 import { openNft } from '../../kernel/nft.js';
 import { kernelSwitches } from '../../kernel/sysctl.js';
+import { openLeftovers } from '../../proxy/leftovers.js';
 import { watchFiles } from '../config/watchFiles.js';
 import { cleanUp, type CleanupReport } from './cleanup.js';
 import { createPlumbing, type Plumbing } from './plumbing.js';
@@ -56,17 +58,27 @@ function bound(plumbing: Plumbing): Plumbing {
   };
 }
 
-/** Takes off this machine what is ours. @throws SyscallError when the kernel cannot be spoken to */
-export async function cleanUpMachine(options: NodePlumbingOptions, owner: Ownership): Promise<CleanupReport> {
+/**
+ * Takes off this machine what is ours.
+ * @param excluded virtual servers in these stay
+ * @throws SyscallError when the kernel cannot be spoken to
+ */
+export async function cleanUpMachine(
+  options: NodePlumbingOptions,
+  owner: Ownership,
+  excluded: readonly IpPrefix[],
+): Promise<CleanupReport> {
   const channel = openRouteChannel();
   const fou = openFouPorts();
+  const leftovers = openLeftovers(excluded);
   try {
     return await cleanUp(
-      { channel, fou, nft: openNft(), legacyIptables: openLegacyIptables(), switches: kernelSwitches },
+      { channel, fou, nft: openNft(), legacyIptables: openLegacyIptables(), switches: kernelSwitches, leftovers },
       options,
       owner,
     );
   } finally {
+    leftovers.close();
     fou.close();
     channel.close();
   }

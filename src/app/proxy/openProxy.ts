@@ -14,8 +14,10 @@ import type { Kubernetes } from '../config/kubernetesSchema.js';
 import { createServiceEvents } from '../events/serviceEvents.js';
 import { openHealthServer } from './healthServer.js';
 import { createHostRouteLog } from './hostRouteLog.js';
+import { afterModeChange } from './modeChange.js';
 import { createProxyHealth, type ProxyHealth } from './proxyHealth.js';
 import { createProxyMetrics } from './proxyMetrics.js';
+import { proxySettings } from './proxyOptions.js';
 import { startProxy, type RunningProxy, type RunningProxyOptions } from './runningProxy.js';
 import { withSwitches } from './switchKeeper.js';
 
@@ -77,13 +79,13 @@ function eventsOf({
     writer === undefined ? undefined : createServiceEvents({ ...known, writer, node, clock: systemClock, report });
 }
 
-/** The backend with what it needs around it on this machine: kernel switches, and routes to services. */
+/** The backend with what it needs around it on this machine: kernel switches, routes to services, an end of another mode. */
 function equipped(
   open: OpenProxyBackend,
   { settings, stateDirectory, logger, report }: OpenProxyOptions,
 ): OpenProxyBackend {
   const onRouteEvent = createHostRouteLog({ logger, report });
-  return withSwitches(withHostRoutes(open, { clock: systemClock, onRouteEvent }), {
+  const switched = withSwitches(withHostRoutes(open, { clock: systemClock, onRouteEvent }), {
     switches: kernelSwitches,
     machine: { cores: cpus().length, kernelRelease: release() },
     conntrack: settings.proxy.conntrack,
@@ -91,5 +93,12 @@ function equipped(
     clock: systemClock,
     logger,
     report,
+  });
+  const { ipvs } = proxySettings(settings, undefined, []);
+  return afterModeChange(switched, {
+    clock: systemClock,
+    logger,
+    patience: ipvs.gracefulPeriod * 1000,
+    excluded: ipvs.excludedCidrs,
   });
 }
