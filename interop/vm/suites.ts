@@ -4,6 +4,7 @@ import type { VmSuite } from './suite.js';
 import { cleanup } from './suites/cleanup.js';
 import { devices } from './suites/devices.js';
 import { ipvs } from './suites/ipvs.js';
+import { ipvsProxy } from './suites/ipvsProxy.js';
 import { overlay } from './suites/overlay.js';
 
-export const SUITES: readonly VmSuite[] = [devices, ipvs, overlay, cleanup];
+export const SUITES: readonly VmSuite[] = [devices, ipvs, ipvsProxy, overlay, cleanup];

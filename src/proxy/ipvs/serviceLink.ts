@@ -116,8 +116,13 @@ class DummyLink implements ServiceLink {
     return this.run(vips, (writer, vip) => writeRoute(writer, command, this.routeTo(vip, command)), command);
   }
 
-  removeAddresses(addresses: readonly InterfaceAddress[]): Promise<ReadonlyMap<number, string>> {
-    return this.run(addresses, writeAddressRemoval, 'delete');
+  async removeAddresses(addresses: readonly InterfaceAddress[]): Promise<ReadonlyMap<number, string>> {
+    const isFour = addresses.some(({ address }) => address.version === 4);
+    const vips = isFour ? await this.readRoutes(rt.AF_INET) : [];
+    const refusals = await this.run(addresses, writeAddressRemoval, 'delete');
+    // With its last IPv4 address a link loses all its IPv4 routes, whoever made them.
+    await this.routes('create', vips);
+    return refusals;
   }
 
   async remove(): Promise<string | undefined> {
