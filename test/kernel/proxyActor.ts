@@ -1,16 +1,16 @@
 /**
- * A process in a network namespace that serves and asks over TCP and UDP: a server answers with its name and the address
- * that it sees the client at.
+ * A process in a network namespace that serves and asks over TCP, UDP and, where the kernel has it, SCTP: a server answers
+ * with its name and the address that it sees the client at.
  */
 
 import { spawn, type ChildProcess } from 'node:child_process';
 import { createInterface } from 'node:readline';
 
 export interface Question {
-  readonly protocol: 'tcp' | 'udp';
+  readonly protocol: 'tcp' | 'udp' | 'sctp';
   readonly address: string;
   readonly port: number;
-  /** Source address; absent: the kernel's choice. */
+  /** Source address; absent: the kernel's choice. SCTP needs it, since it tells its peer of all addresses otherwise. */
   readonly from?: string;
   /** Source port. */
   readonly fromPort?: number;
@@ -26,6 +26,8 @@ export type Answer = string;
 export interface Actor {
   /** Listens on TCP and UDP on all addresses. */
   serve(name: string, port: number): Promise<void>;
+  /** Listens on SCTP, on each of the addresses alone. */
+  serveSctp(name: string, port: number, addresses: readonly string[]): Promise<void>;
   ask(question: Question): Promise<Answer>;
   /** Sends a line over a kept connection. @returns what comes back */
   askKept(name: string): Promise<Answer>;
@@ -38,13 +40,35 @@ const kept = new Map();
 const bare = address => address.replace(/^::ffff:/, '');
 const reply = (id, text) => process.stdout.write(JSON.stringify({ id, text }) + '\\n');
 const fault = error => ['ECONNREFUSED', 'ECONNRESET'].includes(error.code) ? 'refused' : 'error ' + error.code;
+const greeter = name => net.createServer(socket => {
+  socket.on('error', () => undefined);
+  const text = name + ' ' + bare(socket.remoteAddress) + '\\n';
+  socket.on('data', () => socket.write(text));
+});
+function sctpSocket(address, port) {
+  const koffi = require('koffi'), libc = koffi.load('libc.so.6');
+  const isSix = address.includes(':'), at = Buffer.alloc(isSix ? 28 : 16);
+  at.writeUInt16LE(isSix ? 10 : 2, 0);
+  at.writeUInt16BE(port, 2);
+  if (isSix) {
+    const [left, right = ''] = address.split('::').map(half => half.split(':').filter(Boolean));
+    left.forEach((word, i) => at.writeUInt16BE(parseInt(word, 16), 8 + 2 * i));
+    [...right].forEach((word, i) => at.writeUInt16BE(parseInt(word, 16), 24 - 2 * (right.length - i)));
+  } else address.split('.').forEach((octet, i) => at.writeUInt8(Number(octet), 4 + i));
+  const fd = libc.func('int socket(int, int, int)')(isSix ? 10 : 2, 1, 132);
+  if (fd < 0) throw Object.assign(new Error('no SCTP'), { code: 'NOSCTP' });
+  if (libc.func('int bind(int, void *, uint32_t)')(fd, at, at.length) !== 0) throw Object.assign(new Error('bind'), { code: 'BIND' });
+  return fd;
+}
+function serveSctp({ name, port, addresses }, done) {
+  let missing = addresses.length;
+  try {
+    for (const address of addresses)
+      greeter(name).listen({ fd: sctpSocket(address, port) }, () => { missing -= 1; if (missing === 0) done('ok'); });
+  } catch (error) { done(fault(error)); }
+}
 function serve({ name, port }, done) {
-  const tcp = net.createServer(socket => {
-    socket.on('error', () => undefined);
-    const text = name + ' ' + bare(socket.remoteAddress) + '\\n';
-    socket.on('data', () => socket.write(text));
-  });
-  tcp.listen(port, '::', () => {
+  greeter(name).listen(port, '::', () => {
     const udp = dgram.createSocket('udp6');
     udp.on('message', (_, from) => udp.send(name + ' ' + bare(from.address), from.port, from.address));
     udp.bind(port, '::', () => done('ok'));
@@ -53,7 +77,10 @@ function serve({ name, port }, done) {
 function once(done) { let isDone = false; return text => { if (!isDone) { isDone = true; done(text); } }; }
 function askTcp(question, answer) {
   const done = once(text => { clearTimeout(timer); if (question.keep === undefined || text === 'silence') socket.destroy(); answer(text); });
-  const socket = net.connect({ host: question.address, port: question.port, localAddress: question.from, localPort: question.fromPort });
+  const goal = { host: question.address, port: question.port };
+  const socket = question.isSctp
+    ? new net.Socket({ fd: sctpSocket(question.from, 0) }).connect(goal)
+    : net.connect({ ...goal, localAddress: question.from, localPort: question.fromPort });
   const timer = setTimeout(() => done('silence'), question.patience);
   socket.on('connect', () => socket.write('?'));
   socket.on('data', data => done(String(data).trim()));
@@ -80,8 +107,8 @@ function askKept({ keep, patience }, answer) {
 }
 require('node:readline').createInterface({ input: process.stdin }).on('line', line => {
   const { id, kind, ...rest } = JSON.parse(line);
-  const act = { serve, tcp: askTcp, udp: askUdp, kept: askKept }[kind];
-  act(rest, text => reply(id, text));
+  const act = { serve, serveSctp, tcp: askTcp, sctp: askTcp, udp: askUdp, kept: askKept }[kind];
+  act({ ...rest, isSctp: kind === 'sctp' }, text => reply(id, text));
 }).on('close', () => process.exit(0));
 `;
 
@@ -109,6 +136,11 @@ class Process implements Actor {
 
   async serve(name: string, port: number): Promise<void> {
     await this.tell('serve', { name, port });
+  }
+
+  async serveSctp(name: string, port: number, addresses: readonly string[]): Promise<void> {
+    const answer = await this.tell('serveSctp', { name, port, addresses });
+    if (answer !== 'ok') throw new Error(`no SCTP server: ${answer}`);
   }
 
   ask({ protocol, ...question }: Question): Promise<Answer> {

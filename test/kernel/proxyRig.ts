@@ -20,6 +20,7 @@ import {
   type Frontend,
   type ProxyDelta,
   type ProxySettings,
+  type ServiceAddress,
 } from '../../src/proxy/proxyTypes.js';
 import type { IpText, Protocol } from '../../src/kube/objectTypes.js';
 import { makeNamespace, type Namespace } from './namespace.js';
@@ -33,7 +34,7 @@ export const ADDRESSES: Readonly<Record<Family, Readonly<Record<ActorName, strin
   4: { a: '10.244.1.2', b: '10.244.1.3', c: '10.244.2.4', client: '192.168.9.9', node: '192.168.9.1' },
   6: { a: 'fd44:1::2', b: 'fd44:1::3', c: 'fd44:2::4', client: 'fd99::9', node: 'fd99::1' },
 };
-const GATEWAYS: Readonly<Record<Exclude<ActorName, 'node'>, readonly [four: string, six: string]>> = {
+export const GATEWAYS: Readonly<Record<Exclude<ActorName, 'node'>, readonly [four: string, six: string]>> = {
   a: ['10.1.1.1', 'fdee:1::1'],
   b: ['10.1.2.1', 'fdee:2::1'],
   c: ['10.1.3.1', 'fdee:3::1'],
@@ -52,6 +53,11 @@ export interface ProxyRig {
 
 export const PORT = 8080;
 
+/** Opens the backend to be tried, with its sockets in the node's namespace. */
+export type OpenBackend = (node: Namespace, onEvent: (event: ProxyEvent) => void) => Promise<ProxyBackend>;
+
+const openNftables: OpenBackend = (node, onEvent) => Promise.resolve(node.inside(() => openNftablesProxy(onEvent)));
+
 /** Packets of the client's are sent back to its link, and redirects would use up the rate of ICMP that rejects need. */
 const SYSCTLS = [
   'net.ipv4.ip_forward=1',
@@ -62,7 +68,7 @@ const SYSCTLS = [
   'net.ipv4.conf.to-client.send_redirects=0',
 ];
 
-export async function openProxyRig(prefix: string): Promise<ProxyRig> {
+export async function openProxyRig(prefix: string, openBackend = openNftables): Promise<ProxyRig> {
   const spaces = new Map<ActorName, Namespace>();
   for (const name of ACTORS) spaces.set(name, makeNamespace(`${prefix}-${name}`));
   const node = spaces.get('node')!;
@@ -72,16 +78,16 @@ export async function openProxyRig(prefix: string): Promise<ProxyRig> {
   const actors = { a: start('a'), b: start('b'), c: start('c'), client: start('client'), node: start('node') };
   for (const name of ['a', 'b', 'c'] as const) await actors[name].serve(name, PORT);
   const events: ProxyEvent[] = [];
-  const open = (): ProxyBackend => node.inside(() => openNftablesProxy(event => events.push(event)));
+  const open = (): Promise<ProxyBackend> => openBackend(node, event => events.push(event));
   const rig: ProxyRig = {
     actors,
     node,
     events,
-    proxy: open(),
+    proxy: await open(),
     async restart() {
       await this.proxy.stop();
       events.length = 0;
-      this.proxy = open();
+      this.proxy = await open();
     },
     async close() {
       await this.proxy.stop().catch(() => undefined);
@@ -136,7 +142,7 @@ export const SETTINGS: ProxySettings = {
     udpTimeout: 0,
     gracefulPeriod: 0,
     excludedCidrs: [],
-    guardAddresses: false,
+    guardAddresses: true,
     strictArp: false,
     runtimeEndpoint: undefined,
   },
@@ -174,8 +180,17 @@ export function deltaOf(services: readonly ServiceShape[], removed: readonly Ser
       set: new Map(lists.map(list => [list.servicePort, list])),
       removed: new Set(removed.map(service => listsOf(service).servicePort)),
     },
-    addresses: { set: new Map(), removed: new Set() },
+    addresses: {
+      set: new Map(services.flatMap(addressesOf).map(found => [found.address, found])),
+      removed: new Set(removed.flatMap(addressesOf).map(({ address }) => address)),
+    },
   };
+}
+
+function addressesOf(service: ServiceShape): readonly ServiceAddress[] {
+  return frontendsOf(service).flatMap(({ address, family, kind }) =>
+    address === undefined ? [] : [{ address, family, isClusterIp: kind === 'clusterIp' }],
+  );
 }
 
 const portOf = ({ family, name, protocol = 'TCP' }: ServiceShape): Frontend['servicePort'] =>
