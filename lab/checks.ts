@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { parseAllDocuments, stringify } from 'yaml';
 import { TOR, type LabCluster, type LabNode, type LabPod } from './cluster.js';
 import type { KubeCluster } from './kube/kubeCluster.js';
+import type { WebPods } from './kube/webPods.js';
 import type { Tor } from './tor.js';
 import { sleep, waitFor } from './topology/commands.js';
 import type { PeerageProcess } from './topology/peerage.js';
@@ -26,6 +27,8 @@ export interface Lab {
   readonly agents: ReadonlyMap<string, PeerageProcess>;
   /** The API server behind the agents; absent: they are fed by the manifests. */
   readonly kube?: KubeCluster;
+  /** What answers behind its services. */
+  readonly web?: WebPods;
   /** When the agents were started, as performance.now() counts. */
   readonly startedAt: number;
 }

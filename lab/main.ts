@@ -5,9 +5,11 @@ import { Command, Option } from 'commander';
 import { readFileSync } from 'node:fs';
 import { parse, stringify } from 'yaml';
 import { runStep, STEPS, type Check, type Lab } from './checks.js';
-import { buildCluster } from './cluster.js';
+import { buildCluster, TOR } from './cluster.js';
 import { startKube, type KubeCluster } from './kube/kubeCluster.js';
 import { KUBE_STEPS } from './kube/kubeSteps.js';
+import { PROXY_STEPS, SHOP } from './kube/proxySteps.js';
+import { WebPods } from './kube/webPods.js';
 import { Screen } from './screen.js';
 import { startTor } from './tor.js';
 import { PeerageProcess } from './topology/peerage.js';
@@ -55,6 +57,7 @@ async function runLab(topology: Topology, options: Options, screen: Screen, stay
   const cluster = await buildCluster(topology, MANIFESTS);
   const tor = startTor(options.tor, topology, cluster.nodes);
   const kube = options.kube ? await startKube(topology, MANIFESTS) : undefined;
+  const web = kube === undefined ? undefined : await WebPods.start(topology, cluster);
   const config = agentConfig(kube);
   const startedAt = performance.now();
   const agents = new Map(
@@ -67,7 +70,15 @@ async function runLab(topology: Topology, options: Options, screen: Screen, stay
       }),
     ]),
   );
-  const lab: Lab = { topology, cluster, tor, agents, startedAt, ...(kube === undefined ? {} : { kube }) };
+  const lab: Lab = {
+    topology,
+    cluster,
+    tor,
+    agents,
+    startedAt,
+    ...(kube === undefined ? {} : { kube }),
+    ...(web === undefined ? {} : { web }),
+  };
   const checks: Check[] = [];
   let now: readonly string[] = [];
   screen.begin();
@@ -75,7 +86,11 @@ async function runLab(topology: Topology, options: Options, screen: Screen, stay
   // Somebody who stays goes on looking until everything is removed.
   redraw.unref();
   // The last step takes a node away: not what somebody who stays wants to look at.
-  const steps = [...STEPS.slice(0, -1), ...(kube === undefined ? [] : KUBE_STEPS), ...STEPS.slice(-1)];
+  const steps = [
+    ...STEPS.slice(0, -1),
+    ...(kube === undefined ? [] : [...KUBE_STEPS, ...PROXY_STEPS]),
+    ...STEPS.slice(-1),
+  ];
   for (const step of staying ? steps.slice(0, -1) : steps) {
     now = [`…  ${step.what}`];
     checks.push(await runStep(step, lab));
@@ -86,13 +101,20 @@ async function runLab(topology: Topology, options: Options, screen: Screen, stay
   return checks;
 }
 
-/** What every node runs with; behind an API server also where that is, and that service addresses are announced. */
+/** What every node runs with; behind an API server also where that is, and that services are served and announced. */
 function agentConfig(kube: KubeCluster | undefined): string {
   const text = readFileSync(AGENT_CONFIG, 'utf8');
   if (kube === undefined) return text;
   const config = parse(text) as { readonly kubernetes: object };
   const { adminConfig: kubeconfig } = kube.plane;
-  return stringify({ ...config, kubernetes: { ...config.kubernetes, kubeconfig, advertise: { clusterIp: true } } });
+  const kubernetes = {
+    ...config.kubernetes,
+    kubeconfig,
+    run: { serviceProxy: true },
+    advertise: { clusterIp: true, externalIp: true },
+    services: { externalIpRanges: ['203.0.113.0/24'] },
+  };
+  return stringify({ ...config, kubernetes });
 }
 
 async function drawNow(
@@ -128,10 +150,18 @@ function hints({ topology, cluster, agents, tor, kube }: Lab): string[] {
     `  ${tor.hint}`,
     `  ip -n ${topology.name(node!.name)} route`,
     `  ip netns exec ${topology.name(pods[0]!.name)} ping ${pods.at(-1)!.addresses[0]!}`,
+    ...(kube === undefined ? [] : serviceHints(topology, control)),
     kube === undefined
       ? `Manifests to edit: ${cluster.manifests}`
       : `  ip netns exec ${topology.name('api')} kubectl --kubeconfig ${kube.plane.adminConfig} get nodes,services -A`,
     'Ctrl-C removes everything.',
+  ];
+}
+
+function serviceHints(topology: Topology, control: string): readonly string[] {
+  return [
+    `  node dist/cli/main.js show service demo/${SHOP.name} --control ${control}`,
+    `  ip netns exec ${topology.name(TOR)} curl http://${SHOP.external}    (again and again: another pod)`,
   ];
 }
 

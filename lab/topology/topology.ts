@@ -31,6 +31,7 @@ export class Topology {
   readonly folder: string;
   private readonly programs: RunningProgram[] = [];
   private readonly hosts = new Set<string>();
+  private readonly endings: (() => Promise<void>)[] = [];
   private links = 0;
   private closed = false;
 
@@ -118,10 +119,16 @@ export class Topology {
     return `${this.prefix}-${host}`;
   }
 
+  /** Has `close` end what runs inside besides the programs that `start` started. */
+  beforeClose(end: () => Promise<void>): void {
+    this.endings.push(end);
+  }
+
   /** Ends all programs and removes all that was made. Harmless when repeated. */
   async close(): Promise<void> {
     if (this.closed) return;
     this.closed = true;
+    await Promise.all(this.endings.map(end => end()));
     await Promise.all(this.programs.map(program => program.end()));
     for (const host of this.hosts) await attempt('ip', ['netns', 'del', host]);
     rmSync(this.folder, { recursive: true, force: true });

@@ -3,7 +3,7 @@
  * connected cut. Impure.
  *
  * To one octet `?` a server says who it is and whom it sees, and closes first, so that a client's port is soon used again.
- * After `k` it repeats its name for everything it hears, for as long as the client wants.
+ * After `k` it repeats its name for everything it hears, for as long as the client wants. A browser gets a page.
  */
 
 import { LineProcess } from './lineProcess.js';
@@ -12,6 +12,7 @@ const PROGRAM = `
 const net = require('node:net');
 const servers = new Map();
 const bare = address => String(address).replace(/^::ffff:/, '');
+const page = text => 'HTTP/1.1 200 OK\\r\\ncontent-length: ' + text.length + '\\r\\nconnection: close\\r\\n\\r\\n' + text;
 function open({ address, port }, done) {
   const pod = { served: 0, lastAt: 0, sockets: new Set() };
   pod.server = net.createServer({ allowHalfOpen: true }, socket => {
@@ -21,7 +22,9 @@ function open({ address, port }, done) {
     socket.on('close', () => pod.sockets.delete(socket)).on('error', () => undefined).on('end', () => socket.end());
     const text = address + ' ' + bare(socket.remoteAddress) + '\\n';
     socket.once('data', first => {
-      if (String(first)[0] === '?') return socket.end(text);
+      const [asked] = String(first);
+      if (asked === '?') return socket.end(text);
+      if (asked !== 'k') return socket.end(page('pod ' + address + ' says hello to ' + bare(socket.remoteAddress) + '\\n'));
       socket.write(text);
       socket.on('data', () => socket.write(text));
     });
