@@ -1,0 +1,192 @@
+/**
+ * The service proxy against the real kube-proxy (mode nftables): a few hundred generated services on one API server, a world
+ * for each proxy, the same connections in both, and the same answers. PEERAGE_ORACLE_SEED and PEERAGE_ORACLE_SERVICES choose
+ * others.
+ */
+
+import { writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { stringify } from 'yaml';
+import { ControlPlane } from '../../lab/kube/controlPlane.js';
+import type { KubeManifest } from '../../lab/kube/kubeClient.js';
+import { waitFor } from '../../lab/topology/commands.js';
+import { PeerageProcess } from '../../lab/topology/peerage.js';
+import { Topology } from '../../lab/topology/topology.js';
+import * as at from './proxyOracle/addresses.js';
+import { caseOf, NAMESPACE, type Case } from './proxyOracle/cases.js';
+import { CLIENTS, type Client } from './proxyOracle/clients.js';
+import { DIVERGENCES } from './proxyOracle/divergences.js';
+import { describeDifference, differencesOf, judge, toAskAgain, type Difference } from './proxyOracle/outcomes.js';
+import { questionsOf, unusedQuestions, type Question } from './proxyOracle/questions.js';
+import { askAll, buildWorld, hostIn, type WorldName } from './proxyOracle/world.js';
+
+const SEED = Number(process.env['PEERAGE_ORACLE_SEED'] ?? 1);
+const SERVICES = Number(process.env['PEERAGE_ORACLE_SERVICES'] ?? 240);
+const WORLDS: readonly WorldName[] = ['theirs', 'ours'];
+const PATIENCE = 120_000;
+const CHANGED = 3;
+/** Requests to the API server at the same time. */
+const AT_ONCE = 8;
+/** The first round, and one for what differs: an endpoint at random may not have come up yet, and silence may have been slowness. */
+const FIRST = { tries: 8, patience: 4000 };
+const AGAIN = { tries: 50, patience: 12_000 };
+const ROUNDS_AGAIN = 2;
+
+let topology: Topology;
+let plane: ControlPlane;
+let cases: Case[];
+
+beforeAll(async () => {
+  topology = await Topology.open('pgko');
+  await topology.host('api');
+  await topology.ip('api', 'address', 'add', `${at.API}/32`, 'dev', 'lo');
+  await topology.forward('api');
+  for (const [i, world] of WORLDS.entries()) await buildWorld(topology, world, i + 1);
+  plane = await ControlPlane.start(topology, 'api', at.API);
+  await plane.admin.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: NAMESPACE } });
+  await plane.admin.apply(nodeObject());
+  cases = Array.from({ length: SERVICES }, (_, index) => caseOf(SEED, index, 0));
+  await applyAll(cases.flatMap(({ service, slices }) => [service, ...slices]));
+  startProxies();
+}, 600_000);
+afterAll(async () => {
+  await topology.close();
+}, 120_000);
+
+function nodeObject(): KubeManifest {
+  return {
+    apiVersion: 'v1',
+    kind: 'Node',
+    metadata: { name: at.NODE_NAME, labels: { 'topology.kubernetes.io/zone': at.OWN_ZONE } },
+    spec: { podCIDR: at.OWN_POD_PREFIX[4], podCIDRs: [at.OWN_POD_PREFIX[4], at.OWN_POD_PREFIX[6]] },
+    status: {
+      addresses: [
+        { type: 'InternalIP', address: at.NODE[4] },
+        { type: 'InternalIP', address: at.NODE[6] },
+      ],
+    },
+  };
+}
+
+function startProxies(): void {
+  const file = join(topology.folder, 'kube-proxy.yaml');
+  writeFileSync(file, stringify(kubeProxyConfig()));
+  const program = resolve('.cache/kube/control-plane');
+  topology.start(hostIn('theirs', 'node'), 'kube-proxy', program, ['kube-proxy', '--config', file]);
+  PeerageProcess.agent(topology, hostIn('ours', 'node'), { node: at.NODE_NAME, config: stringify(agentConfig(file)) });
+}
+
+/** Both read it. */
+function kubeProxyConfig(): object {
+  const none = { maxPerCore: 0, min: 0, tcpEstablishedTimeout: '0s', tcpCloseWaitTimeout: '0s' };
+  return {
+    apiVersion: 'kubeproxy.config.k8s.io/v1alpha1',
+    kind: 'KubeProxyConfiguration',
+    mode: 'nftables',
+    clientConnection: { kubeconfig: plane.adminConfig },
+    hostnameOverride: at.NODE_NAME,
+    detectLocalMode: 'ClusterCIDR',
+    clusterCIDR: `${at.POD_PREFIXES[4]},${at.POD_PREFIXES[6]}`,
+    conntrack: none,
+  };
+}
+
+function agentConfig(kubeProxyFile: string): object {
+  const both = (place: at.Place): readonly string[] => [place[4], place[6]];
+  return {
+    kubernetes: {
+      kubeconfig: plane.adminConfig,
+      run: { serviceProxy: true },
+      cni: { enabled: false, forward: 'off' },
+      egress: { enabled: false },
+      proxy: { kubeProxyConfig: kubeProxyFile },
+      services: {
+        clusterIpRanges: both(at.SERVICE_PREFIXES),
+        externalIpRanges: both(at.EXTERNAL_PREFIXES),
+        loadBalancerIpRanges: both(at.BALANCER_PREFIXES),
+        settleTime: 0,
+      },
+    },
+  };
+}
+
+async function applyAll(objects: readonly KubeManifest[]): Promise<void> {
+  const left = [...objects].reverse();
+  const work = async (): Promise<void> => {
+    for (let next = left.pop(); next !== undefined; next = left.pop()) await plane.admin.apply(next);
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, work));
+}
+
+/** Once a service that was made last is served, all that was made before it is. */
+async function settled(index: number): Promise<void> {
+  const address = at.clusterIp(index)[4];
+  const metadata = { name: `last-${index}`, namespace: NAMESPACE };
+  const ports = [{ name: 'http', port: 80, protocol: 'TCP', targetPort: 'http' }];
+  await plane.admin.apply({ apiVersion: 'v1', kind: 'Service', metadata, spec: { clusterIP: address, ports } });
+  await plane.admin.apply({
+    apiVersion: 'discovery.k8s.io/v1',
+    kind: 'EndpointSlice',
+    metadata: { ...metadata, labels: { 'kubernetes.io/service-name': metadata.name } },
+    addressType: 'IPv4',
+    ports: [{ name: 'http', port: at.BACKEND_PORTS[0], protocol: 'TCP' }],
+    endpoints: [{ addresses: [at.REMOTE_PODS[0]![4]], conditions: { ready: true } }],
+  });
+  const question: Question = { name: metadata.name, protocol: 'TCP', address, port: 80, isSticky: false };
+  const asked = new Map([[CLIENTS.find(({ host }) => host === 'node')!, [question]]]);
+  for (const world of WORLDS)
+    await waitFor(`${metadata.name} served by ${world}`, PATIENCE, async () => {
+      const [answers] = [...(await askAll(topology, world, asked, { tries: 1, patience: 1000 })).values()];
+      return answers?.[0]?.some(answer => answer.startsWith(at.REMOTE_PODS[0]![4])) ? true : undefined;
+    });
+}
+
+/** Asks in both worlds; what differs is asked again, more often and with more patience. */
+async function compare(questions: readonly Question[]): Promise<readonly Difference[]> {
+  let asked: ReadonlyMap<Client, readonly Question[]> = new Map(CLIENTS.map(client => [client, questions]));
+  let differences = await ask(asked, FIRST);
+  for (let round = 0; round < ROUNDS_AGAIN && differences.length > 0; round++) {
+    asked = toAskAgain(differences);
+    differences = await ask(asked, AGAIN);
+  }
+  return differences;
+}
+
+async function ask(
+  asked: ReadonlyMap<Client, readonly Question[]>,
+  order: { readonly tries: number; readonly patience: number },
+): Promise<readonly Difference[]> {
+  const [theirs, ours] = await Promise.all([
+    askAll(topology, 'theirs', asked, order),
+    askAll(topology, 'ours', asked, order),
+  ]);
+  return differencesOf(asked, theirs, ours);
+}
+
+/** All that is not explained, as text. */
+async function unexplained(): Promise<readonly string[]> {
+  const questions = [...cases.flatMap(questionsOf), ...unusedQuestions()];
+  return judge(await compare(questions), DIVERGENCES).unexplained.map(describeDifference);
+}
+
+test(`${SERVICES} services of seed ${SEED}: the same answers as kube-proxy's`, async () => {
+  await settled(5000);
+  expect(await unexplained()).toEqual([]);
+}, 900_000);
+
+test('after every third service has changed and some are gone: the same answers again', async () => {
+  const changed = cases.flatMap((one, index) => (index % CHANGED === 0 ? [{ one, index }] : []));
+  for (const { one, index } of changed) {
+    const next = caseOf(SEED, index, 1);
+    const isGone = index % (CHANGED * 4) === 0;
+    const kept = isGone ? [] : next.slices;
+    for (const slice of one.slices)
+      if (!kept.some(({ metadata }) => metadata.name === slice.metadata.name)) await plane.admin.delete(slice);
+    if (isGone) await plane.admin.delete(one.service);
+    else await applyAll([next.service, ...kept]);
+    cases[index] = next;
+  }
+  await settled(5001);
+  expect(await unexplained()).toEqual([]);
+}, 900_000);
