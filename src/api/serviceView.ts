@@ -41,6 +41,8 @@ export interface FrontendDetail extends FrontendView {
   readonly sourceRanges: readonly string[] | null;
   readonly scheduler: string;
   readonly dsr: boolean;
+  /** Where the kernel shall send new connections from outside. Weight 0: none. */
+  readonly wanted: readonly { readonly address: string; readonly port: number; readonly weight: number }[];
   /** As the kernel has it at this moment; null: it has not. */
   readonly kernel: {
     readonly verdict: string;
@@ -50,14 +52,27 @@ export interface FrontendDetail extends FrontendView {
       readonly weight: number;
       readonly activeConnections: number | null;
     }[];
-    /** Decimal: may be more than a double holds. Null where the kernel does not count. */
-    readonly counters: { readonly connections: string; readonly packetsIn: string; readonly bytesIn: string } | null;
+    /** Null where the kernel does not count. */
+    readonly counters: CountersView | null;
   } | null;
+}
+
+/** Decimal: may be more than a double holds. Packets and octets of clients (in) and to them (out; null: not counted). */
+export interface CountersView {
+  readonly connections: string;
+  readonly packetsIn: string;
+  readonly bytesIn: string;
+  readonly packetsOut: string | null;
+  readonly bytesOut: string | null;
 }
 
 export interface ServiceDetail {
   readonly service: string;
   readonly type: string;
+  /** The kernel's part that serves it: nftables or ipvs. */
+  readonly backend: string;
+  /** What is wrong with it, in sentences. */
+  readonly problems: readonly string[];
   readonly frontends: readonly FrontendDetail[];
   readonly endpoints: readonly EndpointView[];
   /** Port of the health check node port, and what it counts. */

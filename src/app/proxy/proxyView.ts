@@ -1,10 +1,17 @@
 /** From the proxy's state to what `peerage show services` shows. */
 
-import type { EndpointView, FrontendDetail, FrontendView, ServiceDetail, ServicesView } from '../../api/serviceView.js';
+import type {
+  CountersView,
+  EndpointView,
+  FrontendDetail,
+  FrontendView,
+  ServiceDetail,
+  ServicesView,
+} from '../../api/serviceView.js';
 import { formatPrefix } from '../../core/ip.js';
 import { explainEndpoints } from '../../proxy/explainEndpoints.js';
 import type { Proxy, ServiceState } from '../../proxy/proxy.js';
-import type { KernelFrontend, ProxyBackend } from '../../proxy/proxyBackend.js';
+import type { KernelFrontend, ProxyBackend, TrafficCounters } from '../../proxy/proxyBackend.js';
 import { backendsOf, verdictOf, type Frontend, type FrontendKey } from '../../proxy/proxyTypes.js';
 
 export interface ProxyViewSource {
@@ -12,6 +19,8 @@ export interface ProxyViewSource {
   readonly backend: Pick<ProxyBackend, 'kind' | 'read'>;
   readonly isProgrammed: (key: FrontendKey) => boolean;
   readonly failures: ReadonlyMap<FrontendKey, string>;
+  /** What is wrong with a service, in sentences. */
+  readonly problems: (service: string) => readonly string[];
 }
 
 export function createProxyView(source: ProxyViewSource): ServicesView {
@@ -68,6 +77,8 @@ async function detail(
   return {
     service: name,
     type: state.object.type,
+    backend: source.backend.kind,
+    problems: source.problems(name),
     frontends: frontends.map(frontend => frontendDetail(frontend, kernel.get(frontend.key), proxy, source)),
     endpoints: endpoints(state, proxy),
     healthCheck: check === undefined ? null : { port: check.port, localEndpoints: check.localEndpoints },
@@ -89,6 +100,11 @@ function frontendDetail(
     sourceRanges: sourceRanges?.map(formatPrefix) ?? null,
     scheduler: scheduling.scheduler,
     dsr,
+    wanted: backendsOf(frontend, proxy.backends.get(frontend.servicePort)).map(({ address, port, weight }) => ({
+      address,
+      port,
+      weight,
+    })),
     kernel: kernel === undefined ? null : kernelPart(kernel),
   };
 }
@@ -100,14 +116,17 @@ function kernelPart({ verdict, backends, counters }: KernelFrontend): NonNullabl
       ...backend,
       activeConnections: activeConnections ?? null,
     })),
-    counters:
-      counters === undefined
-        ? null
-        : {
-            connections: String(counters.connections),
-            packetsIn: String(counters.packetsIn),
-            bytesIn: String(counters.bytesIn),
-          },
+    counters: counters === undefined ? null : countersView(counters),
+  };
+}
+
+function countersView({ connections, packetsIn, packetsOut, bytesIn, bytesOut }: TrafficCounters): CountersView {
+  return {
+    connections: String(connections),
+    packetsIn: String(packetsIn),
+    bytesIn: String(bytesIn),
+    packetsOut: packetsOut === undefined ? null : String(packetsOut),
+    bytesOut: bytesOut === undefined ? null : String(bytesOut),
   };
 }
 

@@ -20,6 +20,7 @@ import {
 } from '../../proxy/proxyTypes.js';
 import type { ServiceEvents, ServiceEventsOptions } from '../events/serviceEvents.js';
 import type { Ordering, Plane } from '../ordering.js';
+import { createComplaints } from './complaints.js';
 import { createProgrammingLatency } from './programmingLatency.js';
 import { createProgrammed, type ProgrammedChange } from './programmed.js';
 import type { ProxyHealth } from './proxyHealth.js';
@@ -74,6 +75,7 @@ class ProxyLoop implements RunningProxy {
   private readonly wallClock;
   private readonly latency;
   private readonly failures = new Map<FrontendKey, string>();
+  private readonly complaints = createComplaints();
   private readonly serviceHealth;
   private backend: ProxyBackend | undefined;
   private plane: Plane | undefined;
@@ -96,6 +98,7 @@ class ProxyLoop implements RunningProxy {
         const problems = failures.map(text => ({ subject: `Service ${service}`, text, reason: NOT_LISTENING }));
         const found = new Map([[`health checks ${service}`, problems]]);
         options.report(found);
+        this.complaints.take(found);
         this.events?.take(found, true);
       },
     });
@@ -110,6 +113,7 @@ class ProxyLoop implements RunningProxy {
       backend,
       isProgrammed: key => this.programmed.has(key),
       failures: this.failures,
+      problems: service => this.complaints.of(service),
     });
   }
 
@@ -123,6 +127,7 @@ class ProxyLoop implements RunningProxy {
   update({ outcome, settings, isComplete, isEligible, triggers, proxy }: ProxyUpdate): void {
     this.proxy = proxy;
     this.options.health.setEligible(isEligible);
+    this.complaints.take(outcome.problems);
     this.events?.take(outcome.problems, false);
     if (settings !== undefined) {
       this.backend?.configure(settings);

@@ -265,9 +265,19 @@ test('who may tell the cluster hears what is wrong with which service', async ()
 
 test('one service in full: frontends as the kernel has them, and why each endpoint is in or out', async () => {
   const { apply, proxy } = await running();
-  apply(batchOf('added', nodeOf(1), serviceOf(), sliceOf([{ node: 'n1' }, { node: 'n2', ready: false }])));
+  const service = serviceOf({ externalIPs: ['192.0.2.1'] });
+  apply(batchOf('added', nodeOf(1), service, sliceOf([{ node: 'n1' }, { node: 'n2', ready: false }])));
   expect(await proxy.view.service('demo/web')).toMatchObject({
-    frontends: [{ address: '10.96.0.10', masquerade: 'offCluster', kernel: { verdict: 'forward' } }],
+    backend: 'nftables',
+    problems: [expect.stringMatching(/^external IP 192\.0\.2\.1 is in none of/)],
+    frontends: [
+      {
+        address: '10.96.0.10',
+        masquerade: 'offCluster',
+        wanted: [{ address: '10.244.1.1', port: 8080, weight: 1 }],
+        kernel: { verdict: 'forward' },
+      },
+    ],
     endpoints: [
       { address: '10.244.1.1', isLocal: true, inCluster: true, inLocal: true, reason: 'ready' },
       { address: '10.244.1.2', node: 'n2', inCluster: false, reason: 'not ready' },
