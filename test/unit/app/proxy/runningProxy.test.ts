@@ -314,6 +314,8 @@ test('counters have the names and labels of kube-router, and rates are those sin
     return lines.map(line => line.replace('kube_router_service_', '').replace(LABELS, ' '));
   };
   const LABELS = /\{svc_namespace="demo",service_name="web",service_vip="10.96.0.10",protocol="tcp",port="80"\} /;
+  count(0n);
+  expect(await shown()).toEqual([]);
   count(5n);
   expect(await shown()).toEqual([
     ...['total_connections 5', 'cps 0', 'packets_in 50', 'pps_in 0', 'bytes_in 5000', 'bps_in 0'],
