@@ -13,6 +13,7 @@ import {
   who,
   withServices,
   type RowCase,
+  type World,
 } from '../world.js';
 import { backendOn, deltaOf, PORT } from '../../kernel/proxyRig.js';
 
@@ -20,7 +21,7 @@ export const clusterIps: readonly RowCase[] = [
   {
     name: 'a cluster IP is balanced over its backends, and pods keep their address',
     proves: [1, 2, 25, 26],
-    run: async world => {
+    run: async (world: World): Promise<void> => {
       const { b, c } = backendsOf(world.family);
       await withServices(world, [service(world, { cluster: [b, c] })], async () => {
         const vip = clusterIp(world.family, 1);
@@ -33,7 +34,7 @@ export const clusterIps: readonly RowCase[] = [
     name: 'weights are shares, and weight 0 takes nothing',
     proves: [2],
     differs: ['weights'],
-    run: async world => {
+    run: async (world: World): Promise<void> => {
       const { family, rig } = world;
       const { a, b, c } = backendsOf(family);
       const cluster = [
@@ -56,7 +57,7 @@ export const clusterIps: readonly RowCase[] = [
   {
     name: 'TCP and UDP of one port are two things, and so are two ports',
     proves: [3],
-    run: async world => {
+    run: async (world: World): Promise<void> => {
       const { b, c } = backendsOf(world.family);
       const vip = clusterIp(world.family, 1);
       const tcp = service(world, { cluster: [b] });
@@ -71,7 +72,7 @@ export const clusterIps: readonly RowCase[] = [
   {
     name: 'SCTP, from a pod and from the node, and to a node port',
     proves: [3, 4],
-    run: async world => {
+    run: async (world: World): Promise<void> => {
       const { family, rig, hasSctp } = world;
       const frontends = [
         { address: clusterIp(family, 1), port: 80 },
@@ -97,7 +98,7 @@ export const clusterIps: readonly RowCase[] = [
   {
     name: 'traffic to a cluster IP from elsewhere is masqueraded, and so is the own of the node',
     proves: [1, 23, 24],
-    run: async world => {
+    run: async (world: World): Promise<void> => {
       const { c } = backendsOf(world.family);
       await withServices(world, [service(world, { cluster: [c] })], async () => {
         for (const actor of ['client', 'node'] as const)
@@ -108,7 +109,7 @@ export const clusterIps: readonly RowCase[] = [
   {
     name: 'a pod that comes back to itself is masqueraded',
     proves: [22],
-    run: async world => {
+    run: async (world: World): Promise<void> => {
       const { a } = backendsOf(world.family);
       const vip = clusterIp(world.family, 1);
       const tcp = service(world, { cluster: [a] });
@@ -122,7 +123,7 @@ export const clusterIps: readonly RowCase[] = [
   {
     name: 'masquerade always takes the node’s address even for pods',
     proves: [23],
-    run: async world => {
+    run: async (world: World): Promise<void> => {
       const { c } = backendsOf(world.family);
       const vip = clusterIp(world.family, 1);
       const always = service(world, { cluster: [c], frontends: [{ address: vip, masquerade: 'always' }] });

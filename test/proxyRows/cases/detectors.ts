@@ -32,7 +32,7 @@ export const detectors: readonly RowCase[] = [
   {
     name: 'pods are told by the link that they come through',
     proves: [24, 25],
-    run: async world => {
+    run: async (world: World): Promise<void> => {
       const node = nodeAt(world.family, 'c');
       const seen = await sources(world, { podDetector: { kind: 'link', name: 'to-a' } });
       assert.deepEqual(seen, [at(world).a, node, node]);
@@ -41,7 +41,7 @@ export const detectors: readonly RowCase[] = [
   {
     name: 'pods are told by how the name of their link begins',
     proves: [24, 25],
-    run: async world => {
+    run: async (world: World): Promise<void> => {
       const seen = await sources(world, { podDetector: { kind: 'linkPrefix', prefix: 'to-c' } });
       assert.deepEqual(seen, [nodeAt(world.family, 'c'), nodeAt(world.family, 'c'), at(world).client]);
     },
@@ -49,7 +49,7 @@ export const detectors: readonly RowCase[] = [
   {
     name: 'without a way to tell pods nobody is masqueraded',
     proves: [24],
-    run: async world => {
+    run: async (world: World): Promise<void> => {
       const seen = await sources(world, { podDetector: { kind: 'none' } });
       assert.deepEqual(seen, [at(world).a, at(world).b, at(world).client]);
     },
@@ -57,7 +57,7 @@ export const detectors: readonly RowCase[] = [
   {
     name: 'everybody is masqueraded if the settings say so',
     proves: [24],
-    run: async world => {
+    run: async (world: World): Promise<void> => {
       const seen = await sources(world, { masqueradeAll: true });
       assert.deepEqual(new Set(seen), new Set([nodeAt(world.family, 'c')]));
     },
@@ -65,7 +65,7 @@ export const detectors: readonly RowCase[] = [
   {
     name: 'the mark may be another bit',
     proves: [23],
-    run: async world => {
+    run: async (world: World): Promise<void> => {
       const seen = await sources(world, { masqueradeBit: 5 });
       assert.deepEqual(seen, [at(world).a, at(world).b, nodeAt(world.family, 'c')]);
     },

@@ -40,7 +40,7 @@ export const guards: readonly RowCase[] = [
   {
     name: 'without any endpoint everything is rejected',
     proves: [15],
-    run: async world => {
+    run: async (world: World): Promise<void> => {
       const { family } = world;
       const [vip, outer] = [clusterIp(family, 1), external(family, 1)];
       const frontends = [
@@ -62,7 +62,7 @@ export const guards: readonly RowCase[] = [
   {
     name: 'the first endpoint and the last make the difference',
     proves: [15, 20],
-    run: async world => {
+    run: async (world: World): Promise<void> => {
       const { a, c } = backendsOf(world.family);
       const vip = clusterIp(world.family, 3);
       const frontends = [{ address: vip }];
@@ -81,7 +81,7 @@ export const guards: readonly RowCase[] = [
   {
     name: 'another port of a cluster IP is rejected, an address nobody has is dropped',
     proves: [16],
-    run: async world => {
+    run: async (world: World): Promise<void> => {
       const { b } = backendsOf(world.family);
       await withServices(world, [service(world, { cluster: [b] })], async () => {
         for (const actor of ['a', 'client', 'node'] as const) {
@@ -94,7 +94,7 @@ export const guards: readonly RowCase[] = [
   {
     name: 'what listens on the node itself is not reached at addresses of services',
     proves: [16],
-    run: async world => {
+    run: async (world: World): Promise<void> => {
       const { b } = backendsOf(world.family);
       const vip = clusterIp(world.family, 1);
       await withServices(world, [service(world, { cluster: [b] })], async () => {
@@ -108,7 +108,7 @@ export const guards: readonly RowCase[] = [
   {
     name: 'source ranges let in who is in them, and do not concern node ports',
     proves: [4, 11],
-    run: async world => {
+    run: async (world: World): Promise<void> => {
       const { family } = world;
       const host = family === 4 ? 32 : 128;
       const outer = external(family, 6);
@@ -129,7 +129,7 @@ export const guards: readonly RowCase[] = [
   {
     name: 'a range with an address of the node lets the node in',
     proves: [11],
-    run: async world => {
+    run: async (world: World): Promise<void> => {
       const { family } = world;
       const ranges = family === 4 ? ['192.168.9.0/24', '10.1.0.0/16'] : ['fd99::/64', 'fdee::/16'];
       await withServices(world, [ranged(world, ranges)], async () => {

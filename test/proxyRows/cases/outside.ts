@@ -47,7 +47,7 @@ export const outside: readonly RowCase[] = [
   {
     name: 'a node port serves every address of the node but loopback, and only this node',
     proves: [4, 5, 6, 12],
-    run: async world => {
+    run: async (world: World): Promise<void> => {
       const { family } = world;
       const { c } = backendsOf(family);
       const node = { address: undefined, kind: 'nodePort', port: 30080, masquerade: 'always' } as const;
@@ -67,7 +67,7 @@ export const outside: readonly RowCase[] = [
   {
     name: 'node ports are served where the settings say',
     proves: [5],
-    run: async world => {
+    run: async (world: World): Promise<void> => {
       const { family } = world;
       const { c } = backendsOf(family);
       const node = { address: undefined, kind: 'nodePort', port: 30080, masquerade: 'always' } as const;
@@ -86,7 +86,7 @@ export const outside: readonly RowCase[] = [
   {
     name: 'an external address leads to the same backends, masqueraded',
     proves: [8, 10, 12],
-    run: async world => {
+    run: async (world: World): Promise<void> => {
       const { family } = world;
       const { b, c } = backendsOf(family);
       for (const kind of ['externalIp', 'loadBalancer'] as const) {
@@ -106,17 +106,17 @@ export const outside: readonly RowCase[] = [
   {
     name: 'policy Local keeps outsiders local, with their address',
     proves: [8, 13],
-    run: world => keepsOutsidersLocal(world, external(world.family, 2)),
+    run: (world: World): Promise<void> => keepsOutsidersLocal(world, external(world.family, 2)),
   },
   {
     name: 'policy Local keeps outsiders local at a node port, too',
     proves: [4, 13],
-    run: world => keepsOutsidersLocal(world, undefined),
+    run: (world: World): Promise<void> => keepsOutsidersLocal(world, undefined),
   },
   {
     name: 'policy Local without a local endpoint drops outsiders; short circuits work',
     proves: [13, 14],
-    run: async world => {
+    run: async (world: World): Promise<void> => {
       const { family } = world;
       const { c } = backendsOf(family);
       const frontends = [{ address: clusterIp(family, 1) }, local(external(family, 3)), local(undefined)];
@@ -132,7 +132,7 @@ export const outside: readonly RowCase[] = [
   {
     name: 'an open connection through a short circuit goes on, over UDP too',
     proves: [13],
-    run: async world => {
+    run: async (world: World): Promise<void> => {
       const { family, rig } = world;
       const { c } = backendsOf(family);
       const goal = external(family, 4);
@@ -150,7 +150,7 @@ export const outside: readonly RowCase[] = [
   {
     name: 'internal policy Local uses local endpoints, and drops without any',
     proves: [14, 17],
-    run: async world => {
+    run: async (world: World): Promise<void> => {
       const { family } = world;
       const { b, c } = backendsOf(family);
       const vip = clusterIp(family, 1);
@@ -168,7 +168,7 @@ export const outside: readonly RowCase[] = [
     name: 'both policies Local: pods at the external address',
     proves: [13, 17],
     differs: ['bothLocal'],
-    run: async world => {
+    run: async (world: World): Promise<void> => {
       const { family, rig } = world;
       const { b, c } = backendsOf(family);
       const frontends = [{ address: clusterIp(family, 1), policy: 'local' as const }, local(external(family, 5))];

@@ -117,7 +117,7 @@ export const time: readonly RowCase[] = [
     name: 'session affinity ends with its time',
     proves: [19],
     differs: ['affinityEnd'],
-    run: async world => {
+    run: async (world: World): Promise<void> => {
       const { b, c } = backendsOf(world.family);
       const vip = clusterIp(world.family, 12);
       const brief = service(world, {
@@ -135,7 +135,7 @@ export const time: readonly RowCase[] = [
   {
     name: 'an open TCP connection outlives its endpoint',
     proves: [20],
-    run: async world => {
+    run: async (world: World): Promise<void> => {
       const { family, rig } = world;
       const { b, c } = backendsOf(family);
       const vip = clusterIp(family, 1);
