@@ -10,6 +10,8 @@ import { choicesOf, type Choices } from './choices.js';
 import { endpointSlices } from './endpoints.js';
 
 export const NAMESPACE = 'oracle';
+export const HEADLESS_LABEL = 'service.kubernetes.io/headless';
+const PROXY_NAME_LABEL = 'service.kubernetes.io/service-proxy-name';
 
 export interface CasePort {
   readonly name: string;
@@ -92,7 +94,7 @@ export function caseOf(seed: number, index: number, generation: number): Case {
     ...(isSticky ? { sessionAffinity: 'ClientIP', sessionAffinityConfig: { clientIP: { timeoutSeconds: 900 } } } : {}),
   };
   const labels = labelsOf(shape);
-  const metadata = { name, namespace: NAMESPACE, ...(labels === undefined ? {} : { labels }) };
+  const metadata = { name, namespace: NAMESPACE, labels };
   const status = balancerIps === undefined ? {} : { status: balancerStatus(mode, families, balancerIps) };
   return {
     name,
@@ -103,7 +105,17 @@ export function caseOf(seed: number, index: number, generation: number): Case {
     balancerIps,
     isSticky,
     service: { apiVersion: 'v1', kind: 'Service', metadata, spec, ...status },
-    slices: kind === 'ExternalName' ? [] : endpointSlices(state, { name, namespace: NAMESPACE, families, ports }),
+    slices:
+      kind === 'ExternalName'
+        ? []
+        : endpointSlices(state, {
+            name,
+            namespace: NAMESPACE,
+            families,
+            ports,
+            // The controller copies a service's labels.
+            labels: shape.chance(0.7) ? labels : {},
+          }),
   };
 }
 
@@ -141,7 +153,11 @@ function rangesSpec(state: Choices, families: readonly Family[]): object {
   return { loadBalancerSourceRanges: ranges };
 }
 
-function balancerStatus(mode: 'VIP' | 'unset' | 'Proxy' | 'hostname', families: readonly Family[], ips: at.Place): object {
+function balancerStatus(
+  mode: 'VIP' | 'unset' | 'Proxy' | 'hostname',
+  families: readonly Family[],
+  ips: at.Place,
+): object {
   const ingress =
     mode === 'hostname'
       ? [{ hostname: 'balancer.test' }]
@@ -149,7 +165,7 @@ function balancerStatus(mode: 'VIP' | 'unset' | 'Proxy' | 'hostname', families: 
   return { loadBalancer: { ingress } };
 }
 
-function labelsOf(shape: Choices): Readonly<Record<string, string>> | undefined {
-  if (shape.chance(0.03)) return { 'service.kubernetes.io/service-proxy-name': 'another' };
-  return shape.chance(0.03) ? { 'service.kubernetes.io/headless': '' } : undefined;
+function labelsOf(shape: Choices): Readonly<Record<string, string>> {
+  if (shape.chance(0.03)) return { [PROXY_NAME_LABEL]: 'another' };
+  return shape.chance(0.04) ? { [HEADLESS_LABEL]: '' } : {};
 }

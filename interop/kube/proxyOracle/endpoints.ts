@@ -54,7 +54,11 @@ interface Endpoint {
 
 export function endpointSlices(
   state: Choices,
-  service: Pick<Case, 'name' | 'families' | 'ports'> & { readonly namespace: string },
+  service: Pick<Case, 'name' | 'families' | 'ports'> & {
+    readonly namespace: string;
+    /** Besides what says whose slice it is. */
+    readonly labels: Readonly<Record<string, string>>;
+  },
 ): readonly KubeManifest[] {
   const mix = state.pick(MIXES);
   const places = state.pick(PLACES);
@@ -82,7 +86,7 @@ function splitUp(endpoints: readonly Endpoint[], isSplit: boolean): readonly (re
 }
 
 function slice(
-  { name, namespace, ports }: Parameters<typeof endpointSlices>[1],
+  { name, namespace, ports, labels }: Parameters<typeof endpointSlices>[1],
   family: at.Family,
   part: number,
   endpoints: readonly Endpoint[],
@@ -95,7 +99,11 @@ function slice(
     metadata: {
       name: `${name}-v${family}-${part}`,
       namespace,
-      labels: { 'kubernetes.io/service-name': name, 'endpointslice.kubernetes.io/managed-by': 'oracle.test' },
+      labels: {
+        ...labels,
+        'kubernetes.io/service-name': name,
+        'endpointslice.kubernetes.io/managed-by': 'oracle.test',
+      },
     },
     addressType: `IPv${family}`,
     ports: ports.map(({ name: portName, protocol }, i) => ({ name: portName, protocol, port: targets[i] })),

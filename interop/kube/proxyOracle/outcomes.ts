@@ -29,7 +29,7 @@ export function differencesOf(
 /** Which endpoint a client is kept to, each world chooses by itself. */
 function isSame(question: Question, client: Client, theirs: readonly string[], ours: readonly string[]): boolean {
   if (theirs.join() === ours.join()) return true;
-  if (!question.isSticky) return false;
+  if (question.of?.isSticky !== true) return false;
   const [a, b] = [stickyAnswer(client, theirs), stickyAnswer(client, ours)];
   return a !== undefined && b !== undefined && (a === b || a === 'itself' || b === 'itself');
 }
@@ -45,16 +45,16 @@ function stickyAnswer(client: Client, answers: readonly string[]): 'itself' | 'p
 }
 
 export interface Judgement {
-  /** Differences by the name of the divergence that explains them. */
-  readonly explained: ReadonlyMap<string, number>;
+  /** Names of divergences that explain some. */
+  readonly explained: ReadonlySet<string>;
   readonly unexplained: readonly Difference[];
 }
 
 export function judge(differences: readonly Difference[], divergences: readonly Divergence[]): Judgement {
-  const explained = new Map<string, number>();
+  const explained = new Set<string>();
   const unexplained = differences.filter(difference => {
     const name = divergences.find(({ explains }) => explains(difference))?.name;
-    if (name !== undefined) explained.set(name, (explained.get(name) ?? 0) + 1);
+    if (name !== undefined) explained.add(name);
     return name === undefined;
   });
   return { explained, unexplained };

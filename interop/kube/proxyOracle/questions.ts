@@ -13,8 +13,8 @@ export interface Target {
 export interface Question extends Target {
   /** Says what it is of, and is unique. */
   readonly name: string;
-  /** Answers come from one endpoint, whichever. */
-  readonly isSticky: boolean;
+  /** Undefined: of no service. */
+  readonly of: Case | undefined;
 }
 
 /** Node ports are never served at loopback addresses, nor at those of the node's other links. */
@@ -30,7 +30,7 @@ export function questionsOf(generated: Case): readonly Question[] {
 }
 
 function ofFamily(generated: Case, family: Family): readonly Question[] {
-  const { name, ports, clusterIps, externalIps, balancerIps, isSticky } = generated;
+  const { name, ports, clusterIps, externalIps, balancerIps } = generated;
   const places: readonly (readonly [string, at.Place | undefined])[] = [
     ['cluster IP', clusterIps],
     ['external IP', externalIps],
@@ -55,7 +55,7 @@ function ofFamily(generated: Case, family: Family): readonly Question[] {
         }));
   return [...offered, ...atNode, ...besides].map(({ what, ...target }) => ({
     name: `${name}: ${what} (IPv${family}, ${target.protocol} ${target.port})`,
-    isSticky,
+    of: generated,
     ...target,
   }));
 }
@@ -74,7 +74,7 @@ export function unusedQuestions(): readonly Question[] {
       protocol: 'TCP' as const,
       address,
       port,
-      isSticky: false,
+      of: undefined,
     })),
   );
 }

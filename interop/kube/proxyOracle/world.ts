@@ -103,7 +103,8 @@ async function linkToApi(topology: Topology, node: string, number: number): Prom
 }
 
 async function addToLoopback(topology: Topology, host: string, place: Place): Promise<void> {
-  for (const address of withLength(place, HOST_LENGTHS)) await topology.ip(host, 'address', 'add', address, 'dev', 'lo');
+  for (const address of withLength(place, HOST_LENGTHS))
+    await topology.ip(host, 'address', 'add', address, 'dev', 'lo');
 }
 
 async function serve(topology: Topology, host: string, places: readonly Place[]): Promise<void> {
