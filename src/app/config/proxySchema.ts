@@ -56,9 +56,8 @@ const Conntrack = z.strictObject({
 export const ProxySection = z.strictObject({
   mode: z
     .enum(['auto', 'nftables', 'ipvs'])
-    .refine(mode => mode !== 'ipvs', { message: 'ipvs is not built yet: take nftables, or leave it auto' })
     .default('auto')
-    .describe('How services are programmed. Default auto: nftables, until there is IPVS.'),
+    .describe('How services are programmed. Default auto: IPVS where the kernel has it, nftables where not.'),
   kubeProxyConfig: z
     .string()
     .min(1)

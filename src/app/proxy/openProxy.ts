@@ -8,10 +8,10 @@ import type { ApiWriter } from '../../kube/client/apiWriter.js';
 import type { ProblemReport } from '../../kube/problems.js';
 import { kernelSwitches } from '../../kernel/sysctl.js';
 import { withHostRoutes } from '../../proxy/hostRoutes/withHostRoutes.js';
-import { openNftablesProxy } from '../../proxy/nftables/nftablesProxy.js';
 import type { OpenProxyBackend } from '../../proxy/proxyBackend.js';
 import type { Kubernetes } from '../config/kubernetesSchema.js';
 import { createServiceEvents } from '../events/serviceEvents.js';
+import { chooseBackend } from './chooseBackend.js';
 import { openHealthServer } from './healthServer.js';
 import { createHostRouteLog } from './hostRouteLog.js';
 import { afterModeChange } from './modeChange.js';
@@ -43,7 +43,7 @@ export async function openProxy(options: OpenProxyOptions): Promise<OpenedProxy>
   const { mode, healthPort: port, healthAddress: address } = settings.proxy;
   const health = createProxyHealth(systemClock);
   const metrics = createProxyMetrics([registry]);
-  const open = equipped(openBackend, options);
+  const open = equipped(chooseBackend(mode, logger), options);
   const openEvents = eventsOf(options);
   const proxy = await startProxy({ open, clock: systemClock, logger, health, metrics, report, openEvents });
   logger.info({ mode, backend: proxy.view.backend }, 'service proxy starting');
@@ -66,9 +66,6 @@ export async function openProxy(options: OpenProxyOptions): Promise<OpenedProxy>
     },
   };
 }
-
-/** The configuration refuses `ipvs` as long as there is no such backend; `auto` takes the one there is. */
-const openBackend: OpenProxyBackend = onEvent => Promise.resolve(openNftablesProxy(onEvent));
 
 function eventsOf({
   writer,

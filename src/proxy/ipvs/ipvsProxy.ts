@@ -4,16 +4,19 @@
  */
 
 import { systemClock, type Clock, type TimerHandle } from '../../core/clock.js';
-import type { IpAddress } from '../../core/ip.js';
+import { formatAddress, type IpAddress } from '../../core/ip.js';
+import type { IpText } from '../../kube/objectTypes.js';
 import { openIpvs, type Ipvs } from '../../kernel/ipvs/ipvs.js';
 import { openChannel, openRouteChannel, type NetlinkChannel } from '../../kernel/netlink/channel.js';
 import { NETLINK_NETFILTER } from '../../kernel/nftables/numbers.js';
 import { openTransactions, type Transactions } from '../../kernel/nftables/transaction.js';
 import type { KernelFrontend, ProxyBackend, ProxyEvent, TrafficCounters } from '../proxyBackend.js';
-import type { FrontendKey, ProxyDelta, ProxySettings, ServicePortKey } from '../proxyTypes.js';
+import type { FamilyTable } from '../nftables/familyTable.js';
+import type { Family, FrontendKey, ProxyDelta, ProxySettings, ServicePortKey } from '../proxyTypes.js';
+import { createIpvsFirewall } from './firewall.js';
 import { createIpvsFlows, type IpvsFlows } from './ipvsFlows.js';
 import { createIpvsServers, type IpvsServers } from './ipvsServers.js';
-import { createJointFrontends, type JointFrontends } from './jointFrontends.js';
+import { createJointFrontends, type JointFrontends, type Part } from './jointFrontends.js';
 import { openLocalAddresses, type LocalAddresses } from './localAddresses.js';
 import { createServerClaims } from './serverClaims.js';
 import { createServiceLink, SERVICE_LINK } from './serviceLink.js';
@@ -81,18 +84,21 @@ class IpvsProxy implements ProxyBackend {
   private readonly servers: IpvsServers;
   private readonly joint: JointFrontends;
   private readonly flows: IpvsFlows;
+  private readonly firewalls: ReadonlyMap<Family, FamilyTable>;
+  private settings: ProxySettings | undefined;
+  private hasBegun = false;
   private timer: TimerHandle | undefined;
   private isStopped = false;
 
   constructor(
     private readonly sockets: Sockets,
-    local: readonly IpAddress[],
+    private local: readonly IpAddress[],
     private readonly onEvent: (event: ProxyEvent) => void,
     private readonly clock: Clock,
     readBackInterval: number,
   ) {
     const { ipvs, routes, netfilter, transactions, addresses } = sockets;
-    this.joint = createJointFrontends(['servers']);
+    this.joint = createJointFrontends(['servers', 'firewall']);
     this.flows = createIpvsFlows(netfilter, onEvent);
     this.servers = createIpvsServers({
       ipvs,
@@ -101,31 +107,47 @@ class IpvsProxy implements ProxyBackend {
       clock,
       readBackInterval,
       local,
-      onEvent: event => {
-        const told = this.joint.take('servers', event);
-        if (told !== undefined) onEvent(told);
-      },
+      onEvent: event => this.tell('servers', event),
       onSettled: frontends => this.cleanFlows(frontends),
     });
+    const firewall = (family: Family): FamilyTable =>
+      createIpvsFirewall({
+        family,
+        channel: netfilter,
+        transactions,
+        clock,
+        readBackInterval,
+        onEvent: event => this.tell('firewall', event),
+      });
+    this.firewalls = new Map(([4, 6] as const).map(family => [family, firewall(family)]));
     addresses.watch(() => this.reviewSoon());
   }
 
   configure(settings: ProxySettings): void {
+    this.settings = settings;
     this.servers.configure(settings);
+    this.configureFirewalls();
+    if (this.hasBegun) this.begin();
   }
 
   apply(delta: ProxyDelta): void {
     this.joint.apply(delta);
     this.flows.apply(delta);
+    for (const firewall of this.firewalls.values()) firewall.apply(delta);
     this.servers.apply(delta);
   }
 
   begin(): void {
+    this.hasBegun = true;
+    for (const firewall of this.running) firewall.begin();
     this.servers.begin();
   }
 
-  read(keys: readonly FrontendKey[]): Promise<readonly KernelFrontend[]> {
-    return this.servers.read(keys);
+  /** What the firewall closes has no servers, or ones that take nobody new. */
+  async read(keys: readonly FrontendKey[]): Promise<readonly KernelFrontend[]> {
+    const closed = (await Promise.all(this.running.map(firewall => firewall.read(keys)))).flat();
+    const isClosed = new Set(closed.map(({ key }) => key));
+    return [...closed, ...(await this.servers.read(keys.filter(key => !isClosed.has(key))))];
   }
 
   counters(): Promise<ReadonlyMap<ServicePortKey, TrafficCounters>> {
@@ -133,17 +155,35 @@ class IpvsProxy implements ProxyBackend {
   }
 
   async idle(): Promise<void> {
-    await this.servers.idle();
+    await Promise.all([this.servers.idle(), ...this.running.map(firewall => firewall.idle())]);
     await this.flows.idle();
   }
 
   async stop(): Promise<void> {
     this.isStopped = true;
     this.timer?.cancel();
-    await this.servers.stop();
+    await Promise.all([this.servers.stop(), ...[...this.firewalls.values()].map(firewall => firewall.stop())]);
     await this.flows.idle();
     const { ipvs, routes, netfilter, transactions, addresses } = this.sockets;
     for (const socket of [addresses, ipvs, routes, netfilter, transactions]) socket.close();
+  }
+
+  /** Of the families that services are served in. */
+  private get running(): readonly FamilyTable[] {
+    const isOn = { 4: this.settings?.ipv4 === true, 6: this.settings?.ipv6 === true };
+    return [...this.firewalls].flatMap(([family, firewall]) => (isOn[family] ? [firewall] : []));
+  }
+
+  /** The firewall is told of all addresses of this machine, which it does not guard. */
+  private configureFirewalls(): void {
+    if (this.settings === undefined) return;
+    const nodeAddresses = this.local.map(address => formatAddress(address) as IpText);
+    for (const firewall of this.firewalls.values()) firewall.configure({ ...this.settings, nodeAddresses });
+  }
+
+  private tell(part: Part, event: ProxyEvent): void {
+    const told = this.joint.take(part, event);
+    if (told !== undefined) this.onEvent(told);
   }
 
   private cleanFlows(frontends: readonly FrontendKey[]): void {
@@ -161,7 +201,9 @@ class IpvsProxy implements ProxyBackend {
     try {
       const local = await this.sockets.addresses.read();
       if (this.isStopped) return;
+      this.local = local;
       this.servers.setLocal(local);
+      this.configureFirewalls();
       this.servers.readSoon();
     } catch (error) {
       if (this.isStopped) return;

@@ -250,7 +250,6 @@ describe('a bad value is refused with flag and value', () => {
     ],
     [['--service-external-ip-range=10.0.0.1/24'], [expect.stringContaining('did you mean 10.0.0.0/24?')]],
     [['--service-node-port-range=9-1'], [expect.stringContaining('is not a range of ports')]],
-    [['--proxy-mode=ipvs'], [expect.stringMatching(/^--proxy-mode: ipvs is not built yet/)]],
     [['--proxy-mode=iptables'], ['--proxy-mode iptables: must be one of auto, nftables, ipvs']],
     [['--kube-proxy-config=/nonexistent/kp'], [expect.stringContaining('cannot be read: ENOENT')]],
     [['--run-loadbalancer=true'], [expect.stringMatching(/^--run-loadbalancer: there is nothing to give out/)]],
