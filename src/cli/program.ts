@@ -6,6 +6,7 @@ import { addCheckCommand } from './check.js';
 import { addCleanupCommand } from './cleanup.js';
 import { addDrainCommand } from './drain.js';
 import { addPeerCommands } from './peer.js';
+import { addExplainCommand } from './policy.js';
 import { addRunCommands } from './run.js';
 import { addShowCommands } from './show.js';
 
@@ -24,6 +25,7 @@ export function createProgram(): Command {
   program.commandsGroup('Look:');
   addShowCommands(program);
   addCheckCommand(program);
+  addExplainCommand(program);
   program.commandsGroup('Act:');
   addPeerCommands(program);
   addDrainCommand(program);

@@ -113,7 +113,7 @@ function identityOf(
 }
 
 /** The first complaint, and how many there are besides: one line in a log. */
-function issuesText(error: z.ZodError): string {
+export function issuesText(error: z.ZodError): string {
   const [first, ...others] = error.issues;
   if (first === undefined) return 'cannot be read';
   const path = first.path.map(step => (typeof step === 'number' ? `[${step}]` : `.${String(step)}`)).join('');

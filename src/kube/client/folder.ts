@@ -100,7 +100,7 @@ function lookOf(deltas: readonly ManifestDelta[], folder: ProblemReport, unsettl
 }
 
 /** Relative paths, sorted. What begins with a dot is an editor's or a ConfigMap's own business; linked files are followed. */
-async function listFiles(directory: string): Promise<Result<readonly string[], Error>> {
+export async function listFiles(directory: string): Promise<Result<readonly string[], Error>> {
   try {
     const entries = await readdir(directory, { recursive: true, withFileTypes: true });
     const paths = entries

@@ -11,9 +11,9 @@ export interface FileComplaint extends BadObject {
   readonly line: number;
 }
 
-export interface ParsedManifest {
+export interface ParsedManifest<T = KubeObject> {
   /** In the file's order, with the line each begins at. */
-  readonly objects: readonly { readonly object: KubeObject; readonly line: number }[];
+  readonly objects: readonly { readonly object: T; readonly line: number }[];
   readonly bad: readonly FileComplaint[];
 }
 
@@ -29,23 +29,31 @@ interface RawObject {
  *   when there is nothing in it at all, which is what a file looks like between `>` and the first octets
  */
 export function parseManifest(text: string): Result<ParsedManifest, FileComplaint> {
+  return readManifest(text, parseObject);
+}
+
+/** What one object's JSON comes to; undefined: it is of no use. */
+export type ObjectReader<T> = (json: unknown) => Result<T | undefined, BadObject>;
+
+/** The same for readers of other kinds than the agent's. */
+export function readManifest<T>(text: string, read: ObjectReader<T>): Result<ParsedManifest<T>, FileComplaint> {
   if (text.trim() === '') return err({ key: undefined, line: 1, text: 'the file is empty' });
-  const quick = parseJson(text);
+  const quick = parseJson(text, read);
   if (quick !== undefined && quick.bad.length === 0) return ok(quick);
-  return parseYaml(text);
+  return parseYaml(text, read);
 }
 
 /** JSON parses far faster than YAML but knows no lines: good for files in which nothing is wrong. */
-function parseJson(text: string): ParsedManifest | undefined {
+function parseJson<T>(text: string, read: ObjectReader<T>): ParsedManifest<T> | undefined {
   if (!text.trimStart().startsWith('{')) return undefined;
   try {
-    return readAll(flatten(JSON.parse(text) as unknown, () => 1));
+    return readAll(flatten(JSON.parse(text) as unknown, () => 1), read);
   } catch {
     return undefined;
   }
 }
 
-function parseYaml(text: string): Result<ParsedManifest, FileComplaint> {
+function parseYaml<T>(text: string, read: ObjectReader<T>): Result<ParsedManifest<T>, FileComplaint> {
   const lines = new LineCounter();
   const parsed = parseAllDocuments(text, { lineCounter: lines, prettyErrors: false });
   const documents = Array.isArray(parsed) ? parsed : [];
@@ -56,7 +64,12 @@ function parseYaml(text: string): Result<ParsedManifest, FileComplaint> {
     }
   }
   try {
-    return ok(readAll(documents.flatMap(document => rawObjectsOf(document, lines))));
+    return ok(
+      readAll(
+        documents.flatMap(document => rawObjectsOf(document, lines)),
+        read,
+      ),
+    );
   } catch (error) {
     // The library refuses a document whose aliases multiply (a "billion laughs").
     if (error instanceof ReferenceError) return err({ key: undefined, line: 1, text: error.message });
@@ -95,11 +108,11 @@ function flatten(json: unknown, lineAt: (path: Path) => number, path: Path = [])
   );
 }
 
-function readAll(raw: readonly RawObject[]): ParsedManifest {
-  const objects: { object: KubeObject; line: number }[] = [];
+function readAll<T>(raw: readonly RawObject[], read: ObjectReader<T>): ParsedManifest<T> {
+  const objects: { object: T; line: number }[] = [];
   const bad: FileComplaint[] = [];
   for (const { json, line } of raw) {
-    const parsed = parseObject(json);
+    const parsed = read(json);
     if (!parsed.ok) bad.push({ ...parsed.error, line });
     else if (parsed.value !== undefined) objects.push({ object: parsed.value, line });
   }

@@ -14,6 +14,7 @@ describe('help', () => {
     [['check', '--help']],
     [['show', '--help']],
     [['show', 'routes', '--help']],
+    [['explain', 'policy', '--help']],
     [['peer', '--help']],
     [['peer', 'refresh', '--help']],
   ])('%j', async args => {

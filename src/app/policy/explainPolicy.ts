@@ -1,0 +1,82 @@
+/** Verdicts with their reasons, as they are shown. */
+
+import { isDeepStrictEqual } from 'node:util';
+import type { ConnectionView, EndView, PolicyExplanation, RuleView } from '../../api/policyView.js';
+import type { ObjectKey } from '../../kube/objects.js';
+import { decisionText, policyTitle, rulePlace, ruleText } from '../../policy/policyText.js';
+import type { Direction, Policy, Rule } from '../../policy/policyTypes.js';
+import type { PolicyWorld } from '../../policy/policyWorld.js';
+import { verdict, type Decision, type EndVerdict } from '../../policy/verdict.js';
+import type { NamedConnection } from './subjects.js';
+
+type Sources = ReadonlyMap<ObjectKey, string>;
+
+/** @param connections at least one @param sources where objects were read */
+export function explainConnections(
+  world: PolicyWorld,
+  sources: Sources,
+  from: string,
+  to: string,
+  connections: readonly NamedConnection[],
+): PolicyExplanation {
+  const views = mergeFamilies(connections.map(connection => connectionView(world, sources, connection)));
+  const allowed = views.filter(view => view.allowed).length;
+  return { from, to, allowed: allowed === 0 ? 'none' : allowed === views.length ? 'all' : 'some', connections: views };
+}
+
+function connectionView(world: PolicyWorld, sources: Sources, connection: NamedConnection): ConnectionView {
+  const { fromText, toText, port, protocol, family } = connection;
+  const { allowed, egress, ingress } = verdict(world, connection);
+  return {
+    from: fromText,
+    to: toText,
+    port,
+    protocol,
+    families: family === undefined ? [] : [family],
+    allowed,
+    egress: endView(egress, sources),
+    ingress: endView(ingress, sources),
+  };
+}
+
+/** Most rules know no families: what is true for both is said once. */
+function mergeFamilies(views: readonly ConnectionView[]): readonly ConnectionView[] {
+  const merged: ConnectionView[] = [];
+  for (const view of views) {
+    const at = merged.findIndex(other => isDeepStrictEqual({ ...other, families: [] }, { ...view, families: [] }));
+    const other = merged[at];
+    if (other === undefined) merged.push(view);
+    else merged[at] = { ...other, families: [...other.families, ...view.families] };
+  }
+  return merged;
+}
+
+function endView({ direction, allowed, decision, nearMisses }: EndVerdict, sources: Sources): EndView {
+  return {
+    direction,
+    allowed,
+    reason: decisionText(decision, direction),
+    decidedBy: decidedBy(decision, direction, sources),
+    nearest: nearMisses.map(({ policy, rule, missed }) => ({ ...ruleView(policy, rule, direction, sources), missed })),
+  };
+}
+
+function decidedBy(decision: Decision, direction: Direction, sources: Sources): readonly RuleView[] {
+  if (decision.kind === 'rule') return [ruleView(decision.policy, decision.rule, direction, sources)];
+  if (decision.kind !== 'isolated') return [];
+  return decision.policies.map(policy => ({
+    policy: policyTitle(policy),
+    source: sources.get(policy.key) ?? null,
+    rule: null,
+    text: `isolates the pod for ${direction}`,
+  }));
+}
+
+function ruleView(policy: Policy, rule: Rule, direction: Direction, sources: Sources): RuleView {
+  return {
+    policy: policyTitle(policy),
+    source: sources.get(policy.key) ?? null,
+    rule: rulePlace(rule, direction),
+    text: ruleText(rule, direction),
+  };
+}

@@ -1,0 +1,60 @@
+/** What `peerage explain policy` prints. */
+
+import type { ConnectionView, EndView, NearMissView, PolicyExplanation, RuleView } from '../api/policyView.js';
+import { askPolicy, type PolicyQuestion } from '../app/policy/askPolicy.js';
+import { write } from './output.js';
+
+/** @throws when the question cannot be answered, with a sentence that says why */
+export async function explainPolicy(question: PolicyQuestion, output: 'table' | 'json'): Promise<void> {
+  const answer = await askPolicy(question);
+  if (!answer.ok) throw new Error(answer.error);
+  const { explanation, warnings } = answer.value;
+  warnOf(warnings);
+  await write(output === 'json' ? `${JSON.stringify(explanation)}\n` : explanationText(explanation));
+}
+
+export function warnOf(warnings: readonly string[]): void {
+  for (const warning of warnings) process.stderr.write(`warning: ${warning}\n`);
+}
+
+/** Near misses that are shown; the others are counted. */
+const SHOWN = 3;
+
+export function explanationText({ to, allowed, connections }: PolicyExplanation): string {
+  const isService = connections.some(connection => connection.to !== to);
+  const head = isService ? `${to}: ${allowed} of its endpoints allowed (${connections.length} below)\n\n` : '';
+  return `${head}${connections.map(connectionText).join('\n')}`;
+}
+
+function connectionText({ from, to, port, protocol, families, allowed, egress, ingress }: ConnectionView): string {
+  // Both families are what is to be expected.
+  const family = families.length === 1 ? ` (IPv${families[0] ?? ''})` : '';
+  const head = `${allowed ? 'ALLOWED' : 'DENIED'}  ${from} -> ${to} port ${port}/${protocol.toLowerCase()}${family}`;
+  return [head, ...endLines(egress, from), ...endLines(ingress, to), ''].join('\n');
+}
+
+function endLines({ direction, allowed, reason, decidedBy, nearest }: EndView, subject: string): readonly string[] {
+  const more = nearest.length - SHOWN;
+  return [
+    `  ${direction === 'egress' ? 'egress of' : 'ingress of'} ${subject}: ${allowed ? 'allowed' : 'denied'}`,
+    `    ${reason}`,
+    ...decidedBy.flatMap(({ policy, source }) => (source === null ? [] : [`    ${policy} is in ${source}`])),
+    ...(nearest.length === 0 ? [] : ['    would have been allowed by:']),
+    ...nearest.slice(0, SHOWN).map(missText),
+    ...(more > 0 ? [`      and ${more} more`] : []),
+  ];
+}
+
+const MISSED = {
+  overruled: 'had nothing before it decided',
+  ports: 'if its ports included this one',
+  peers: 'if its peers included the other end',
+} as const;
+
+function missText({ missed, ...rule }: NearMissView): string {
+  return `      ${ruleLine(rule)}; ${MISSED[missed]}`;
+}
+
+function ruleLine({ policy, rule, source, text }: RuleView): string {
+  return `${policy} ${rule ?? ''}${source === null ? '' : ` (${source})`} ${text}`;
+}
