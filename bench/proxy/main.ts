@@ -25,6 +25,7 @@ const SETTINGS: ProxySettings = {
   serviceCidrs: [],
   masqueradeAll: false,
   masqueradeBit: 14,
+  countTraffic: true,
   ipvs: {
     tcpTimeout: 0,
     tcpFinTimeout: 0,

@@ -175,6 +175,8 @@ export interface ProxySettings {
   readonly masqueradeAll: boolean;
   /** Bit of the packet mark that says: masquerade. 0 .. 31. */
   readonly masqueradeBit: number;
+  /** nftables: count packets of connections that are established (IPVS always does). Connections are counted anyway. */
+  readonly countTraffic: boolean;
   readonly ipvs: IpvsSettings;
 }
 

@@ -55,7 +55,7 @@ test('elements of a counted set count what finds them, by the address before tra
   await make(
     [{ name: 'seen', key: ['ipv4_addr'], counted: true }],
     [
-      { kind: 'original', key: 'daddr', to: 0 },
+      { kind: 'original', key: 'daddr4', to: 0 },
       { kind: 'lookup', set: 'seen', from: 0 },
     ],
   );

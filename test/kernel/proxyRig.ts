@@ -136,6 +136,7 @@ export const SETTINGS: ProxySettings = {
   serviceCidrs: ['10.96.0.0/16', 'fd96::/64'].map(prefixOf),
   masqueradeAll: false,
   masqueradeBit: 14,
+  countTraffic: true,
   ipvs: {
     tcpTimeout: 0,
     tcpFinTimeout: 0,

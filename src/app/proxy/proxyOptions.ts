@@ -40,6 +40,7 @@ export function proxySettings(
     serviceCidrs: serviceCidrs(dropUnallocated, services.clusterIpRanges.map(prefixOf), told),
     masqueradeAll: proxy.masqueradeAll,
     masqueradeBit: proxy.masqueradeBit,
+    countTraffic: proxy.countTraffic,
     ipvs: {
       tcpTimeout: ipvs.tcpTimeout,
       tcpFinTimeout: ipvs.tcpFinTimeout,

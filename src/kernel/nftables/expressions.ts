@@ -25,11 +25,11 @@ export type Expression =
       readonly length: number;
       readonly to: Register;
     }
-  | { readonly kind: 'meta'; readonly key: 'mark' | 'iifname' | 'l4proto'; readonly to: Register }
+  | { readonly kind: 'meta'; readonly key: 'mark' | 'iif' | 'iifname' | 'l4proto'; readonly to: Register }
   | { readonly kind: 'setMark'; readonly from: Register }
   | { readonly kind: 'ct'; readonly key: 'state' | 'direction' | 'status'; readonly to: Register }
   /** Of the connection as its first packet was before translation: an address is 4 or 16 octets, a port 2. */
-  | { readonly kind: 'original'; readonly key: 'daddr' | 'protocol' | 'dport'; readonly to: Register }
+  | { readonly kind: 'original'; readonly key: 'daddr4' | 'daddr6' | 'protocol' | 'dport'; readonly to: Register }
   /** What route lookup says of an address: unicast 1, local 2 and so on (RTN_*). */
   | { readonly kind: 'fibType'; readonly of: 'saddr' | 'daddr'; readonly to: Register }
   /** Goes on when the key is in the set, or with `inverted` when it is not. With `to`, the map's value goes there. */
@@ -105,9 +105,10 @@ const NAMES: Readonly<Record<Expression['kind'], string>> = {
   dynamic: 'dynset',
 };
 
-const META_KEYS = { mark: 3, iifname: 6, l4proto: 16 } as const;
+const META_KEYS = { mark: 3, iif: 4, iifname: 6, l4proto: 16 } as const;
 const CT_KEYS = { state: 0, direction: 1, status: 2 } as const;
-const TUPLE_KEYS = { daddr: 9, protocol: 10, dport: 12 } as const;
+/** Addresses by family, not NFT_CT_DST, which nft(8) knows no length of. */
+const TUPLE_KEYS = { protocol: 10, dport: 12, daddr4: 20, daddr6: 22 } as const;
 /** IP_CT_DIR_ORIGINAL */
 const ORIGINAL = 0;
 const NFT_FIB_RESULT_ADDRTYPE = 3;

@@ -25,6 +25,8 @@ export interface SetShape {
   readonly key: readonly nft.UserType[];
   /** Absent: a set; `verdict`: a verdict map. */
   readonly data?: readonly nft.UserType[] | 'verdict';
+  /** nft(8) shall show data as one number. */
+  readonly untyped?: boolean;
   /** Every element is a range from one key to another, field by field. Of concatenations only. */
   readonly interval?: boolean;
   /** Filled by rules from packets, with time-outs; at most so many elements. */
@@ -83,7 +85,7 @@ export function writeSet(writer: NetlinkWriter, table: TableName, set: SetShape,
   attributeBe32(writer, nft.NFTA_SET_KEY_LEN, sizeOf(set.key));
   if (set.data === 'verdict') attributeBe32(writer, nft.NFTA_SET_DATA_TYPE, nft.TYPE_VERDICT);
   else if (set.data !== undefined) {
-    attributeBe32(writer, nft.NFTA_SET_DATA_TYPE, userType(set.data));
+    attributeBe32(writer, nft.NFTA_SET_DATA_TYPE, set.untyped === true ? nft.TYPE_INTEGER : userType(set.data));
     attributeBe32(writer, nft.NFTA_SET_DATA_LEN, sizeOf(set.data));
   }
   attributeBe32(writer, nft.NFTA_SET_ID, id);

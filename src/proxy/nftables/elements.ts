@@ -60,9 +60,6 @@ function wordOctets(word: number): string {
   return String.fromCharCode(word >>> 24, (word >>> 16) & 255, (word >>> 8) & 255, word & 255);
 }
 
-/** Four octets that begin keys of which an identity is part (see `coverKey`). */
-export const PAD = '\0\0\0\0';
-
 /** Names one element of one map of the table; the reconciler's key. */
 export type ElementKey = string;
 

@@ -6,7 +6,7 @@ import type { NetlinkChannel } from '../../kernel/netlink/channel.js';
 import type { Transactions } from '../../kernel/nftables/transaction.js';
 import type { KernelFrontend, ProxyEvent } from '../proxyBackend.js';
 import type { Family, Frontend, FrontendKey, ProxyDelta, ProxySettings, ServicePortKey } from '../proxyTypes.js';
-import { describeEndpoint, elementKey, keyOctets, PAD, portOctets, setOf, type ElementKey } from './elements.js';
+import { describeEndpoint, elementKey, keyOctets, portOctets, setOf, type ElementKey } from './elements.js';
 import { createFlowCleaner, type FlowCleaner } from './flowCleaner.js';
 import type { Layout, LayoutSettings } from './layout.js';
 import { CHAINS, createPlan, type Plan, type PlanChanges } from './plan.js';
@@ -44,6 +44,7 @@ const UNSET: LayoutSettings = {
   serviceCidrs: [],
   masqueradeAll: false,
   masqueradeBit: 14,
+  countTraffic: false,
   ipvs: { guardAddresses: false },
 };
 
@@ -92,9 +93,10 @@ class PlannedTable implements FamilyTable {
       // The table is replaced whole, with all its elements: that begins with a reading that finds another structure.
       this.reconciler.readSoon();
     }
-    this.reconciler.apply([[STRUCTURE, mark]]);
+    this.reconciler.apply([[STRUCTURE, mark], ...layout.elements]);
     this.nodeAddresses = new Set(settings.nodeAddresses.map(addressOfText));
     this.want(this.plan.setNodeAddresses(settings.nodeAddresses));
+    this.want(this.plan.setCountTraffic(settings.countTraffic));
   }
 
   apply(delta: ProxyDelta): void {
@@ -254,13 +256,16 @@ class PlannedTable implements FamilyTable {
     const groups = new Map<ElementKey, string>();
     for (const port of this.plan.ports)
       for (const key of this.plan.elementsOf(port)?.own.keys() ?? []) if (wanted.has(key)) groups.set(key, port);
-    // What no service port wants any more goes by its endpoint, which is its own service port's or was.
     const size = this.options.family === 4 ? 12 : 24;
+    const { groupOf } = this.options.kind;
     const shapes = new Map(this.layout.sets.map(shape => [shape.name, shape.key]));
+    const byEndpoint = (key: ElementKey): string | undefined =>
+      // Elements without a protocol are addresses, which several service ports may need.
+      shapes.get(setOf(key))?.includes('inet_proto') === true ? keyOctets(key).slice(0, size) : undefined;
     for (const key of keys) {
       if (groups.has(key) || key === STRUCTURE || setOf(key) === CHAINS) continue;
-      // Elements without a protocol are addresses, which several service ports may need.
-      if (shapes.get(setOf(key))?.includes('inet_proto') === true) groups.set(key, this.endpointOf(key).slice(0, size));
+      const group = groupOf === undefined ? byEndpoint(key) : groupOf(key, this.reconciler.present);
+      if (group !== undefined) groups.set(key, group);
     }
     return groups;
   }
@@ -277,14 +282,8 @@ class PlannedTable implements FamilyTable {
   private describe(key: ElementKey): string {
     if (key === STRUCTURE) return 'rules';
     const set = setOf(key);
-    return set === CHAINS
-      ? `chain ${keyOctets(key)}`
-      : `${set} ${describeEndpoint(this.endpointOf(key), this.options.family)}`;
-  }
-
-  /** The octets of an element's key from the first endpoint or address on. */
-  private endpointOf(key: ElementKey): string {
-    const shape = this.layout.sets.find(({ name }) => name === setOf(key));
-    return keyOctets(key).slice(shape?.key[0] === 'mark' ? PAD.length : 0);
+    if (set === CHAINS) return `chain ${keyOctets(key)}`;
+    const { kind, family } = this.options;
+    return `${set} ${kind.describe?.(key, family) ?? describeEndpoint(keyOctets(key), family)}`;
   }
 }

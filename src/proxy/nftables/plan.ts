@@ -6,6 +6,8 @@
 import { parseAddress, type IpAddress } from '../../core/ip.js';
 import type { BackendLists, Family, Frontend, FrontendKey, ProxyDelta, ServicePortKey } from '../proxyTypes.js';
 import { elementKey, type ElementKey } from './elements.js';
+import { fanOctets, parseFan } from './fanChains.js';
+import { SETS } from './layout.js';
 import type { ServicePortElements, TableKind } from './tableKind.js';
 
 /** Elements that came (with their value) or go. */
@@ -19,6 +21,8 @@ export interface PlanChanges {
 
 export interface Plan {
   apply(delta: ProxyDelta): PlanChanges;
+  /** @returns what changes for all service ports */
+  setCountTraffic(countTraffic: boolean): PlanChanges;
   /** @returns what changes for frontends that depend on them */
   setNodeAddresses(texts: readonly string[]): PlanChanges;
   /** Elements of one service port, its fan chains among them; undefined when it has none. */
@@ -36,6 +40,16 @@ export function createPlan(family: Family, kind: Pick<TableKind, 'elementsOf' | 
   return new FamilyPlan(family, kind);
 }
 
+/** A fan chain and what leads to it. */
+export function fanElements(name: string): ElementChanges {
+  const fan = parseFan(name);
+  if (fan === undefined) return new Map();
+  return new Map([
+    [elementKey(CHAINS, name), ''],
+    [elementKey(SETS.fans, fanOctets(fan)), `goto ${name}`],
+  ]);
+}
+
 const NOTHING: ServicePortElements = { own: new Map(), shared: new Set(), fans: new Set() };
 
 class FamilyPlan implements Plan {
@@ -43,9 +57,12 @@ class FamilyPlan implements Plan {
   private readonly byPort = new Map<ServicePortKey, Set<FrontendKey>>();
   private readonly lists = new Map<ServicePortKey, BackendLists>();
   private readonly elements = new Map<ServicePortKey, ServicePortElements>();
+  /** Names of fan chains that are in use, or were. */
+  private readonly fans = new Set<string>();
   /** How many service ports need an element. */
   private readonly uses = new Map<ElementKey, number>();
   private nodeAddresses: readonly IpAddress[] = [];
+  private countTraffic = false;
 
   constructor(
     private readonly family: Family,
@@ -67,6 +84,12 @@ class FamilyPlan implements Plan {
       touched.add(lists.servicePort);
     }
     return this.replan(touched);
+  }
+
+  setCountTraffic(countTraffic: boolean): PlanChanges {
+    const isAnother = this.countTraffic !== countTraffic;
+    this.countTraffic = countTraffic;
+    return this.replan(new Set(isAnother ? this.byPort.keys() : []));
   }
 
   setNodeAddresses(texts: readonly string[]): PlanChanges {
@@ -116,7 +139,9 @@ class FamilyPlan implements Plan {
       const frontends = this.frontendsOf(port);
       const before = this.elements.get(port) ?? NOTHING;
       const after =
-        frontends.length === 0 ? NOTHING : this.kind.elementsOf(frontends, this.lists.get(port), this.nodeAddresses);
+        frontends.length === 0
+          ? NOTHING
+          : this.kind.elementsOf(frontends, this.lists.get(port), this.nodeAddresses, this.countTraffic);
       if (after === NOTHING) this.elements.delete(port);
       else this.elements.set(port, after);
       return { before, after };
@@ -139,8 +164,11 @@ class FamilyPlan implements Plan {
     for (const key of after.shared) if (!before.shared.has(key)) this.use(key, 1, changes);
     for (const key of before.shared) if (!after.shared.has(key)) this.use(key, -1, changes);
     // A chain that nobody needs stays: there are few, and the next service with as many endpoints needs it again.
-    for (const name of after.fans)
-      if (!this.uses.has(elementKey(CHAINS, name))) this.use(elementKey(CHAINS, name), 1, changes);
+    for (const name of after.fans) {
+      if (this.fans.has(name)) continue;
+      this.fans.add(name);
+      for (const [key, value] of fanElements(name)) changes.set(key, value);
+    }
   }
 
   private use(key: ElementKey, step: 1 | -1, changes: Map<ElementKey, string | undefined>): void {

@@ -47,23 +47,36 @@ export function loadNodePort(family: Family, to: Register): Rule {
   return [{ kind: 'immediate', octets: zeros, to }, ...loadPort(to + addressSize(family))];
 }
 
-export function zeroPad(to: Register): Expression {
-  return { kind: 'immediate', octets: [0, 0, 0, 0], to };
+/** The same of the packet that began the connection, as the client sent it. */
+export function loadOriginal(by: 'address' | 'node', family: Family, to: Register): Rule {
+  const protocol = to + addressSize(family);
+  const key = family === 4 ? 'daddr4' : 'daddr6';
+  const address: Rule = by === 'node' ? zeros(to, addressSize(family)) : [{ kind: 'original', key, to }];
+  return [
+    ...address,
+    { kind: 'original', key: 'protocol', to: protocol },
+    { kind: 'original', key: 'dport', to: protocol + 1 },
+  ];
 }
 
-/**
- * Zeros in the pad and in the identity after it, before that is loaded. The kernel needs only the pad; but nft(8) takes a
- * map's answer to be of no length, and aborts when it lists a key that has one. So it sees the zeros as the whole of the
- * key's beginning, since it goes by what was put where the key begins.
- */
-export function coverKey(family: Family, pad: Register): Rule {
-  const octets = (endpointSize(family) + 1) * 4;
-  // An immediate value is at most 16 octets.
-  return Array.from({ length: Math.ceil(octets / 16) }, (_, i) => ({
+/** The key that a frontend is found by. */
+export function loadFrontendKey(by: 'address' | 'node', family: Family, to: Register): Rule {
+  return by === 'node' ? loadNodePort(family, to) : loadEndpoint(family, to);
+}
+
+/** Zeros in so many registers. An immediate value is at most 16 octets. */
+export function zeros(to: Register, registers: number): Rule {
+  return Array.from({ length: Math.ceil(registers / 4) }, (_, i) => ({
     kind: 'immediate',
-    octets: Array.from({ length: Math.min(16, octets - i * 16) }, () => 0),
-    to: pad + i * 4,
+    octets: Array.from({ length: Math.min(16, registers * 4 - i * 16) }, () => 0),
+    to: to + i * 4,
   }));
+}
+
+/** At most four registers. */
+export function copy(from: Register, to: Register, registers: number): Expression {
+  const octets = (octet: number): readonly number[] => Array.from({ length: registers * 4 }, () => octet);
+  return { kind: 'bitwise', from, to, mask: octets(255), xor: octets(0) };
 }
 
 /** NF_CT_STATE_BIT(IP_CT_NEW), and IPS_DST_NAT. */
@@ -77,6 +90,17 @@ export const isDnat: Rule = [{ kind: 'ct', key: 'status', to: 0 }, ...hasBit(0, 
 export const isTcp: Rule = [
   { kind: 'meta', key: 'l4proto', to: 0 },
   { kind: 'compare', from: 0, equal: true, octets: [6] },
+];
+
+/** IP_CT_DIR_REPLY */
+export const isReply: Rule = [
+  { kind: 'ct', key: 'direction', to: 0 },
+  { kind: 'compare', from: 0, equal: true, octets: [1] },
+];
+/** Arrived through another link than loopback, which is number 1 in every namespace. */
+export const notLooped: Rule = [
+  { kind: 'meta', key: 'iif', to: 0 },
+  { kind: 'compare', from: 0, equal: false, octets: hostU32(1) },
 ];
 
 export function hasMark(bit: number): Rule {

@@ -3,9 +3,11 @@
 import { parseAddress, prefixContains, type IpAddress, type IpPrefix } from '../../core/ip.js';
 import type { Backend, BackendLists, Frontend } from '../proxyTypes.js';
 import { addressOctets, elementKey, endpointOctets, portOctets, rangeOctets, slotOctets } from './elements.js';
-import { PAD, type ElementKey } from './elements.js';
-import { fanName, type Fan } from './fanChains.js';
-import { LOCAL_SLOTS, policyChain, SETS } from './layout.js';
+import type { ElementKey } from './elements.js';
+import { fanName, LOCAL_SLOTS, MOST_SLOTS_OF_LIST, type Fan } from './fanChains.js';
+import { frontendElementOctets } from './frontendElement.js';
+import { backendsSet, policyNumber, SETS } from './layout.js';
+import { identityOctets, shardOf } from './serviceIdentity.js';
 import type { ServicePortElements } from './tableKind.js';
 
 /** @param nodeAddresses of the family; hairpin traffic of this node passes source ranges that hold one of them */
@@ -13,8 +15,9 @@ export function servicePortElements(
   frontends: readonly Frontend[],
   lists: BackendLists | undefined,
   nodeAddresses: readonly IpAddress[],
+  countTraffic: boolean,
 ): ServicePortElements {
-  const build = new Build(frontends, lists, nodeAddresses);
+  const build = new Build(frontends, lists, nodeAddresses, countTraffic);
   for (const frontend of frontends) build.frontend(frontend);
   build.backends();
   return build;
@@ -47,12 +50,14 @@ export function slotsOf(backends: readonly Backend[]): readonly Backend[] {
     .flatMap(backend =>
       Array.from({ length: Math.max(1, Math.floor((backend.weight / divisor) * scale)) }, () => backend),
     )
-    .slice(0, LOCAL_SLOTS);
+    .slice(0, MOST_SLOTS_OF_LIST);
 }
 
 function gcd(a: number, b: number): number {
   return b === 0 ? a : gcd(b, a % b);
 }
+
+const COUNTED = [SETS.connections, SETS.packetsIn, SETS.packetsOut] as const;
 
 class Build implements ServicePortElements {
   readonly own = new Map<ElementKey, string>();
@@ -62,6 +67,7 @@ class Build implements ServicePortElements {
   private readonly lists: Readonly<Record<Fan['list'], readonly Backend[]>>;
   private readonly used = new Set<Fan['list']>();
   private readonly identity: string;
+  private readonly shard: number;
   private readonly sticky: boolean;
   private readonly addresses = new Map<string, string>();
 
@@ -69,60 +75,61 @@ class Build implements ServicePortElements {
     frontends: readonly Frontend[],
     private readonly given: BackendLists | undefined,
     private readonly nodeAddresses: readonly IpAddress[],
+    private readonly countTraffic: boolean,
   ) {
     this.lists = { cluster: slotsOf(given?.cluster ?? []), local: slotsOf(given?.local ?? []) };
-    this.identity = frontendOctets(identityOf(frontends));
+    const first = identityOf(frontends);
+    this.identity = identityOctets(frontendOctets(first), first.family);
+    this.shard = shardOf(this.identity);
     this.sticky = frontends.some(({ affinity }) => affinity !== undefined);
   }
 
   frontend(frontend: Frontend): void {
     const key = frontendOctets(frontend);
     const isNode = frontend.address === undefined;
-    if (isNode || key !== this.identity) this.own.set(elementKey(SETS.aliases, key), this.identity);
     if (frontend.kind === 'clusterIp')
       this.shared.add(elementKey(SETS.clusterIps, this.octets(frontend.address ?? '')));
     for (const element of sourceRangeElements(frontend, key, this.nodeAddresses)) this.own.set(element, '');
+    // Of every frontend at any time, so that nothing that is counted begins anew when endpoints come and go.
+    for (const set of this.countTraffic ? COUNTED : [SETS.connections]) this.own.set(elementKey(set, key), '');
     const list = frontend.policy === 'cluster' || frontend.shortCircuit ? 'cluster' : 'local';
     if (this.lists[list].length === 0) {
       const isElsewhere = frontend.policy === 'local' && (this.given?.serving.length ?? 0) > 0;
-      this.own.set(elementKey(SETS.unavailable, key), isElsewhere ? 'drop' : 'goto refuse');
+      this.own.set(elementKey(SETS.unavailable, key), isElsewhere ? 'drop' : 'continue');
       return;
     }
-    this.own.set(elementKey(SETS.services, key), this.fan(frontend, key, list));
-    const chain = policyChain(
-      { masquerade: frontend.masquerade, shortCircuit: frontend.policy === 'local' && frontend.shortCircuit },
-      isNode,
-    );
-    if (chain !== undefined) this.own.set(elementKey(SETS.policies, key), `jump ${chain}`);
-    if (list === 'cluster' && frontend.policy === 'local' && this.lists.local.length > 0)
-      this.own.set(elementKey(SETS.locals, key), this.fan(frontend, key, 'local'));
+    const isSplit = frontend.policy === 'local' && frontend.shortCircuit;
+    const value = frontendElementOctets({
+      policy: policyNumber({ masquerade: frontend.masquerade, shortCircuit: isSplit }, isNode),
+      fan: this.fan(frontend, list),
+      local: isSplit && this.lists.local.length > 0 ? this.fan(frontend, 'local') : undefined,
+      identity: this.identity,
+    });
+    this.own.set(elementKey(SETS.frontends, key), value);
   }
 
   backends(): void {
+    const set = backendsSet(this.shard);
     for (const list of this.used) {
       const first = list === 'local' ? LOCAL_SLOTS : 0;
       const members = list === 'local' ? SETS.localMembers : SETS.members;
       this.lists[list].forEach((backend, i) => {
         const address = this.octets(backend.address);
         const target = `${address}${portOctets(backend.port)}`;
-        this.own.set(elementKey(SETS.backends, `${PAD}${this.identity}${slotOctets(first + i)}`), target);
-        if (this.sticky) this.own.set(elementKey(members, `${PAD}${this.identity}${target}`), '');
+        this.own.set(elementKey(set, `${slotOctets(first + i)}${this.identity}`), target);
+        if (this.sticky) this.own.set(elementKey(members, `${target}${this.identity}`), '');
         // Elsewhere the packet does not come back here with the pod's own address.
         if (backend.isLocal) this.shared.add(elementKey(SETS.hairpins, `${address}${address}`));
       });
     }
   }
 
-  private fan(frontend: Frontend, key: string, list: Fan['list']): string {
+  private fan({ address, affinity }: Frontend, list: Fan['list']): Fan {
     this.used.add(list);
-    const name = fanName({
-      by: frontend.address === undefined ? 'node' : key === this.identity ? 'own' : 'alias',
-      list,
-      slots: this.lists[list].length,
-      affinity: frontend.affinity,
-    });
-    this.fans.add(name);
-    return `goto ${name}`;
+    const slots = this.lists[list].length;
+    const fan: Fan = { by: address === undefined ? 'node' : 'address', list, slots, shard: this.shard, affinity };
+    this.fans.add(fanName(fan));
+    return fan;
   }
 
   private octets(text: string): string {

@@ -20,12 +20,20 @@ export interface TableKind {
   readonly table: string;
   /** Everything that depends on no service. */
   layoutOf(family: Family, settings: LayoutSettings): Layout;
-  /** Pure. @param nodeAddresses of the family */
+  /** Pure. @param nodeAddresses of the family @param countTraffic as in the settings */
   elementsOf(
     frontends: readonly Frontend[],
     lists: BackendLists | undefined,
     nodeAddresses: readonly IpAddress[],
+    countTraffic: boolean,
   ): ServicePortElements;
+  /**
+   * What elements of a service port that nobody wants any more have in common, in octets. Absent: the endpoint that their
+   * keys begin with. @param present what the kernel has  @returns undefined for elements that several may need
+   */
+  readonly groupOf?: (key: ElementKey, present: ReadonlyMap<ElementKey, string>) => string | undefined;
+  /** An element in words. Absent: by the endpoint that its key begins with. */
+  readonly describe?: (key: ElementKey, family: Family) => string | undefined;
   /** Whether other addresses of the node are other elements for a service port with this frontend. */
   dependsOnNode(frontend: Frontend): boolean;
   /** Sets with `address . protocol . port` as key; a frontend is in one of them for as long as the kernel knows of it. */

@@ -22,7 +22,7 @@ export const STRUCTURE = 'structure ';
 /** Value of the structure's key; a table of another version or of other settings has another one and is replaced whole. */
 export function fingerprint(layout: Layout): string {
   // The dynamic chains are made by the same program, so a sample stands for all of them.
-  const sample = fanChain({ by: 'alias', list: 'local', slots: 2, affinity: 1 }, 4);
+  const sample = fanChain({ by: 'node', list: 'local', slots: 2, shard: 1, affinity: 1 }, 4);
   return createHash('sha256')
     .update(JSON.stringify([layout, sample]))
     .digest('hex')

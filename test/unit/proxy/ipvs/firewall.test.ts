@@ -151,6 +151,7 @@ test.each([4, 6] as const)('IPv%i: every set that a rule looks into is in the ta
     serviceCidrs: [prefix('10.96.0.0/16'), prefix('fd96::/64')],
     masqueradeAll: false,
     masqueradeBit: 14,
+    countTraffic: true,
     ipvs: { guardAddresses: true },
   });
   const rules = layout.chains.flatMap(({ rules: own }) => own.flat());

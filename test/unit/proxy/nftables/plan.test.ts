@@ -36,7 +36,7 @@ function follow(plan: Plan, deltas: readonly ProxyDelta[]): ReadonlyMap<string, 
     }
   }
   // Chains that nobody needs any more stay.
-  return new Map([...elements].filter(([key]) => !key.startsWith('chain ')).sort());
+  return new Map([...elements].filter(([key]) => !/^(chain|fans) /.test(key)).sort());
 }
 
 test('changes add up to what a plan from nothing wants', () => {
@@ -91,10 +91,16 @@ describe('slots', () => {
   });
 });
 
-test.each(['own-cluster-3', 'alias-local-1-for-10800s', 'node-cluster-250'])('%s is read as it is written', name => {
-  const fan = parseFan(name);
-  expect(fan === undefined ? undefined : fanName(fan)).toBe(name);
-});
-test.each(['services', 'own-cluster-0', 'own-cluster-3-for-s', 'mark-always'])('%s is no fan chain', name => {
-  expect(parseFan(name)).toBeUndefined();
-});
+test.each(['address-cluster-3-of-0', 'node-local-1-of-15-for-10800s', 'node-cluster-65535-of-7'])(
+  '%s is read as it is written',
+  name => {
+    const fan = parseFan(name);
+    expect(fan === undefined ? undefined : fanName(fan)).toBe(name);
+  },
+);
+test.each(['services', 'address-cluster-0-of-1', 'node-cluster-3-of-16', 'node-local-1-of-1-for-s', 'mark-always'])(
+  '%s is no fan chain',
+  name => {
+    expect(parseFan(name)).toBeUndefined();
+  },
+);
