@@ -27,10 +27,5 @@ export const DIVERGENCES = {
     nftables: 'any endpoint',
     ipvs: 'endpoints of this node',
   },
-  udpAfterChange: {
-    what: 'First datagram of a known client after its endpoint went',
-    nftables: 'goes to another endpoint',
-    ipvs: 'may be lost',
-  },
 } as const satisfies Readonly<Record<string, Divergence>>;
 export type DivergenceName = keyof typeof DIVERGENCES;
