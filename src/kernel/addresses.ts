@@ -1,7 +1,7 @@
 /** Addresses of network interfaces as values (linux/if_addr.h). */
 
 import type { IpAddress } from '../core/ip.js';
-import { HOST_IS_LITTLE_ENDIAN, NLM_F_DUMP, NLM_F_REQUEST } from './netlink/numbers.js';
+import { HOST_IS_LITTLE_ENDIAN, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REQUEST } from './netlink/numbers.js';
 import { AttributeCursor, type MessageCursor } from './netlink/reader.js';
 import type { NetlinkWriter } from './netlink/writer.js';
 import { readAddress } from './readAddress.js';
@@ -54,5 +54,19 @@ export function writeAddressRemoval(writer: NetlinkWriter, { ifindex, address, l
   writer.u32(ifindex);
   writer.attributeHead(rt.IFA_LOCAL, address.version === 4 ? 4 : 16);
   for (const word of address.version === 4 ? [address.value] : address.words) writer.addressWord(word);
+  writer.end();
+}
+
+/** IFA_F_NODAD (linux/if_addr.h): whether somebody else has the address is not asked. */
+const NODAD = 0x02;
+
+/** Puts a single address on a link (EEXIST when it is there), without a network around it. */
+export function writeNewAddress(writer: NetlinkWriter, ifindex: number, address: IpAddress): void {
+  const isFour = address.version === 4;
+  writer.begin(rt.RTM_NEWADDR, NLM_F_REQUEST | NLM_F_CREATE | NLM_F_EXCL);
+  writer.u8x4(isFour ? rt.AF_INET : rt.AF_INET6, isFour ? 32 : 128, isFour ? 0 : NODAD, rt.RT_SCOPE_UNIVERSE);
+  writer.u32(ifindex);
+  writer.attributeHead(rt.IFA_LOCAL, isFour ? 4 : 16);
+  for (const word of isFour ? [address.value] : address.words) writer.addressWord(word);
   writer.end();
 }

@@ -1,6 +1,6 @@
 /** Kernel routes as values, and how they are written to and asked of rtnetlink. */
 
-import { ipv4, type IpAddress, type IpPrefix } from '../core/ip.js';
+import { addressBits, ipv4, type IpAddress, type IpPrefix } from '../core/ip.js';
 import { NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST } from './netlink/numbers.js';
 import type { NetlinkWriter } from './netlink/writer.js';
 import type { RouteScan } from './routeScan.js';
@@ -151,6 +151,16 @@ export function writeRouteDump(
   writer.u8x4(0, protocol, 0, 0);
   writer.u32(0);
   if (table !== undefined) writer.attributeU32(rt.RTA_TABLE, table);
+  writer.end();
+}
+
+/** Asks by which route a packet of this machine's to the address would go; the answer is one route, marked as cloned. */
+export function writeRouteQuery(writer: NetlinkWriter, address: IpAddress): void {
+  writer.begin(rt.RTM_GETROUTE, NLM_F_REQUEST);
+  writer.u8x4(address.version === 4 ? rt.AF_INET : rt.AF_INET6, addressBits(address), 0, 0);
+  writer.u8x4(0, rt.RTPROT_UNSPEC, 0, 0);
+  writer.u32(0);
+  writeAddress(writer, rt.RTA_DST, address);
   writer.end();
 }
 

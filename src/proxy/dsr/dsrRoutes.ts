@@ -1,0 +1,140 @@
+/**
+ * Brings packets to addresses of direct server return before this machine's IPVS, although they are not its own: a table of
+ * local routes that only packets that came in by a link are looked up in. Looked up the other way round, as the source of a
+ * pod's answer, they are anybody's. As a target of the reconciler. Impure: rtnetlink.
+ */
+
+import { formatPrefix, parsePrefix } from '../../core/ip.js';
+import type { Target } from '../../core/reconciler.js';
+import { describeErrno, dumpAll, NetlinkError, type NetlinkChannel } from '../../kernel/netlink/channel.js';
+import { NetlinkWriter } from '../../kernel/netlink/writer.js';
+import { RouteScan } from '../../kernel/routeScan.js';
+import { routeOf, writeRoute, writeRouteDump, type Route } from '../../kernel/routes.js';
+import * as rt from '../../kernel/rtnetlink.js';
+import { decodeRule, writeRule, writeRuleDump, type Rule } from '../../kernel/rules.js';
+
+/** Number of the table, and of the rule that leads to it: before the main table (32766) and whatever others have. */
+export const DSR_TABLE = 190;
+const PRIORITY = 32_190;
+/** The loopback's index in every network namespace. */
+const LOOPBACK = 1;
+const METRIC_IPV6 = 1024;
+/** ENOENT, ESRCH, EOPNOTSUPP, EAFNOSUPPORT: no such table, gone already, no IPv6. */
+const [ENOENT, ESRCH, EOPNOTSUPP, EAFNOSUPPORT] = [2, 3, 95, 97];
+const ABSENT: ReadonlySet<number> = new Set([ENOENT, EOPNOTSUPP, EAFNOSUPPORT]);
+const GONE: ReadonlySet<number> = new Set([ENOENT, ESRCH]);
+
+/** Keys: `rule 4`, `rule 6`, and prefixes of single addresses. Values say nothing. */
+export function createDsrRouteTarget(channel: NetlinkChannel): Target<string, string> {
+  return {
+    read: async () => {
+      const keys = [...(await readRules(channel)), ...(await readRoutes(channel))];
+      return new Map(keys.map(key => [key, '']));
+    },
+    commit: async ({ set, removed }) => {
+      // The rule after the routes, and the other way round.
+      const isRule = (key: string): boolean => key.startsWith('rule ');
+      const adding = [...set.keys()].sort((a, b) => Number(isRule(a)) - Number(isRule(b)));
+      const removing = [...removed.keys()].sort((a, b) => Number(isRule(b)) - Number(isRule(a)));
+      const failures = new Map<string, string>();
+      for (const [command, keys] of [['create', adding] as const, ['delete', removing] as const])
+        for (const [key, text] of await write(channel, command, keys)) failures.set(key, text);
+      return failures;
+    },
+  };
+}
+
+export function ruleKey(family: 4 | 6): string {
+  return `rule ${family}`;
+}
+
+async function readRules(channel: NetlinkChannel): Promise<readonly string[]> {
+  const found: string[] = [];
+  for (const version of [4, 6] as const) {
+    const rules = await ask(channel, writer => writeRuleDump(writer, version), decodeRule);
+    if (rules.some(rule => rule.table === DSR_TABLE && rule.protocol === rt.RTPROT_SERVICES && isRight(rule)))
+      found.push(ruleKey(version));
+  }
+  return found;
+}
+
+function isRight({ priority, inputDevice, inverted }: Rule): boolean {
+  return priority === PRIORITY && inputDevice === 'lo' && inverted === true;
+}
+
+async function readRoutes(channel: NetlinkChannel): Promise<readonly string[]> {
+  const found: string[] = [];
+  for (const family of [rt.AF_INET, rt.AF_INET6] as const) {
+    const scan = new RouteScan();
+    const routes = await ask(
+      channel,
+      writer => writeRouteDump(writer, family, DSR_TABLE),
+      message =>
+        scan.read(message) && scan.table === DSR_TABLE && scan.protocol === rt.RTPROT_SERVICES
+          ? formatPrefix(routeOf(scan).destination)
+          : undefined,
+    );
+    found.push(...routes);
+  }
+  return found;
+}
+
+async function ask<T>(
+  channel: NetlinkChannel,
+  write: (writer: NetlinkWriter) => void,
+  decode: Parameters<typeof dumpAll<T>>[2],
+): Promise<readonly T[]> {
+  const request = new NetlinkWriter(64);
+  write(request);
+  try {
+    return await dumpAll(channel, request, decode);
+  } catch (error) {
+    if (error instanceof NetlinkError && ABSENT.has(error.errno)) return [];
+    throw error;
+  }
+}
+
+async function write(
+  channel: NetlinkChannel,
+  command: 'create' | 'delete',
+  keys: readonly string[],
+): Promise<readonly (readonly [string, string])[]> {
+  if (keys.length === 0) return [];
+  const writer = new NetlinkWriter();
+  for (const key of keys) {
+    if (key.startsWith('rule ')) writeRule(writer, command, ruleOf(key === ruleKey(4) ? 4 : 6));
+    else writeRoute(writer, command, routeTo(key));
+  }
+  const { errnos, texts } = await channel.transact(writer);
+  return keys.flatMap((key, i) => {
+    const errno = errnos[i]!;
+    if (errno === 0 || (command === 'delete' && GONE.has(errno))) return [];
+    return [[key, describeErrno(errno, texts.get(i))] as const];
+  });
+}
+
+function ruleOf(version: 4 | 6): Rule {
+  return {
+    version,
+    priority: PRIORITY,
+    table: DSR_TABLE,
+    protocol: rt.RTPROT_SERVICES,
+    inputDevice: 'lo',
+    inverted: true,
+  };
+}
+
+/** @throws RangeError for a key that is no prefix: the caller's mistake */
+function routeTo(key: string): Route {
+  const destination = parsePrefix(key);
+  if (!destination.ok) throw new RangeError(destination.error);
+  return {
+    destination: destination.value,
+    table: DSR_TABLE,
+    protocol: rt.RTPROT_SERVICES,
+    type: 'local',
+    metric: destination.value.address.version === 4 ? 0 : METRIC_IPV6,
+    scope: rt.RT_SCOPE_HOST,
+    hops: [{ gateway: null, ifindex: LOOPBACK, onlink: false, weight: 1 }],
+  };
+}
