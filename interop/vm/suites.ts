@@ -7,6 +7,5 @@ import { ipvs } from './suites/ipvs.js';
 import { ipvsProxy } from './suites/ipvsProxy.js';
 import { overlay } from './suites/overlay.js';
 import { proxyRows } from './suites/proxyRows.js';
-import { rolling } from './suites/rolling.js';
 
-export const SUITES: readonly VmSuite[] = [devices, ipvs, ipvsProxy, proxyRows, rolling, overlay, cleanup];
+export const SUITES: readonly VmSuite[] = [devices, ipvs, ipvsProxy, proxyRows, overlay, cleanup];
