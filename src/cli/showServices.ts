@@ -75,7 +75,10 @@ function serviceFields({ service, type, backend, problems, frontends, healthChec
   const direct = frontends.some(({ dsr }) => dsr);
   return [
     ['Service', `${service} (${type})`],
-    ['Balancing', backend === 'ipvs' && first !== undefined ? `IPVS, scheduler ${first.scheduler}` : backend],
+    [
+      'Balancing',
+      backend === 'ipvs' && first !== undefined ? `IPVS, scheduler ${first.scheduler}` : `${backend}, at random`,
+    ],
     ['Affinity', affinity === null ? undefined : `${affinity} s from the last use, by client address`],
     ['Only from', ranges === undefined || ranges === null ? undefined : `${ranges.join(', ')} (to load balancer IPs)`],
     ['Answers', direct ? 'go from the pod to the client directly (DSR)' : undefined],
@@ -118,14 +121,23 @@ function backendText({ address, port }: { readonly address: string; readonly por
   return `${address} port ${port}`;
 }
 
-/** With connections that are open, where the kernel knows of them (IPVS). */
+/** With weights where they differ from one, and connections that are open where the kernel knows of them (IPVS). */
 function endpointColumns(frontends: readonly FrontendDetail[]): readonly Column<EndpointView>[] {
   const open = new Map<string, number>();
   for (const { kernel } of frontends)
     for (const backend of kernel?.backends ?? [])
       if (backend.activeConnections !== null)
         open.set(backendText(backend), (open.get(backendText(backend)) ?? 0) + backend.activeConnections);
-  if (open.size === 0) return [...ENDPOINT_COLUMNS, REASON_COLUMN];
-  const value = (endpoint: EndpointView): string => String(open.get(backendText(endpoint)) ?? '-');
-  return [...ENDPOINT_COLUMNS, { head: 'OPEN', align: 'right', value }, REASON_COLUMN];
+  const weights = new Map(frontends.flatMap(({ wanted }) => wanted.map(each => [backendText(each), each.weight])));
+  const isWeighted = [...weights.values()].some(weight => weight !== 1);
+  return [
+    ...ENDPOINT_COLUMNS,
+    ...(isWeighted ? [numberColumn('WEIGHT', weights)] : []),
+    ...(open.size > 0 ? [numberColumn('OPEN', open)] : []),
+    REASON_COLUMN,
+  ];
+}
+
+function numberColumn(head: string, numbers: ReadonlyMap<string, number>): Column<EndpointView> {
+  return { head, align: 'right', value: endpoint => String(numbers.get(backendText(endpoint)) ?? '-') };
 }

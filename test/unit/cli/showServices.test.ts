@@ -107,8 +107,8 @@ test('a service in full: what holds for all of it, the kernel beside what is wan
     'node (IPv6)  80/TCP  loadBalancer  local*  never  forward  2  5  6  8  7  -  the same; no new connections: 10.244.1.3 port 8080',
     '* for traffic from outside: pods and this host reach every endpoint of the cluster list',
     '',
-    'ENDPOINT  OF  NODE  CLUSTER  LOCAL  OPEN  WHY',
-    '10.244.1.2 port 8080  TCP  n1 (here)  in  in  7  ready',
+    'ENDPOINT  OF  NODE  CLUSTER  LOCAL  WEIGHT  OPEN  WHY',
+    '10.244.1.2 port 8080  TCP  n1 (here)  in  in  3  7  ready',
     '',
   ]);
 });
@@ -129,14 +129,14 @@ test.each<[string, Partial<FrontendDetail>, Partial<Kernel>, string]>([
   const frontend = { ...FRONTEND, error: null, state: 'programmed' as const, shortCircuit: false, ...wanted, kernel };
   const lines = await printed({ ...SERVICE, backend: 'nftables', problems: [], frontends: [frontend] });
   expect(lines).toContain(`198.51.100.1  80/TCP  loadBalancer  local  never  forward  2  ${expected}`);
-  expect(lines).toContain('Balancing  nftables');
+  expect(lines).toContain('Balancing  nftables, at random');
 });
 
 test('a service without frontends or endpoints says so', async () => {
-  const lines = await printed({ ...SERVICE, healthCheck: null, frontends: [], endpoints: [] });
+  const lines = await printed({ ...SERVICE, backend: 'nftables', healthCheck: null, frontends: [], endpoints: [] });
   expect(lines).toEqual([
     'Service  demo/web (LoadBalancer)',
-    'Balancing  ipvs',
+    'Balancing  nftables, at random',
     `Problem  ${SERVICE.problems.join()}`,
     'Frontends  none',
     '',
