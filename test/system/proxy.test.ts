@@ -37,19 +37,31 @@ const CONFIG = {
   },
 };
 
+/** Where a balancer outside asks this node about the service `balanced`. */
+const HEALTH_PORT = 31_000;
+
 let topology: Topology;
 let cluster: LabCluster;
 let agent: PeerageProcess;
 
 const metadata = (name: string): object => ({ name, namespace: 'demo' });
 
-const OBJECTS: readonly object[] = [
-  {
+function nodeObject(...taints: readonly string[]): object {
+  return {
     apiVersion: 'v1',
     kind: 'Node',
     metadata: { name: NODE },
-    spec: { podCIDRs: ['10.244.1.0/24'] },
+    spec: { podCIDRs: ['10.244.1.0/24'], taints: taints.map(key => ({ key, effect: 'NoSchedule' })) },
     status: { addresses: [{ type: 'InternalIP', address: '10.0.0.11' }] },
+  };
+}
+
+const OBJECTS: readonly object[] = [
+  {
+    apiVersion: 'networking.k8s.io/v1',
+    kind: 'ServiceCIDR',
+    metadata: { name: 'kubernetes' },
+    spec: { cidrs: ['10.96.0.0/16'] },
   },
   ...Object.entries(PODS).map(([name, ip]) => ({
     apiVersion: 'v1',
@@ -71,15 +83,33 @@ const OBJECTS: readonly object[] = [
       ports: [{ name: 'http', port: 80, protocol: 'TCP', targetPort: 8080 }],
     },
   },
+  {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: metadata('balanced'),
+    spec: {
+      type: 'LoadBalancer',
+      clusterIP: '10.96.0.11',
+      clusterIPs: ['10.96.0.11'],
+      ipFamilies: ['IPv4'],
+      externalTrafficPolicy: 'Local',
+      healthCheckNodePort: HEALTH_PORT,
+      ports: [{ name: 'http', port: 80, protocol: 'TCP', targetPort: 8080 }],
+    },
+  },
 ];
 
-function writeEndpoints(folder: string, pods: readonly (keyof typeof PODS)[]): void {
+function writeNode(folder: string, ...taints: readonly string[]): void {
+  writeFileSync(join(folder, 'node.yaml'), stringify(nodeObject(...taints)));
+}
+
+function writeEndpoints(folder: string, pods: readonly (keyof typeof PODS)[], service = 'web'): void {
   const slice = {
     apiVersion: 'discovery.k8s.io/v1',
     kind: 'EndpointSlice',
     metadata: {
-      ...metadata('web-1'),
-      labels: { 'kubernetes.io/service-name': 'web' },
+      ...metadata(`${service}-1`),
+      labels: { 'kubernetes.io/service-name': service },
     },
     addressType: 'IPv4',
     ports: [{ name: 'http', port: 8080, protocol: 'TCP' }],
@@ -89,7 +119,7 @@ function writeEndpoints(folder: string, pods: readonly (keyof typeof PODS)[]): v
       conditions: { ready: true },
     })),
   };
-  writeFileSync(join(folder, 'slice.yaml'), stringify(slice));
+  writeFileSync(join(folder, `slice-${service}.yaml`), stringify(slice));
 }
 
 /** Says its name, then repeats what it hears. */
@@ -131,7 +161,9 @@ beforeAll(async () => {
   const source = join(topology.folder, 'objects');
   mkdirSync(source);
   writeFileSync(join(source, 'objects.yaml'), OBJECTS.map(object => stringify(object)).join('---\n'));
+  writeNode(source);
   writeEndpoints(source, ['pod-a', 'pod-b']);
+  writeEndpoints(source, ['pod-a', 'pod-b'], 'balanced');
   cluster = await buildCluster(topology, source);
   // As it is on a node: without, its own packets to service addresses have no way out before they are turned round.
   await topology.ip(NODE, 'route', 'add', 'default', 'via', '10.0.0.1');
@@ -291,6 +323,43 @@ function eventsOf(monitor: Program): readonly string[] {
     .split('\n')
     .filter(line => line !== '' && !line.includes('probe') && !line.startsWith('# new generation'));
 }
+
+/** @returns status, weight and body of what the node answers a balancer outside */
+async function balancerSees(port: number): Promise<string> {
+  const format = '\\n%{http_code} %header{x-load-balancing-endpoint-weight}';
+  const { stdout } = await topology.exec(TOR, 'curl', [
+    '-s',
+    '-m',
+    '20',
+    '-w',
+    format,
+    `http://10.0.0.11:${port}/healthz`,
+  ]);
+  return stdout;
+}
+
+async function balancerIsTold(port: number, expected: RegExp): Promise<void> {
+  await waitFor(`an answer like ${String(expected)}`, PATIENCE, async () =>
+    expected.test(await balancerSees(port)) ? true : undefined,
+  );
+}
+
+test('a balancer outside is told how many endpoints the node has, and when it is about to leave', async () => {
+  await balancerIsTold(HEALTH_PORT, /"localEndpoints":2.*\n200 2$/);
+  writeEndpoints(cluster.manifests, ['pod-b'], 'balanced');
+  await balancerIsTold(HEALTH_PORT, /"localEndpoints":1.*\n200 1$/);
+  writeEndpoints(cluster.manifests, [], 'balanced');
+  await balancerIsTold(HEALTH_PORT, /"localEndpoints":0.*\n503 0$/);
+  await balancerIsTold(10_256, /"nodeEligible":true.*\n200 $/);
+  writeNode(cluster.manifests, 'ToBeDeletedByClusterAutoscaler');
+  await balancerIsTold(10_256, /"nodeEligible":false.*\n503 $/);
+  writeNode(cluster.manifests);
+  await balancerIsTold(10_256, /"nodeEligible":true.*\n200 $/);
+}, 600_000);
+
+test('an address of the service network that no service has is answered by nobody', async () => {
+  expect(await ask('pod-a', '10.96.0.77')).toBe('timeout');
+}, 120_000);
 
 test('without endpoints it is withdrawn, and then refused', async () => {
   writeEndpoints(cluster.manifests, []);
