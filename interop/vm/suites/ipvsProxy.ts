@@ -15,10 +15,10 @@ import { frontendKey, type Family, type ProxyDelta, type ServiceAddress } from '
 import type { IpText } from '../../../src/kube/objectTypes.js';
 import { vmSuite } from '../suite.js';
 
-const WAIT = 60_000;
+/** For what takes seconds where nobody else is at work. */
+const WAIT = 240_000;
 /** Pods a (of this node) and c (of another machine), one outside, and the node. */
-const SPACES = ['node', 'a', 'c', 'client'] as const;
-type Space = (typeof SPACES)[number];
+type Space = 'node' | 'a' | 'c' | 'client';
 const PLACES: Readonly<
   Record<Exclude<Space, 'node'>, Readonly<Record<Family, readonly [own: string, gateway: string]>>>
 > = {
@@ -43,7 +43,7 @@ function world(): World {
 }
 
 async function openProxyIn(node: Namespace, events: ProxyEvent[]): Promise<ProxyBackend> {
-  const proxy = await node.inside(() => openIpvsProxy(event => events.push(event), { readBackInterval: 2000 }));
+  const proxy = await node.inside(() => openIpvsProxy(event => events.push(event), { readBackInterval: 5000 }));
   if (typeof proxy === 'string') throw new Error(proxy);
   return proxy;
 }
@@ -85,8 +85,14 @@ function inside(name: Space, ...command: readonly string[]): string {
   return execFileSync('ip', ['netns', 'exec', `ipvs-${name}`, ...command], { encoding: 'utf8' });
 }
 
+/** Servers and destinations, sorted: the order in which the kernel tells them is no matter. */
 function ipvsadm(): string {
-  return inside('node', 'ipvsadm', '-Sn');
+  return inside('node', 'ipvsadm', '-Sn').split('\n').sort().join('\n').trim();
+}
+
+/** Masquerading takes the address of the link that leads to the pod: one of the node's all the same. */
+function isOfNode(answer: string, pod: 'a' | 'c', family: Family): boolean {
+  return [NODE[family], PLACES[pod][family][1]].some(source => answer === `${pod} ${source}`);
 }
 
 function ask(from: Space, address: string, port: number, protocol: 'tcp' | 'udp' = 'tcp'): Promise<string> {
@@ -130,7 +136,7 @@ const web = (family: Family, backends: readonly ('a' | 'c')[], protocol: 'TCP' |
 const FAMILIES = [4, 6] as const;
 const VIP = { 4: '10.96.0.1', 6: 'fd96::1' } as const;
 
-export const ipvsProxy = vmSuite('ipvsProxy', 900, ({ check, prepare, cleanup }) => {
+export const ipvsProxy = vmSuite('ipvsProxy', 2400, ({ check, prepare, cleanup }) => {
   prepare('a node with IPVS, two pods and a client', async () => {
     opened = await build();
   });
@@ -149,7 +155,8 @@ export const ipvsProxy = vmSuite('ipvsProxy', 900, ({ check, prepare, cleanup })
     await world().proxy.idle();
     const saved = ipvsadm();
     assert.match(saved, /-A -t 192\.168\.9\.1:9999 -s wlc/);
-    assert.match(saved, /-A -t 10\.96\.0\.1:80 -s rr\n-a -t 10\.96\.0\.1:80 -r 10\.244\.1\.2:8080 -m -w 1/);
+    assert.match(saved, /-A -t 10\.96\.0\.1:80 -s rr\n/);
+    assert.match(saved, /-a -t 10\.96\.0\.1:80 -r 10\.244\.1\.2:8080 -m -w 1/);
     assert.doesNotMatch(saved, /10\.96\.0\.99/);
     assert.match(saved, /-A -t 192\.168\.9\.1:30080/);
     assert.match(saved, /-A -t \[fd99::1\]:30080/);
@@ -165,12 +172,12 @@ export const ipvsProxy = vmSuite('ipvsProxy', 900, ({ check, prepare, cleanup })
   for (const family of FAMILIES) {
     check(`IPv${family}: a cluster IP from a pod, from the node and from outside`, async () => {
       assert.equal(await ask('c', VIP[family], 80), `a ${PLACES.c[family][0]}`);
-      assert.equal(await ask('node', VIP[family], 80), `a ${NODE[family]}`);
+      assert.ok(isOfNode(await ask('node', VIP[family], 80), 'a', family));
       assert.equal((await ask('client', VIP[family], 80)).split(' ')[0], 'a');
     });
     check(`IPv${family}: the same over UDP`, async () => {
       assert.equal(await ask('c', VIP[family], 80, 'udp'), `a ${PLACES.c[family][0]}`);
-      assert.equal(await ask('node', VIP[family], 80, 'udp'), `a ${NODE[family]}`);
+      assert.ok(isOfNode(await ask('node', VIP[family], 80, 'udp'), 'a', family));
     });
     check(`IPv${family}: a load-balancer IP and a node port from outside`, async () => {
       assert.equal((await ask('client', family === 4 ? '203.0.113.7' : 'fdcc::7', 80)).split(' ')[0], 'a');
@@ -178,8 +185,12 @@ export const ipvsProxy = vmSuite('ipvsProxy', 900, ({ check, prepare, cleanup })
     });
     check(`IPv${family}: the node reaches a pod of another machine with its own address at once`, async () => {
       await apply(delta([web(family, ['c'])]));
-      assert.equal(await ask('node', VIP[family], 80), `c ${NODE[family]}`);
+      const answer = await ask('node', VIP[family], 80);
       await apply(delta([web(family, ['a'])]));
+      assert.ok(isOfNode(answer, 'c', family), answer);
+    });
+    check(`IPv${family}: a pod that reaches itself`, async () => {
+      assert.equal((await ask('a', VIP[family], 80)).split(' ')[0], 'a');
     });
   }
   check('counters and backends are told as the kernel has them', async () => {
@@ -190,7 +201,7 @@ export const ipvsProxy = vmSuite('ipvsProxy', 900, ({ check, prepare, cleanup })
       found?.backends.flatMap(({ address, port, weight }) => (weight > 0 ? [[address, port, weight]] : [])),
       [['10.244.1.2', 8080, 1]],
     );
-    assert.equal(found?.verdict, 'forward');
+    assert.equal(found.verdict, 'forward');
     const counters = await world().proxy.counters();
     assert.ok([...counters.values()].some(({ connections, packetsIn }) => connections > 0n && packetsIn > 0n));
   });
@@ -248,7 +259,7 @@ export const ipvsProxy = vmSuite('ipvsProxy', 900, ({ check, prepare, cleanup })
   });
   check('all of ours goes with the services, and nothing else', async () => {
     await apply(delta([], [...FAMILIES.flatMap(family => [web(family, ['a']), web(family, ['a'], 'UDP')])]));
-    assert.equal(ipvsadm(), '-A -t 192.168.9.1:9999 -s wlc\n');
+    assert.equal(ipvsadm(), '-A -t 192.168.9.1:9999 -s wlc');
     assert.equal(world().spaces.node.ip('route show table local dev kube-dummy-if'), '');
   });
   cleanup('remove the namespaces', async () => {

@@ -3,6 +3,7 @@
  * their own, and a firewall beside them for what IPVS cannot say. Impure: netlink sockets.
  */
 
+import { isDeepStrictEqual } from 'node:util';
 import { systemClock, type Clock, type TimerHandle } from '../../core/clock.js';
 import { formatAddress, type IpAddress } from '../../core/ip.js';
 import type { IpText } from '../../kube/objectTypes.js';
@@ -120,7 +121,10 @@ class IpvsProxy implements ProxyBackend {
         onEvent: event => this.tell('firewall', event),
       });
     this.firewalls = new Map(([4, 6] as const).map(family => [family, firewall(family)]));
-    addresses.watch(() => this.reviewSoon());
+    addresses.watch(what => {
+      if (what === 'link') this.servers.readSoon();
+      else this.reviewSoon();
+    });
   }
 
   configure(settings: ProxySettings): void {
@@ -195,12 +199,12 @@ class IpvsProxy implements ProxyBackend {
     this.timer ??= this.clock.setTimeout(() => void this.review(), GATHER);
   }
 
-  /** Addresses or links have changed: node ports may move, and our own link may be what changed. */
+  /** Other addresses: node ports move, and with an address that went the kernel took routes that had it as source. */
   private async review(): Promise<void> {
     this.timer = undefined;
     try {
       const local = await this.sockets.addresses.read();
-      if (this.isStopped) return;
+      if (this.isStopped || isDeepStrictEqual(local, this.local)) return;
       this.local = local;
       this.servers.setLocal(local);
       this.configureFirewalls();

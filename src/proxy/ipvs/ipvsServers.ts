@@ -173,7 +173,8 @@ class Servers implements IpvsServers {
   }
 
   private onEvent(event: ReconcilerEvent<WishKey>): void {
-    const { onEvent, clock } = this.options;
+    const { clock } = this.options;
+    const onEvent = (told: ProxyEvent): void => this.options.onEvent(told);
     switch (event.kind) {
       case 'adopted':
         onEvent({ kind: 'adopted', count: this.countServers() });
@@ -218,12 +219,12 @@ class Servers implements IpvsServers {
     const { present } = this.reconciler;
     const gone = [...this.leaving].filter(([, keys]) => keys.every(key => !isOwn(key) || !present.has(key)));
     for (const [key] of gone) this.leaving.delete(key);
-    const { onEvent, onSettled } = this.options;
-    if (settled.length > 0) onEvent({ kind: 'programmed', frontends: settled });
-    if (recovered.length > 0) onEvent({ kind: 'recovered', frontends: recovered });
-    if (gone.length > 0) onEvent({ kind: 'removed', frontends: gone.map(([key]) => key) });
+    const { options } = this;
+    if (settled.length > 0) options.onEvent({ kind: 'programmed', frontends: settled });
+    if (recovered.length > 0) options.onEvent({ kind: 'recovered', frontends: recovered });
+    if (gone.length > 0) options.onEvent({ kind: 'removed', frontends: gone.map(([key]) => key) });
     const done = [...settled, ...gone.map(([key]) => key)];
-    if (done.length > 0) onSettled(done);
+    if (done.length > 0) options.onSettled(done);
   }
 
   /** A frontend that nobody serves is settled when its servers have gone, so that the firewall has the say. */

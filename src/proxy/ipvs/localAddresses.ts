@@ -2,7 +2,7 @@
 
 import type { IpAddress } from '../../core/ip.js';
 import { decodeInterfaceAddress, writeAddressDump } from '../../kernel/addresses.js';
-import { openMonitor, type KernelMonitor } from '../../kernel/monitor.js';
+import { openMonitor, type KernelEvent, type KernelMonitor } from '../../kernel/monitor.js';
 import { dumpAll, type NetlinkChannel } from '../../kernel/netlink/channel.js';
 import { NetlinkWriter } from '../../kernel/netlink/writer.js';
 import { IFA_F_DADFAILED, IFA_F_TENTATIVE } from '../../kernel/rtnetlink.js';
@@ -11,8 +11,8 @@ import { findLink } from './serviceLink.js';
 export interface LocalAddresses {
   /** Those that can be used, of all links but the services'. */
   read(): Promise<readonly IpAddress[]>;
-  /** @param listener told when addresses, or links, have changed, or may have */
-  watch(listener: () => void): void;
+  /** @param listener told when addresses of any link have changed, or the services' link itself, or may have */
+  watch(listener: (what: 'addresses' | 'link') => void): void;
   close(): void;
 }
 
@@ -34,7 +34,13 @@ export function openLocalAddresses(channel: NetlinkChannel, serviceLink: string)
       return usable.flatMap(({ ifindex, address }) => (ifindex === link?.index ? [] : [address]));
     },
     watch: listener => {
-      monitor.subscribe(() => listener());
+      monitor.subscribe(events => {
+        const concerns = (event: KernelEvent): boolean =>
+          event.kind === 'overrun' || (event.kind === 'link' && event.link.name === serviceLink);
+        // Every pod's link comes and goes: those are nothing to us.
+        if (events.some(concerns)) listener('link');
+        if (events.some(({ kind }) => kind === 'address' || kind === 'overrun')) listener('addresses');
+      });
     },
     close: () => monitor.close(),
   };

@@ -13,7 +13,8 @@ import type {
 } from '../../../../src/kernel/ipvs/messages.js';
 import type { RouteCommand } from '../../../../src/kernel/routes.js';
 import type { IpvsServersOptions } from '../../../../src/proxy/ipvs/ipvsServers.js';
-import type { LinkReading, Vip } from '../../../../src/proxy/ipvs/serviceLink.js';
+import type { ServerClaims } from '../../../../src/proxy/ipvs/serverClaims.js';
+import type { LinkReading, ServiceLink, Vip } from '../../../../src/proxy/ipvs/serviceLink.js';
 import { destinationKey, serverKey } from '../../../../src/proxy/ipvs/virtualServers.js';
 
 const NONE = { connections: 0n, packetsIn: 0n, packetsOut: 0n, bytesIn: 0n, bytesOut: 0n };
@@ -36,7 +37,7 @@ export class FakeIpvsKernel implements Pick<IpvsServersOptions, 'ipvs' | 'link' 
   readonly refused = new Set<string>();
   commands = 0;
 
-  readonly ipvs = {
+  readonly ipvs: IpvsServersOptions['ipvs'] = {
     servers: () =>
       Promise.resolve([...this.standing.values()].map(({ server }): FoundServer => ({ ...server, counters: NONE }))),
     destinations: (server: ServerId) => Promise.resolve(this.destinationsOf(serverKey(server))),
@@ -52,7 +53,7 @@ export class FakeIpvsKernel implements Pick<IpvsServersOptions, 'ipvs' | 'link' 
     },
   };
 
-  readonly link = {
+  readonly link: ServiceLink = {
     read: (): Promise<LinkReading | undefined> =>
       Promise.resolve(
         this.hasLink ? { isUp: true, vips: [...this.vips.values()], addresses: this.addresses } : undefined,
@@ -88,7 +89,7 @@ export class FakeIpvsKernel implements Pick<IpvsServersOptions, 'ipvs' | 'link' 
     },
   };
 
-  readonly claims = {
+  readonly claims: ServerClaims = {
     read: () => Promise.resolve([...this.written.values()]),
     write: (command: 'add' | 'delete', servers: readonly ServerId[]) => {
       for (const server of servers) {
@@ -150,7 +151,10 @@ export class FakeIpvsKernel implements Pick<IpvsServersOptions, 'ipvs' | 'link' 
     if (command === 'add' && there !== undefined) return 'EEXIST';
     if (command === 'change' && there === undefined) return 'ESRCH';
     const plain = { address, protocol, port, scheduler, flags, timeout };
-    this.standing.set(serverKey(server), { server: plain, destinations: there?.destinations ?? new Map() });
+    this.standing.set(serverKey(server), {
+      server: plain,
+      destinations: there?.destinations ?? new Map<string, Destination>(),
+    });
     return undefined;
   }
 
