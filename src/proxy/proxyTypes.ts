@@ -175,7 +175,7 @@ export interface ProxySettings {
   readonly masqueradeAll: boolean;
   /** Bit of the packet mark that says: masquerade. 0 .. 31. */
   readonly masqueradeBit: number;
-  /** nftables: count packets of connections that are established (IPVS always does). Connections are counted anyway. */
+  /** nftables: count connections, packets and octets of services. IPVS always does. */
   readonly countTraffic: boolean;
   readonly ipvs: IpvsSettings;
 }

@@ -12,9 +12,10 @@ import { fanName } from '../../src/proxy/nftables/fanChains.js';
 import { backendsSet, SETS, setShapes } from '../../src/proxy/nftables/layout.js';
 import { identityOctets, shardOf } from '../../src/proxy/nftables/serviceIdentity.js';
 import { openNftablesProxy } from '../../src/proxy/nftables/nftablesProxy.js';
-import type { ProxyBackend, ProxyEvent } from '../../src/proxy/proxyBackend.js';
+import type { ProxyBackend, ProxyEvent, TrafficCounters } from '../../src/proxy/proxyBackend.js';
+import { servicePortKey } from '../../src/proxy/proxyTypes.js';
 import { makeNamespace, type Namespace } from './namespace.js';
-import { backendOn, deltaOf, prefixOf, SETTINGS, type ServiceShape } from './proxyRig.js';
+import { ADDRESSES, backendOn, deltaOf, prefixOf, SETTINGS, type ServiceShape } from './proxyRig.js';
 import { until } from './tcpNamespaces.js';
 
 /** Where the first service's backends are, and the chain that chooses among two of them. */
@@ -166,7 +167,8 @@ describe('others', () => {
     ['the table', ['delete', 'table', 'ip', 'peerage-proxy']],
   ])('%s changed by hand is put right', async (_name, command) => {
     await proxy.stop();
-    proxy = open(300);
+    // No reading comes by itself.
+    proxy = open(3_600_000);
     await start([service(1), service(2)]);
     const before = listing();
     nft(...command);
@@ -205,6 +207,60 @@ describe('others', () => {
     await until('it recovers', () => kinds().includes('recovered'));
     await proxy.idle();
     expect(nft('list', 'map', 'ip', 'peerage-proxy', 'frontends')).toContain('10.96.1.3 . tcp . 80');
+  });
+});
+
+describe('counters', () => {
+  const KEY = servicePortKey(4, 'demo/s1', '', 'TCP');
+  /** Opens a connection to a backend on this machine that listens to nobody: SYN there, RST back. */
+  const knock = (address: string, port: number): unknown => {
+    const connect = `timeout 20 bash -c 'echo > /dev/tcp/${address}/${port}' 2> /dev/null || true`;
+    return execFileSync('ip', ['netns', 'exec', ns.name, 'sh', '-c', connect]);
+  };
+  const times = (n: bigint): TrafficCounters => ({
+    connections: n,
+    packetsIn: n,
+    packetsOut: n,
+    bytesIn: n * 60n,
+    bytesOut: n * 40n,
+  });
+
+  beforeEach(() => {
+    for (const address of ['192.168.9.1', ADDRESSES[4].b, ADDRESSES[4].c]) ns.ip(`addr add ${address}/32 dev lo`);
+    ns.ip('route add default dev lo');
+  });
+
+  test('every frontend counts what clients sent and got; neither other endpoints nor a restart begin anew', async () => {
+    await start([service(1), service(2)]);
+    expect((await proxy.counters()).get(KEY)).toEqual(times(0n));
+    knock('10.96.1.1', 80);
+    knock('192.168.9.1', 30001);
+    const frontends = await proxy.read([...deltaOf([service(1)]).frontends.set.keys()]);
+    expect(frontends.map(({ counters }) => counters)).toEqual([times(1n), times(1n)]);
+    const fewer = service(1, { cluster: [backendOn(4, 'b')] });
+    proxy.apply(deltaOf([fewer]));
+    await proxy.idle();
+    knock('10.96.1.1', 80);
+    expect((await proxy.counters()).get(KEY)).toEqual(times(3n));
+    await proxy.stop();
+    proxy = open();
+    await start([fewer, service(2)]);
+    expect((await proxy.counters()).get(KEY)).toEqual(times(3n));
+    expect((await proxy.counters()).get(servicePortKey(4, 'demo/s2', '', 'TCP'))).toEqual(times(0n));
+  });
+
+  test('nothing is counted if the settings say so', async () => {
+    await start([service(1)], { ...SETTINGS, countTraffic: false });
+    knock('10.96.1.1', 80);
+    expect(await proxy.counters()).toEqual(new Map());
+    proxy.configure(SETTINGS);
+    await until(
+      'the rules are replaced',
+      () => listing().includes('"packets-in"') && listing().includes('{"jump":{"target":"count"}}'),
+    );
+    await proxy.idle();
+    knock('10.96.1.1', 80);
+    await until('it counts', () => nft('list', 'set', 'ip', 'peerage-proxy', 'connections').includes('packets 1 '));
   });
 });
 

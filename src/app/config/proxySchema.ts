@@ -73,7 +73,7 @@ export const ProxySection = z.strictObject({
   countTraffic: z
     .boolean()
     .default(true)
-    .describe('Count packets and octets of services with nftables too. Default true.'),
+    .describe('Count connections, packets and octets of services with nftables too. Default true.'),
   pods: Pods.prefault({}).describe('How a source is told to be a pod.'),
   nodePortAddresses: z
     .array(z.union([z.enum(['primary', 'all']), prefix]))

@@ -3,8 +3,9 @@
 import type { Clock } from '../../core/clock.js';
 import { createReconciler, type Reconciler, type ReconcilerEvent } from '../../core/reconciler.js';
 import type { NetlinkChannel } from '../../kernel/netlink/channel.js';
+import type { TableMonitor } from '../../kernel/nftables/tableMonitor.js';
 import type { Transactions } from '../../kernel/nftables/transaction.js';
-import type { KernelFrontend, ProxyEvent } from '../proxyBackend.js';
+import type { KernelFrontend, ProxyEvent, TrafficCounters } from '../proxyBackend.js';
 import type { Family, Frontend, FrontendKey, ProxyDelta, ProxySettings, ServicePortKey } from '../proxyTypes.js';
 import { describeEndpoint, elementKey, keyOctets, portOctets, setOf, type ElementKey } from './elements.js';
 import { createFlowCleaner, type FlowCleaner } from './flowCleaner.js';
@@ -12,6 +13,7 @@ import type { Layout, LayoutSettings } from './layout.js';
 import { CHAINS, createPlan, type Plan, type PlanChanges } from './plan.js';
 import { addressOfText, frontendOctets } from './servicePortElements.js';
 import type { TableKind } from './tableKind.js';
+import { addTraffic } from './traffic.js';
 import { createTableTarget, fingerprint, STRUCTURE, type TableTarget } from './tableTarget.js';
 
 export interface FamilyTableOptions {
@@ -21,6 +23,8 @@ export interface FamilyTableOptions {
   readonly transactions: Transactions;
   readonly clock: Clock;
   readonly readBackInterval: number;
+  /** Tells when others change the table; absent: only reading finds out. */
+  readonly monitor?: TableMonitor;
   onEvent(event: ProxyEvent): void;
 }
 
@@ -29,6 +33,8 @@ export interface FamilyTable {
   apply(delta: ProxyDelta): void;
   begin(): void;
   read(keys: readonly FrontendKey[]): Promise<readonly KernelFrontend[]>;
+  /** Of all service ports that something is wanted for. Empty where nothing is counted. */
+  counters(): Promise<ReadonlyMap<ServicePortKey, TrafficCounters>>;
   idle(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -81,6 +87,7 @@ class PlannedTable implements FamilyTable {
       readBackInterval,
       onEvent: event => this.onEvent(event),
     });
+    options.monitor?.watch(this.target.table, () => this.reconciler.readSoon());
   }
 
   configure(settings: ProxySettings): void {
@@ -122,8 +129,25 @@ class PlannedTable implements FamilyTable {
   async read(keys: readonly FrontendKey[]): Promise<readonly KernelFrontend[]> {
     const mine = keys.flatMap(key => this.told.get(key) ?? []);
     if (mine.length === 0) return [];
+    const { kind, family } = this.options;
     const present = await this.target.read();
-    return mine.flatMap(frontend => this.options.kind.read(frontend, this.options.family, present) ?? []);
+    const traffic = await this.traffic();
+    return mine.flatMap(frontend => {
+      const found = kind.read(frontend, family, present);
+      return found === undefined ? [] : [{ ...found, counters: traffic.get(frontendOctets(frontend)) }];
+    });
+  }
+
+  async counters(): Promise<ReadonlyMap<ServicePortKey, TrafficCounters>> {
+    const traffic = await this.traffic();
+    const counters = new Map<ServicePortKey, TrafficCounters>();
+    if (traffic.size === 0) return counters;
+    for (const frontend of this.told.values()) {
+      const counted = traffic.get(frontendOctets(frontend));
+      const { servicePort } = frontend;
+      if (counted !== undefined) counters.set(servicePort, addTraffic(counters.get(servicePort), counted));
+    }
+    return counters;
   }
 
   async idle(): Promise<void> {
@@ -134,6 +158,13 @@ class PlannedTable implements FamilyTable {
   async stop(): Promise<void> {
     await this.reconciler.stop();
     await this.cleaner.idle();
+  }
+
+  /** Nothing before there is a table. */
+  private async traffic(): Promise<ReadonlyMap<string, TrafficCounters>> {
+    const { kind, channel } = this.options;
+    const isThere = this.reconciler.isSettled(STRUCTURE);
+    return isThere ? ((await kind.readTraffic?.(channel, this.target.table)) ?? new Map()) : new Map();
   }
 
   private want({ elements, touched }: PlanChanges): void {

@@ -7,6 +7,7 @@
 import { systemClock, type Clock } from '../../core/clock.js';
 import { openChannel, type NetlinkChannel } from '../../kernel/netlink/channel.js';
 import { NETLINK_NETFILTER } from '../../kernel/nftables/numbers.js';
+import { openTableMonitor, type TableMonitor } from '../../kernel/nftables/tableMonitor.js';
 import { openTransactions, type Transactions } from '../../kernel/nftables/transaction.js';
 import type { KernelFrontend, ProxyBackend, ProxyEvent, TrafficCounters } from '../proxyBackend.js';
 import type { Family, FrontendKey, ProxyDelta, ProxySettings, ServicePortKey } from '../proxyTypes.js';
@@ -19,7 +20,8 @@ export interface NftablesProxyOptions {
   readonly readBackInterval?: number;
 }
 
-const READ_BACK = 60_000;
+/** Changes by others are told of, so this only finds what the telling missed. */
+const READ_BACK = 600_000;
 
 /**
  * Opens its sockets before it returns, in the network namespace of the calling thread.
@@ -29,13 +31,26 @@ export function openNftablesProxy(
   onEvent: (event: ProxyEvent) => void,
   options: NftablesProxyOptions = {},
 ): ProxyBackend {
-  const channel = openChannel(NETLINK_NETFILTER);
+  const opened: { close(): void }[] = [];
+  const kept = <T extends { close(): void }>(resource: T): T => {
+    opened.push(resource);
+    return resource;
+  };
   try {
-    return new NftablesProxy(channel, openTransactions(), onEvent, options);
+    const channel = kept(openChannel(NETLINK_NETFILTER));
+    const transactions = kept(openTransactions());
+    const monitor = kept(openTableMonitor(transactions.portId));
+    return new NftablesProxy({ channel, transactions, monitor }, onEvent, options);
   } catch (error) {
-    channel.close();
+    for (const resource of opened) resource.close();
     throw error;
   }
+}
+
+interface Kernel {
+  readonly channel: NetlinkChannel;
+  readonly transactions: Transactions;
+  readonly monitor: TableMonitor;
 }
 
 class NftablesProxy implements ProxyBackend {
@@ -45,15 +60,14 @@ class NftablesProxy implements ProxyBackend {
   private begun = false;
 
   constructor(
-    private readonly channel: NetlinkChannel,
-    private readonly transactions: Transactions,
+    private readonly kernel: Kernel,
     onEvent: (event: ProxyEvent) => void,
     { clock = systemClock, readBackInterval = READ_BACK }: NftablesProxyOptions,
   ) {
     for (const family of [4, 6] as const)
       this.tables.set(
         family,
-        createFamilyTable({ kind: PROXY_TABLE, family, channel, transactions, clock, readBackInterval, onEvent }),
+        createFamilyTable({ kind: PROXY_TABLE, family, ...kernel, clock, readBackInterval, onEvent }),
       );
   }
 
@@ -77,8 +91,9 @@ class NftablesProxy implements ProxyBackend {
     return found.flat();
   }
 
-  counters(): Promise<ReadonlyMap<ServicePortKey, TrafficCounters>> {
-    return Promise.resolve(new Map());
+  async counters(): Promise<ReadonlyMap<ServicePortKey, TrafficCounters>> {
+    const counted = await Promise.all([...this.tables.values()].map(table => table.counters()));
+    return new Map(counted.flatMap(counters => [...counters]));
   }
 
   async idle(): Promise<void> {
@@ -88,8 +103,7 @@ class NftablesProxy implements ProxyBackend {
 
   async stop(): Promise<void> {
     await Promise.all([...this.tables.values()].map(table => table.stop()));
-    this.channel.close();
-    this.transactions.close();
+    for (const resource of Object.values(this.kernel)) resource.close();
   }
 
   private isOn(family: Family): boolean {

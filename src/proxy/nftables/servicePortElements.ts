@@ -91,7 +91,7 @@ class Build implements ServicePortElements {
       this.shared.add(elementKey(SETS.clusterIps, this.octets(frontend.address ?? '')));
     for (const element of sourceRangeElements(frontend, key, this.nodeAddresses)) this.own.set(element, '');
     // Of every frontend at any time, so that nothing that is counted begins anew when endpoints come and go.
-    for (const set of this.countTraffic ? COUNTED : [SETS.connections]) this.own.set(elementKey(set, key), '');
+    for (const set of this.countTraffic ? COUNTED : []) this.own.set(elementKey(set, key), '');
     const list = frontend.policy === 'cluster' || frontend.shortCircuit ? 'cluster' : 'local';
     if (this.lists[list].length === 0) {
       const isElsewhere = frontend.policy === 'local' && (this.given?.serving.length ?? 0) > 0;

@@ -1,7 +1,9 @@
 /** What one table of elements differs in from another: the proxy's own, and the firewall beside IPVS. */
 
 import type { IpAddress } from '../../core/ip.js';
-import type { KernelFrontend } from '../proxyBackend.js';
+import type { NetlinkChannel } from '../../kernel/netlink/channel.js';
+import type { TableName } from '../../kernel/nftables/messages.js';
+import type { KernelFrontend, TrafficCounters } from '../proxyBackend.js';
 import type { BackendLists, Family, Frontend } from '../proxyTypes.js';
 import type { ElementKey } from './elements.js';
 import type { Layout, LayoutSettings } from './layout.js';
@@ -40,6 +42,8 @@ export interface TableKind {
   readonly frontendSets: readonly string[];
   /** @param present elements and their values @returns undefined when the table does not have it */
   read(frontend: Frontend, family: Family, present: ReadonlyMap<ElementKey, string>): KernelFrontend | undefined;
+  /** Absent: nothing is counted. @returns counters by the key of `frontendSets` */
+  readonly readTraffic?: (channel: NetlinkChannel, table: TableName) => Promise<ReadonlyMap<string, TrafficCounters>>;
   /** UDP flows to endpoints that went are this table's to delete. */
   readonly deletesFlows: boolean;
 }

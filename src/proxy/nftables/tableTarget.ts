@@ -30,6 +30,7 @@ export function fingerprint(layout: Layout): string {
 }
 
 export interface TableTarget extends Target<ElementKey, string> {
+  readonly table: message.TableName;
   /** Other settings: from the next reading on the table shall look so. */
   setLayout(layout: Layout): void;
 }
@@ -49,7 +50,7 @@ export function createTableTarget(options: TableTargetOptions, layout: Layout): 
 }
 
 class OpenTable implements TableTarget {
-  private readonly table: message.TableName;
+  readonly table: message.TableName;
   /** What our own rules look like in the kernel's words is learnt, not foretold: by chain. */
   private readonly learnt = new Map<string, string>();
   private readonly addressSize: number;

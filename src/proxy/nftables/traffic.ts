@@ -1,0 +1,48 @@
+/** What the counted sets of the proxy's table have counted, by frontend. Impure: netlink. */
+
+import type { NetlinkChannel } from '../../kernel/netlink/channel.js';
+import { readCounts, type ElementCount } from '../../kernel/nftables/dump.js';
+import type { TableName } from '../../kernel/nftables/messages.js';
+import type { TrafficCounters } from '../proxyBackend.js';
+import { SETS } from './layout.js';
+
+/** By the octets of `address . protocol . port`, of zeros for a node port. @returns rejects with NetlinkError without a table */
+export async function readTraffic(
+  channel: NetlinkChannel,
+  table: TableName,
+): Promise<ReadonlyMap<string, TrafficCounters>> {
+  const connections = await readCounts(channel, table, SETS.connections);
+  const packetsIn = await readCounts(channel, table, SETS.packetsIn);
+  const packetsOut = await readCounts(channel, table, SETS.packetsOut);
+  return new Map(
+    [...connections].map(([endpoint, first]) => [
+      endpoint,
+      trafficOf(first, packetsIn.get(endpoint) ?? NONE, packetsOut.get(endpoint) ?? NONE),
+    ]),
+  );
+}
+
+const NONE: ElementCount = { packets: 0n, octets: 0n };
+
+/** The first packet of a connection is counted before anybody knows where it goes, and not among the others. */
+function trafficOf(first: ElementCount, others: ElementCount, answers: ElementCount): TrafficCounters {
+  return {
+    connections: first.packets,
+    packetsIn: first.packets + others.packets,
+    packetsOut: answers.packets,
+    bytesIn: first.octets + others.octets,
+    bytesOut: answers.octets,
+  };
+}
+
+/** Of all frontends of a service port together. */
+export function addTraffic(a: TrafficCounters | undefined, b: TrafficCounters): TrafficCounters {
+  if (a === undefined) return b;
+  return {
+    connections: a.connections + b.connections,
+    packetsIn: a.packetsIn + b.packetsIn,
+    packetsOut: (a.packetsOut ?? 0n) + (b.packetsOut ?? 0n),
+    bytesIn: a.bytesIn + b.bytesIn,
+    bytesOut: (a.bytesOut ?? 0n) + (b.bytesOut ?? 0n),
+  };
+}
