@@ -1,23 +1,47 @@
 /** The schema of NetworkPolicy (networking.k8s.io/v1), JSON to typed object. */
 
 import { z } from 'zod';
-import type { LabelSelector, NetworkPolicy, PolicyPeer, PolicyPort, PolicyRule } from './objectTypes.js';
+import { prefixContains, type IpPrefix } from '../core/ip.js';
+import type {
+  LabelRequirement,
+  LabelSelector,
+  NetworkPolicy,
+  PolicyPeer,
+  PolicyPort,
+  PolicyRule,
+} from './objectTypes.js';
 import { cidr, listOf, maybe, metadata, orElse, portNumber, protocol, strings } from './schemaParts.js';
 
-const selector: z.ZodType<LabelSelector> = z.object({
+const requirement: z.ZodType<LabelRequirement> = z
+  .object({
+    key: z.string().min(1),
+    operator: z.enum(['In', 'NotIn', 'Exists', 'DoesNotExist']),
+    values: listOf(z.string()),
+  })
+  .refine(({ operator, values }) => values.length > 0 === (operator === 'In' || operator === 'NotIn'), {
+    message: 'In and NotIn need values, Exists and DoesNotExist take none',
+    path: ['values'],
+  });
+
+export const selector: z.ZodType<LabelSelector> = z.object({
   matchLabels: strings,
-  matchExpressions: listOf(
-    z.object({
-      key: z.string().min(1),
-      operator: z.enum(['In', 'NotIn', 'Exists', 'DoesNotExist']),
-      values: listOf(z.string()),
-    }),
-  ),
+  matchExpressions: listOf(requirement),
 });
+
+const ipBlock = z
+  .object({ cidr, except: listOf(cidr) })
+  .refine(block => block.except.every(hole => isStrictlyInside(hole, block.cidr)), {
+    message: 'every prefix must be inside cidr, and smaller',
+    path: ['except'],
+  });
+
+function isStrictlyInside(inner: IpPrefix, outer: IpPrefix): boolean {
+  return inner.length > outer.length && prefixContains(outer, inner.address);
+}
 
 const peer: z.ZodType<PolicyPeer> = z
   .object({
-    ipBlock: maybe(z.object({ cidr, except: listOf(cidr) })),
+    ipBlock: maybe(ipBlock),
     podSelector: maybe(selector),
     namespaceSelector: maybe(selector),
   })
@@ -30,11 +54,16 @@ const peer: z.ZodType<PolicyPeer> = z
     return z.NEVER;
   });
 
-const port: z.ZodType<PolicyPort> = z.object({
-  protocol,
-  port: maybe<number | string>(z.union([portNumber, z.string().min(1)])),
-  endPort: maybe(portNumber),
-});
+const port: z.ZodType<PolicyPort> = z
+  .object({
+    protocol,
+    port: maybe<number | string>(z.union([portNumber, z.string().min(1)])),
+    endPort: maybe(portNumber),
+  })
+  .refine(({ port, endPort }) => endPort === undefined || (typeof port === 'number' && endPort >= port), {
+    message: 'needs a port that is a number and not greater',
+    path: ['endPort'],
+  });
 
 const ports = listOf(port);
 const ingressRules: z.ZodType<readonly PolicyRule[]> = listOf(

@@ -1,0 +1,54 @@
+import { describe, expect, test } from '@jest/globals';
+import { parseObject } from '../../../src/kube/objects.js';
+
+function complaint(spec: unknown): string {
+  const result = parseObject({
+    apiVersion: 'networking.k8s.io/v1',
+    kind: 'NetworkPolicy',
+    metadata: { name: 'p', namespace: 'd' },
+    spec,
+  });
+  return result.ok ? 'good' : result.error.text;
+}
+
+describe('NetworkPolicy: what an API server would refuse', () => {
+  const rule = (rest: object): object => ({ podSelector: {}, ingress: [rest] });
+  const selecting = (requirement: object): object => ({ podSelector: { matchExpressions: [requirement] } });
+  const block = (cidr: string, ...except: string[]): object => rule({ from: [{ ipBlock: { cidr, except } }] });
+
+  test.each([
+    [
+      'endPort without port',
+      rule({ ports: [{ endPort: 90 }] }),
+      /spec\.ingress\[0\]\.ports\[0\]\.endPort: needs a port/,
+    ],
+    ['endPort with a name', rule({ ports: [{ port: 'web', endPort: 90 }] }), /ports\[0\]\.endPort: needs a port/],
+    ['endPort below port', rule({ ports: [{ port: 91, endPort: 90 }] }), /ports\[0\]\.endPort: needs a port/],
+    ['a hole outside', block('10.0.0.0/8', '11.0.0.0/16'), /from\[0\]\.ipBlock\.except: every prefix must be inside/],
+    ['a hole of another family', block('10.0.0.0/8', 'fd00::/16'), /from\[0\]\.ipBlock\.except: every prefix/],
+    ['a hole as large as all', block('10.0.0.0/8', '10.0.0.0/8'), /from\[0\]\.ipBlock\.except: every prefix/],
+    [
+      'In of nothing',
+      selecting({ key: 'a', operator: 'In' }),
+      /matchExpressions\[0\]\.values: In and NotIn need values/,
+    ],
+    [
+      'Exists of a value',
+      selecting({ key: 'a', operator: 'Exists', values: ['b'] }),
+      /matchExpressions\[0\]\.values: /,
+    ],
+    ['an operator', selecting({ key: 'a', operator: 'Is', values: ['b'] }), /matchExpressions\[0\]\.operator: /],
+    ['a peer that is none', rule({ from: [{}] }), /from\[0\]: needs either an ipBlock or a selector/],
+    ['a port that is none', rule({ ports: [{ port: 0 }] }), /ports\[0\]\.port: /],
+  ])('%s', (_name, spec, text) => {
+    expect(complaint(spec)).toMatch(text);
+  });
+
+  test.each([
+    ['a range of one port', rule({ ports: [{ port: 80, endPort: 80 }] })],
+    ['a hole', block('10.0.0.0/8', '10.1.0.0/16')],
+    ['expressions', selecting({ key: 'a', operator: 'DoesNotExist' })],
+  ])('but not %s', (_name, spec) => {
+    expect(complaint(spec)).toBe('good');
+  });
+});
