@@ -32,10 +32,10 @@ export function createProgrammingLatency(since: number): ProgrammingLatency {
     wanted: (triggers, delta, proxy) => {
       for (const key of delta.backends.removed) pending.delete(key);
       for (const [service, times] of triggers) {
-        const ports = writtenPorts(service, delta, proxy);
+        const news = times.filter(at => at > since);
+        const ports = news.length === 0 ? [] : writtenPorts(service, delta, proxy);
         if (ports.length === 0) continue;
-        for (const at of times) {
-          if (at <= since) continue;
+        for (const at of news) {
           const trigger = { at, waitingFor: ports.length };
           for (const port of ports) add(pending, port, trigger);
         }

@@ -4,12 +4,13 @@
  */
 
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
-import type { ProxyEvent } from '../../proxy/proxyBackend.js';
+import type { ProxyBackend, ProxyEvent } from '../../proxy/proxyBackend.js';
 import type { ProxyDelta, Verdict } from '../../proxy/proxyTypes.js';
 import { createTrafficMetrics, type CountedServices } from './trafficMetrics.js';
 
 export interface ProxyMetrics {
-  event(event: ProxyEvent): void;
+  /** @param backend whose it is */
+  event(event: ProxyEvent, backend: ProxyBackend['kind'] | undefined): void;
   queued(delta: ProxyDelta): void;
   healthAnswered(kind: 'healthz' | 'livez', status: number): void;
   /** @param seconds from the change of a pod or service until the kernel served by it */
@@ -24,6 +25,8 @@ export interface ProxyScrape {
   readonly withoutLocal: NoLocal;
   /** Frontends that IPVS serves. */
   readonly ipvsFrontends: number;
+  /** Seconds that it took to read counters. */
+  readonly seconds: number;
   /** Milliseconds that never go back. */
   readonly now: number;
 }
@@ -85,15 +88,12 @@ export function createProxyMetrics(registers: Registry[]): ProxyMetrics {
     livez: counter('proxy_livez_total', 'Answers of /livez', ['code']),
   };
   const traffic = createTrafficMetrics(registers);
-  const ipvs = new Gauge({
-    name: 'kube_router_controller_ipvs_services',
-    help: 'Frontends of services that IPVS serves',
-    registers,
-  });
+  const ipvs = ipvsMetrics(registers);
   return {
-    event: event => {
+    event: (event, backend) => {
       if (event.kind === 'committed') {
         sync.observe(event.seconds);
+        if (backend === 'ipvs') ipvs.syncTime.observe(event.seconds);
         (event.full ? full : partial).observe(event.seconds);
         last.setToCurrentTime();
         endpointsPending.set(0);
@@ -115,10 +115,11 @@ export function createProxyMetrics(registers: Registry[]): ProxyMetrics {
     },
     healthAnswered: (kind, status) => health[kind].inc({ code: String(status) }),
     programmed: seconds => programming.observe(seconds),
-    show: ({ services, withoutLocal, ipvsFrontends, now }) => {
+    show: ({ services, withoutLocal, ipvsFrontends, seconds, now }) => {
       noLocal.set({ traffic_policy: 'internal' }, withoutLocal.internal);
       noLocal.set({ traffic_policy: 'external' }, withoutLocal.external);
-      ipvs.set(ipvsFrontends);
+      ipvs.services.set(ipvsFrontends);
+      ipvs.exportTime.observe(seconds);
       traffic.show(services, now);
     },
   };
@@ -132,4 +133,19 @@ function sizeOf({
   readonly removed: { readonly size: number };
 }) {
   return set.size + removed.size;
+}
+
+/** kube-router's, by its names. */
+function ipvsMetrics(registers: Registry[]) {
+  const histogram = (name: string, help: string): Histogram =>
+    new Histogram({ name: `kube_router_controller_ipvs_${name}`, help, buckets: SYNC_BUCKETS, registers });
+  return {
+    services: new Gauge({
+      name: 'kube_router_controller_ipvs_services',
+      help: 'Frontends of services that IPVS serves',
+      registers,
+    }),
+    syncTime: histogram('services_sync_time', 'From a change to IPVS saying so'),
+    exportTime: histogram('metrics_export_time', 'Reading the counters of services'),
+  };
 }

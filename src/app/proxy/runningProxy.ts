@@ -149,7 +149,10 @@ class ProxyLoop implements RunningProxy {
   }
 
   async scrape(): Promise<void> {
+    const { clock } = this.options;
+    const begun = clock.now();
     const counters = (await this.backend?.counters()) ?? new Map();
+    const now = clock.now();
     const { proxy } = this;
     const frontends = [...(proxy?.frontends.values() ?? [])].map(frontend => ({
       kind: frontend.kind,
@@ -159,7 +162,8 @@ class ProxyLoop implements RunningProxy {
       services: proxy === undefined ? new Map() : placedCounters(counters, proxy),
       withoutLocal: noLocalOf(frontends),
       ipvsFrontends: this.backend?.kind === 'ipvs' ? frontends.length : 0,
-      now: this.options.clock.now(),
+      seconds: (now - begun) / 1000,
+      now,
     });
   }
 
@@ -202,7 +206,7 @@ class ProxyLoop implements RunningProxy {
 
   private take(event: ProxyEvent): void {
     const { logger, metrics } = this.options;
-    metrics.event(event);
+    metrics.event(event, this.backend?.kind);
     switch (event.kind) {
       case 'programmed':
         this.tell(this.programmed.acknowledged(event.frontends));

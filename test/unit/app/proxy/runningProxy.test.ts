@@ -299,6 +299,10 @@ test('metrics have the names of kube-proxy', async () => {
   expect(text).toContain('kubeproxy_sync_proxy_rules_no_local_endpoints_total{traffic_policy="internal"} 1');
   expect(text).toContain('kubeproxy_sync_proxy_rules_service_changes_total 1');
   expect(text).toContain('kubeproxy_conntrack_reconciler_deleted_entries_total 3');
+  // Not of IPVS.
+  expect(text).toContain('kube_router_controller_ipvs_services 0');
+  expect(text).toContain('kube_router_controller_ipvs_services_sync_time_count 0');
+  expect(text).toContain('kube_router_controller_ipvs_metrics_export_time_count 1');
 });
 
 test('counters have the names and labels of kube-router, and rates are those since the scrape before', async () => {
