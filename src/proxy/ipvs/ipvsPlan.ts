@@ -63,6 +63,7 @@ const NOWHERE: Placed = { servers: NONE, places: [] };
 class Plan implements IpvsPlan {
   private readonly byKey = new Map<FrontendKey, Frontend>();
   private readonly byPort = new Map<ServicePortKey, Set<FrontendKey>>();
+  private readonly byAddress = new Map<IpText, Set<FrontendKey>>();
   private readonly lists = new Map<ServicePortKey, BackendLists>();
   private readonly addresses = new Map<IpText, ServiceAddress>();
   private readonly placed = new Map<FrontendKey, Placed>();
@@ -137,7 +138,7 @@ class Plan implements IpvsPlan {
   }
 
   frontendsAt(address: string): readonly FrontendKey[] {
-    return [...this.byKey.values()].flatMap(frontend => (frontend.address === address ? [frontend.key] : []));
+    return [...(this.byAddress.get(address as IpText) ?? [])];
   }
 
   private removeFrontend(key: FrontendKey, touched: Set<FrontendKey>): void {
@@ -148,6 +149,10 @@ class Plan implements IpvsPlan {
     const keys = this.byPort.get(before.servicePort);
     keys?.delete(key);
     if (keys?.size === 0) this.byPort.delete(before.servicePort);
+    if (before.address === undefined) return;
+    const others = this.byAddress.get(before.address);
+    others?.delete(key);
+    if (others?.size === 0) this.byAddress.delete(before.address);
   }
 
   private setFrontend(frontend: Frontend, touched: Set<FrontendKey>): void {
@@ -155,6 +160,8 @@ class Plan implements IpvsPlan {
     this.removeFrontend(frontend.key, touched);
     this.byKey.set(frontend.key, frontend);
     this.byPort.set(frontend.servicePort, (this.byPort.get(frontend.servicePort) ?? new Set()).add(frontend.key));
+    if (frontend.address !== undefined)
+      this.byAddress.set(frontend.address, (this.byAddress.get(frontend.address) ?? new Set()).add(frontend.key));
     touched.add(frontend.key);
   }
 
@@ -164,14 +171,17 @@ class Plan implements IpvsPlan {
 
   private replan(touched: Set<FrontendKey>, texts: Iterable<IpText>): IpvsPlanChanges {
     const wishes: WishChanges = new Map();
-    for (const text of texts) this.replanVip(text, wishes);
+    // Whether a server needs a claim depends on whether its address is on the services' link.
+    for (const text of texts)
+      if (this.replanVip(text, wishes)) for (const key of this.byAddress.get(text) ?? []) touched.add(key);
     const places = new Set<string>();
     for (const key of touched) this.place(key, places);
     for (const place of places) this.replanPlace(place, wishes);
     return { wishes, touched };
   }
 
-  private replanVip(text: IpText, wishes: WishChanges): void {
+  /** @returns whether it came or went */
+  private replanVip(text: IpText, wishes: WishChanges): boolean {
     const before = this.vips.get(text);
     const after = this.vipOf(this.addresses.get(text));
     if (after === undefined) this.vips.delete(text);
@@ -179,6 +189,7 @@ class Plan implements IpvsPlan {
     if (before !== undefined && after === undefined) wishes.set(wish.vipKey(text), undefined);
     if (after !== undefined && (before === undefined || !wish.sameWish(before, after)))
       wishes.set(wish.vipKey(text), after);
+    return (before === undefined) !== (after === undefined);
   }
 
   /** An address that the machine has on another link stays there. */
@@ -229,7 +240,9 @@ class Plan implements IpvsPlan {
 
   private wishesFor(place: string, { server, destinations }: VirtualServer): ReadonlyMap<WishKey, Wish> {
     const wishes = new Map<WishKey, Wish>([[wish.keyOfServer(place), { kind: 'server', server }]]);
-    if (this.local.has(formatAddress(server.address))) wishes.set(wish.claimKey(place), { kind: 'claim', server });
+    // Others are recognised by the services' link.
+    if (!this.vips.has(formatAddress(server.address) as IpText))
+      wishes.set(wish.claimKey(place), { kind: 'claim', server });
     for (const [key, destination] of destinations)
       wishes.set(wish.keyOfDestination(place, key), { kind: 'destination', server, destination });
     return wishes;

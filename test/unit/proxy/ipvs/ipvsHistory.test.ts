@@ -81,6 +81,6 @@ test('the kernel is as if written anew after each step', async () => {
       }
       await world.servers.stop();
     }),
-    { numRuns: 60 },
+    { numRuns: 40 },
   );
 }, 240_000);

@@ -67,6 +67,21 @@ describe('what is written', () => {
     expect(world.kernel.lines).toContain('written 192.168.9.1 6 80');
   });
 
+  test('a server at an address that is not on the link is written down, until the address comes', async () => {
+    const world = await serving([{ ...WEB, external: '203.0.113.1' }]);
+    const text = ipText('203.0.113.1');
+    const none = { set: new Map(), removed: new Set<never>() };
+    const leave = { ...none, removed: new Set([text]) };
+    world.servers.apply({ frontends: none, backends: none, addresses: leave });
+    await world.pass();
+    expect(world.kernel.lines).toContain('written 203.0.113.1 6 80');
+    const come = { ...none, set: new Map([[text, { address: text, family: 4 as const, isClusterIp: false }]]) };
+    world.servers.apply({ frontends: none, backends: none, addresses: come });
+    await world.pass();
+    expect(world.kernel.lines.filter(line => line.startsWith('written'))).toEqual([]);
+    expect(world.kernel.vips.has('203.0.113.1')).toBe(true);
+  });
+
   test('timeouts are set where they are given', async () => {
     const world = openWorld(undefined, settings({ tcpTimeout: 700 }));
     world.servers.begin();
