@@ -1,15 +1,15 @@
 /** The service proxy on a real API server, with the rights of deploy/rbac.yaml: what it reads of the cluster, and what it tells it. */
 
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { readFileSync } from 'node:fs';
-import { parseAllDocuments, stringify } from 'yaml';
-import { ControlPlane } from '../../lab/kube/controlPlane.js';
+import { stringify } from 'yaml';
+import type { ControlPlane } from '../../lab/kube/controlPlane.js';
 import type { KubeManifest } from '../../lab/kube/kubeClient.js';
 import { waitFor } from '../../lab/topology/commands.js';
 import { PeerageProcess } from '../../lab/topology/peerage.js';
 import { Topology } from '../../lab/topology/topology.js';
 import { buildHosts } from '../../test/system/rack.js';
 import { nodeObject } from './objects.js';
+import { startPlaneWithRights } from './rights.js';
 
 const NODES = ['n1', 'n2'] as const;
 const WAIT = 120_000;
@@ -23,11 +23,8 @@ let plane: ControlPlane;
 beforeAll(async () => {
   topology = await Topology.open('pgkx');
   await buildHosts(topology, [...NODES, 'api']);
-  plane = await ControlPlane.start(topology, 'api', '10.8.0.3');
-  for (const document of parseAllDocuments(readFileSync('deploy/rbac.yaml', 'utf8')))
-    await plane.admin.apply(document.toJS() as KubeManifest);
-  await plane.admin.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'demo' } });
-  const kubeconfig = await plane.serviceAccountConfig('kube-system', 'peerage');
+  const started = await startPlaneWithRights(topology, '10.8.0.3');
+  ({ plane } = started);
   // On one of the nodes the port of health checks is somebody else's.
   topology.start('n1', 'squatter', process.execPath, [
     '-e',
@@ -35,7 +32,7 @@ beforeAll(async () => {
   ]);
   for (const [i, node] of NODES.entries()) {
     await plane.admin.apply(nodeObject(node, i + 1));
-    PeerageProcess.agent(topology, node, { node, config: agentConfig(kubeconfig) });
+    PeerageProcess.agent(topology, node, { node, config: agentConfig(started.kubeconfig) });
   }
 }, 240_000);
 afterAll(async () => {

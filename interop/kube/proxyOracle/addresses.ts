@@ -17,9 +17,31 @@ export const NODE: Place = { 4: '10.0.0.2', 6: 'fd00:a::2' };
 /** Outside: the node's neighbour, and an address behind it. */
 export const OUTSIDE: Place = { 4: '10.0.0.1', 6: 'fd00:a::1' };
 export const FAR_OUTSIDE: Place = { 4: '198.51.100.7', 6: 'fd00:b::7' };
-/** Towards the other node. */
-export const REMOTE_LINK: Place = { 4: '10.0.1.1', 6: 'fd00:c::1' };
-export const REMOTE_HOST: Place = { 4: '10.0.1.2', 6: 'fd00:c::2' };
+/** Another node, as far as packets know it. */
+export interface RemoteNode {
+  readonly host: 'remote' | 'caller';
+  /** Of our node, towards it. */
+  readonly near: Place;
+  readonly address: Place;
+  readonly pods: readonly Place[];
+  readonly podPrefix: Place;
+}
+/** Its pods are endpoints. */
+export const REMOTE: RemoteNode = {
+  host: 'remote',
+  near: { 4: '10.0.1.1', 6: 'fd00:c::1' },
+  address: { 4: '10.0.1.2', 6: 'fd00:c::2' },
+  pods: [1, 2, 3, 4].map(n => ({ 4: `10.244.2.1${n}`, 6: `fd00:10:244:2::1${n}` })),
+  podPrefix: { 4: '10.244.2.0/24', 6: 'fd00:10:244:2::/64' },
+};
+/** Its pod only asks: an endpoint beside it would answer without passing our node. */
+export const CALLER: RemoteNode = {
+  host: 'caller',
+  near: { 4: '10.0.2.1', 6: 'fd00:d::1' },
+  address: { 4: '10.0.2.2', 6: 'fd00:d::2' },
+  pods: [{ 4: '10.244.3.11', 6: 'fd00:10:244:3::11' }],
+  podPrefix: { 4: '10.244.3.0/24', 6: 'fd00:10:244:3::/64' },
+};
 /** Of the node, for its pods. */
 export const GATEWAY: Place = { 4: '10.244.1.1', 6: 'fd00:10:244:1::1' };
 
@@ -27,11 +49,6 @@ export const LOCAL_PODS: readonly Place[] = [1, 2, 3].map(n => ({
   4: `10.244.1.1${n}`,
   6: `fd00:10:244:1::1${n}`,
 }));
-export const REMOTE_PODS: readonly Place[] = [1, 2, 3, 4].map(n => ({
-  4: `10.244.2.1${n}`,
-  6: `fd00:10:244:2::1${n}`,
-}));
-export const REMOTE_PREFIX: Place = { 4: '10.244.2.0/24', 6: 'fd00:10:244:2::/64' };
 export const POD_PREFIXES: Place = { 4: '10.244.0.0/16', 6: 'fd00:10:244::/56' };
 export const OWN_POD_PREFIX: Place = { 4: '10.244.1.0/24', 6: 'fd00:10:244:1::/64' };
 

@@ -5,7 +5,7 @@ import * as at from './addresses.js';
 export interface Client {
   readonly name: string;
   /** Namespace. */
-  readonly host: 'outside' | 'node' | 'remote' | 'pod1' | 'pod2' | 'pod3';
+  readonly host: 'outside' | 'node' | 'caller' | 'pod1' | 'pod2' | 'pod3';
   /** Absent: as the kernel chooses. */
   readonly from?: at.Place;
 }
@@ -16,13 +16,13 @@ export const CLIENTS: readonly Client[] = [
   { name: 'the node', host: 'node' },
   { name: 'pod 1', host: 'pod1' },
   { name: 'pod 2', host: 'pod2' },
-  { name: 'a pod of the other node', host: 'remote', from: at.REMOTE_PODS[0]! },
+  { name: 'a pod of the other node', host: 'caller', from: at.CALLER.pods[0]! },
 ];
 
 const HOSTS: Readonly<Record<Client['host'], at.Place>> = {
   outside: at.OUTSIDE,
   node: at.NODE,
-  remote: at.REMOTE_HOST,
+  caller: at.CALLER.address,
   pod1: at.LOCAL_PODS[0]!,
   pod2: at.LOCAL_PODS[1]!,
   pod3: at.LOCAL_PODS[2]!,

@@ -31,7 +31,7 @@ interface Host {
   readonly node: string;
 }
 const LOCAL: readonly Host[] = at.LOCAL_PODS.map(place => ({ place, node: at.NODE_NAME }));
-const REMOTE: readonly Host[] = at.REMOTE_PODS.map(place => ({ place, node: at.OTHER_NODE }));
+const REMOTE: readonly Host[] = at.REMOTE.pods.map(place => ({ place, node: at.OTHER_NODE }));
 const ON_NODE: readonly Host[] = [{ place: at.NODE, node: at.NODE_NAME }];
 const PLACES: readonly (readonly Host[])[] = [
   [],

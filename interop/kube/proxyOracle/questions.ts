@@ -20,7 +20,7 @@ export interface Question extends Target {
 /** Node ports are never served at loopback addresses, nor at those of the node's other links. */
 const NODE_PLACES: readonly (readonly [name: string, place: at.Place])[] = [
   ['node port', at.NODE],
-  ['node port, second address', at.REMOTE_LINK],
+  ['node port, second address', at.REMOTE.near],
 ];
 /** Of no service. */
 const UNUSED_PORT = 9;

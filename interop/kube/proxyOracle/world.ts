@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import { waitFor } from '../../../lab/topology/commands.js';
 import type { Topology } from '../../../lab/topology/topology.js';
 import * as at from './addresses.js';
-import type { Place } from './addresses.js';
+import type { Place, RemoteNode } from './addresses.js';
 import { CLIENTS, type Client } from './clients.js';
 import type { Answers, Order } from './prober.js';
 import type { Question } from './questions.js';
@@ -39,12 +39,12 @@ export async function buildWorld(topology: Topology, world: WorldName, number: n
   await topology.forward(node);
   await topology.sysctl(node, ...NODE_SWITCHES);
   await linkToOutside(topology, world, node);
-  await linkToRemote(topology, world, node);
+  for (const other of [at.REMOTE, at.CALLER]) await linkToOther(topology, world, node, other);
   for (const [i, pod] of at.LOCAL_PODS.entries()) await addPod(topology, node, hostIn(world, `pod${i + 1}`), i, pod);
   await linkToApi(topology, node, number);
   const endpoints: readonly (readonly [host: string, places: readonly Place[]])[] = [
     ['node', [at.NODE]],
-    ['remote', at.REMOTE_PODS],
+    [at.REMOTE.host, at.REMOTE.pods],
     ...at.LOCAL_PODS.map((pod, i) => [`pod${i + 1}`, [pod]] as const),
   ];
   await Promise.all(endpoints.map(([host, places]) => serve(topology, hostIn(world, host), places)));
@@ -64,17 +64,17 @@ async function linkToOutside(topology: Topology, world: WorldName, node: string)
   }
 }
 
-async function linkToRemote(topology: Topology, world: WorldName, node: string): Promise<void> {
-  const remote = hostIn(world, 'remote');
-  await topology.host(remote);
+async function linkToOther(topology: Topology, world: WorldName, node: string, other: RemoteNode): Promise<void> {
+  const host = hostIn(world, other.host);
+  await topology.host(host);
   await topology.cable(
-    { host: node, link: 'eth1', addresses: withLength(at.REMOTE_LINK, LENGTHS) },
-    { host: remote, link: 'eth0', addresses: withLength(at.REMOTE_HOST, LENGTHS) },
+    { host: node, link: other.host, addresses: withLength(other.near, LENGTHS) },
+    { host, link: 'eth0', addresses: withLength(other.address, LENGTHS) },
   );
-  for (const pod of at.REMOTE_PODS) await addToLoopback(topology, remote, pod);
+  for (const pod of other.pods) await addToLoopback(topology, host, pod);
   for (const family of FAMILIES) {
-    await topology.ip(remote, 'route', 'add', 'default', 'via', at.REMOTE_LINK[family]);
-    await topology.ip(node, 'route', 'add', at.REMOTE_PREFIX[family], 'via', at.REMOTE_HOST[family]);
+    await topology.ip(host, 'route', 'add', 'default', 'via', other.near[family]);
+    await topology.ip(node, 'route', 'add', other.podPrefix[family], 'via', other.address[family]);
   }
 }
 
