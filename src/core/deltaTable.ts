@@ -48,7 +48,7 @@ class Table<K, V> implements DeltaTable<K, V> {
     for (const [key, value] of changes) {
       if (value === undefined) this.wanted.delete(key);
       else this.wanted.set(key, value);
-      this.compare(key);
+      this.compare(key, value, this.present.get(key));
     }
   }
 
@@ -93,11 +93,11 @@ class Table<K, V> implements DeltaTable<K, V> {
   private put(key: K, value: V | undefined): void {
     if (value === undefined) this.present.delete(key);
     else this.present.set(key, value);
-    this.compare(key);
+    this.compare(key, this.wanted.get(key), value);
   }
 
-  private compare(key: K): void {
-    const [wanted, present] = [this.wanted.get(key), this.present.get(key)];
+  /** This runs for each of hundreds of thousands of keys, so nothing is looked up that the caller has in hand. */
+  private compare(key: K, wanted: V | undefined, present: V | undefined): void {
     const same =
       wanted === undefined || present === undefined
         ? wanted === present

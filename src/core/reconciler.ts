@@ -52,6 +52,8 @@ export interface Reconciler<K, V> {
   readSoon(): void;
   /** Wanted, and acknowledged or found to be there. */
   isSettled(key: K): boolean;
+  /** Nothing differs from what is wanted, as far as is known: every wanted key is settled. */
+  readonly isAllSettled: boolean;
   readonly failures: ReadonlyMap<K, string>;
   /** What is believed to be there. */
   readonly present: ReadonlyMap<K, V>;
@@ -134,6 +136,10 @@ class Loop<K, V> implements Reconciler<K, V> {
 
   isSettled(key: K): boolean {
     return this.hasRead && this.table.isSettled(key);
+  }
+
+  get isAllSettled(): boolean {
+    return this.hasRead && this.table.pending === 0;
   }
 
   idle(): Promise<void> {

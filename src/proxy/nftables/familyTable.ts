@@ -257,6 +257,7 @@ class PlannedTable implements FamilyTable {
   }
 
   private isSettled(port: ServicePortKey): boolean {
+    if (this.reconciler.isAllSettled) return true;
     if (!this.reconciler.isSettled(STRUCTURE)) return false;
     const elements = this.plan.elementsOf(port);
     if (elements === undefined) return true;

@@ -103,7 +103,8 @@ class NftablesProxy implements ProxyBackend {
 
   async stop(): Promise<void> {
     await Promise.all([...this.tables.values()].map(table => table.stop()));
-    for (const resource of Object.values(this.kernel)) resource.close();
+    const { channel, transactions, monitor } = this.kernel;
+    for (const resource of [monitor, transactions, channel]) resource.close();
   }
 
   private isOn(family: Family): boolean {

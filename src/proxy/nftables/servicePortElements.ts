@@ -31,10 +31,33 @@ export function frontendOctets({ family, address, protocol, port }: Frontend): s
 
 /** Octets of an address in text. @throws RangeError */
 export function addressOfText(text: string): string {
+  const plain = dottedOctets(text);
+  if (plain !== undefined) return plain;
   const address = parseAddress(text);
   if (!address.ok) throw new RangeError(address.error);
   return addressOctets(address.value);
 }
+
+/** The usual address, many thousands of which are read at once. @returns undefined for anything that needs a closer look */
+function dottedOctets(text: string): string | undefined {
+  let [octet, digits] = [0, 0];
+  let octets = '';
+  for (let i = 0; i <= text.length; i++) {
+    const code = i === text.length ? DOT : text.charCodeAt(i);
+    if (code === DOT) {
+      if (digits === 0 || octet > 255) return undefined;
+      octets += String.fromCharCode(octet);
+      [octet, digits] = [0, 0];
+    } else {
+      // A leading zero is a mistake or an octal number.
+      if (code < ZERO || code > NINE || (digits > 0 && octet === 0)) return undefined;
+      octet = octet * 10 + code - ZERO;
+      digits += 1;
+    }
+  }
+  return octets.length === 4 ? octets : undefined;
+}
+const [DOT, ZERO, NINE] = [0x2e, 0x30, 0x39] as const;
 
 /** Most slots of one backend beside another of the least weight. */
 const MOST_SLOTS = 4096;

@@ -2,11 +2,13 @@
 
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
+import { parseAddress } from '../../../../src/core/ip.js';
 import type { IpText } from '../../../../src/kube/objectTypes.js';
 import { createPlan, type Plan } from '../../../../src/proxy/nftables/plan.js';
 import { PROXY_TABLE } from '../../../../src/proxy/nftables/proxyTable.js';
+import { addressOctets } from '../../../../src/proxy/nftables/elements.js';
 import { fanName, parseFan } from '../../../../src/proxy/nftables/fanChains.js';
-import { slotsOf } from '../../../../src/proxy/nftables/servicePortElements.js';
+import { addressOfText, slotsOf } from '../../../../src/proxy/nftables/servicePortElements.js';
 import type { Backend, ProxyDelta } from '../../../../src/proxy/proxyTypes.js';
 import { serviceDelta } from '../../../../bench/proxy/services.js';
 
@@ -104,3 +106,25 @@ test.each(['services', 'address-cluster-0-of-1', 'node-cluster-3-of-16', 'node-l
     expect(parseFan(name)).toBeUndefined();
   },
 );
+
+describe('addresses in text', () => {
+  test.each([
+    ['10.244.0.1', '\x0a\xf4\0\x01'],
+    ['255.255.255.255', '\xff\xff\xff\xff'],
+    ['fd00::1', `\xfd${'\0'.repeat(14)}\x01`],
+  ])('%s', (text, octets) => expect(addressOfText(text)).toBe(octets));
+
+  test.each(['10.0.0', '10.0.0.256', '10.0.0.01', '10.0.0.1.', '10..0.1', '10.0.0.1.1', '', 'web', '1e1.0.0.0'])(
+    '%j is none',
+    text => expect(() => addressOfText(text)).toThrow(RangeError),
+  );
+
+  test('whatever is read is what the library reads', () => {
+    fc.assert(
+      fc.property(fc.ipV4(), text => {
+        const address = parseAddress(text);
+        expect(addressOfText(text)).toBe(address.ok ? addressOctets(address.value) : '');
+      }),
+    );
+  });
+});
