@@ -52,8 +52,7 @@ const AFTER_IPVS = 110;
 
 export function firewallLayout(family: Family, settings: LayoutSettings): Layout {
   const chains = [...natChains(family, settings), ...filterChains(family, settings)];
-  const layout = { sets: setShapes(family), chains, elements: new Map<string, string>() };
-  return layout;
+  return { sets: setShapes(family), chains, elements: new Map() };
 }
 
 function setShapes(family: Family): readonly SetShape[] {
