@@ -108,7 +108,7 @@ export function singleHopFlags(hops: readonly RouteHop[]): number {
   return hops.length === 1 && hops[0]?.onlink === true ? rt.RTNH_F_ONLINK : 0;
 }
 
-/** Writes a whole route message. A `delete` goes by destination, table, protocol and metric only. */
+/** Writes a whole route message. A `delete` goes by destination, table, protocol and metric, and for local routes by link. */
 export function writeRoute(writer: NetlinkWriter, command: RouteCommand, route: Route): void {
   const { address, length } = route.destination;
   const family = address.version === 4 ? rt.AF_INET : rt.AF_INET6;
@@ -120,6 +120,9 @@ export function writeRoute(writer: NetlinkWriter, command: RouteCommand, route: 
     if (route.source !== undefined) writeAddress(writer, rt.RTA_PREFSRC, route.source);
     if (route.mtu !== undefined) writeMtu(writer, family, route.mtu);
     if (route.hops.length > 0) writeHops(writer, family, route.hops);
+  } else if (route.type === 'local' && route.hops.length > 0) {
+    // The same address may be on another link too, with a route of the kernel's own.
+    writeHops(writer, family, route.hops);
   }
   writer.end();
 }

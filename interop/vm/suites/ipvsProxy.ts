@@ -245,6 +245,24 @@ export const ipvsProxy = vmSuite('ipvsProxy', 2400, ({ check, prepare, cleanup }
     node.ip('link del kube-dummy-if');
     await waitFor('the link', WAIT, async () => ((await ask('client', VIP[4], 80)).startsWith('c') ? true : undefined));
   });
+  check('an address of services that another link gets is served there, and comes back', async () => {
+    const { node } = world().spaces;
+    const held = (): boolean => node.ip('route show table local dev kube-dummy-if').includes('203.0.113.7');
+    node.ip('addr add 203.0.113.7/32 dev to-client');
+    await waitFor('its place there', WAIT, () => (held() ? undefined : true));
+    await world().proxy.idle();
+    assert.match(node.ip('route show table local dev to-client'), /local 203\.0\.113\.7 /);
+    assert.equal((await ask('client', '203.0.113.7', 80)).split(' ')[0], 'c');
+    assert.match(inside('node', 'nft', 'list', 'set', 'ip', 'peerage-ipvs-servers', 'servers'), /203\.0\.113\.7 /);
+    node.ip('addr del 203.0.113.7/32 dev to-client');
+    await waitFor('its place on our link', WAIT, () => (held() ? true : undefined));
+    await world().proxy.idle();
+    assert.equal((await ask('client', '203.0.113.7', 80)).split(' ')[0], 'c');
+    assert.doesNotMatch(
+      inside('node', 'nft', 'list', 'set', 'ip', 'peerage-ipvs-servers', 'servers'),
+      /203\.0\.113\.7 /,
+    );
+  });
   check("a server that the kernel refuses is in nobody else's way", async () => {
     const [odd, fine] = ['10.96.0.7', '10.96.0.8'].map((address, i) => ({
       family: 4 as const,

@@ -143,8 +143,8 @@ class Servers implements IpvsServers {
   }
 
   async stop(): Promise<void> {
-    this.target.stop();
     await this.reconciler.stop();
+    await this.target.stop();
   }
 
   private want({ wishes, touched }: IpvsPlanChanges): void {

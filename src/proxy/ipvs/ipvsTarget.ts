@@ -23,8 +23,11 @@ export type IpvsTargetSettings = Pick<IpvsSettings, 'gracefulPeriod' | 'excluded
 
 export interface IpvsTarget extends Target<WishKey, Wish> {
   configure(settings: IpvsTargetSettings): void;
-  /** Waits no more for connections to end: what still drains stays, and the next process finds it. */
-  stop(): void;
+  /**
+   * Waits no more for connections to end: what still drains stays, and the next process finds it.
+   * @returns resolves when nothing is under way
+   */
+  stop(): Promise<void>;
 }
 
 export interface IpvsTargetOptions {
@@ -73,9 +76,10 @@ class OpenTarget implements IpvsTarget {
     this.settings = settings;
   }
 
-  stop(): void {
+  async stop(): Promise<void> {
     this.isStopped = true;
     this.timer?.cancel();
+    await this.last;
   }
 
   read(): Promise<ReadonlyMap<WishKey, Wish>> {
