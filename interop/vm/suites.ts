@@ -3,9 +3,12 @@
 import type { VmSuite } from './suite.js';
 import { cleanup } from './suites/cleanup.js';
 import { devices } from './suites/devices.js';
+import { dsr } from './suites/dsr.js';
 import { ipvs } from './suites/ipvs.js';
+import { ipvsHistory } from './suites/ipvsHistory.js';
 import { ipvsProxy } from './suites/ipvsProxy.js';
 import { overlay } from './suites/overlay.js';
 import { proxyRows } from './suites/proxyRows.js';
+import { rolling } from './suites/rolling.js';
 
-export const SUITES: readonly VmSuite[] = [devices, ipvs, ipvsProxy, proxyRows, overlay, cleanup];
+export const SUITES: readonly VmSuite[] = [devices, ipvs, ipvsHistory, ipvsProxy, proxyRows, rolling, dsr, overlay, cleanup];

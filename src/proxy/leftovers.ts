@@ -21,6 +21,8 @@ import { openTransactions, type Transactions } from '../kernel/nftables/transact
 import { RouteScan } from '../kernel/routeScan.js';
 import { routeOf, writeRouteDump, type Route } from '../kernel/routes.js';
 import * as rt from '../kernel/rtnetlink.js';
+import { createDsrRouteTarget } from './dsr/dsrRoutes.js';
+import { SEGMENT_TABLE } from './dsr/segmentSize.js';
 import { removeHostRoutes } from './hostRoutes/hostRouteTarget.js';
 import { FIREWALL_TABLE } from './ipvs/firewall.js';
 import { ownServers } from './ipvs/ipvsReading.js';
@@ -134,7 +136,17 @@ class OpenLeftovers implements Leftovers {
       await removeServers(ipvs, servers, report);
       if (link !== undefined) await this.removeLink(link, routes, report);
     }
-    for (const table of [CLAIMS_TABLE, FIREWALL_TABLE.table]) await this.removeTable(table, report);
+    await this.removeDsr(report);
+    for (const table of [SEGMENT_TABLE, CLAIMS_TABLE, FIREWALL_TABLE.table]) await this.removeTable(table, report);
+  }
+
+  private async removeDsr(report: Report): Promise<void> {
+    const target = createDsrRouteTarget(this.tools.routes);
+    const found = await target.read();
+    if (found.size === 0) return;
+    const refused = await target.commit({ set: new Map(), removed: found });
+    report.removed.push(`${found.size - refused.size} rules and routes of direct server return`);
+    for (const [key, text] of refused) report.left.push(`direct server return, ${key}: ${text}`);
   }
 
   private async ownIpvs(ipvs: Ipvs): Promise<OwnIpvs> {

@@ -12,6 +12,7 @@ import type { OpenProxyBackend } from '../../proxy/proxyBackend.js';
 import type { Kubernetes } from '../config/kubernetesSchema.js';
 import { createServiceEvents } from '../events/serviceEvents.js';
 import { chooseBackend } from './chooseBackend.js';
+import { withAgentDsr } from './dsr.js';
 import { openHealthServer } from './healthServer.js';
 import { createHostRouteLog } from './hostRouteLog.js';
 import { afterModeChange } from './modeChange.js';
@@ -82,8 +83,11 @@ function equipped(
   { settings, stateDirectory, logger, report }: OpenProxyOptions,
 ): OpenProxyBackend {
   const onRouteEvent = createHostRouteLog({ logger, report });
-  const switched = withSwitches(withHostRoutes(open, { clock: systemClock, onRouteEvent }), {
-    switches: kernelSwitches,
+  const { runtimeEndpoint } = settings.proxy.ipvs;
+  const switches = kernelSwitches;
+  const direct = withAgentDsr(open, { runtimeEndpoint, switches, stateDirectory, logger, report });
+  const switched = withSwitches(withHostRoutes(direct, { clock: systemClock, onRouteEvent }), {
+    switches,
     machine: { cores: cpus().length, kernelRelease: release() },
     conntrack: settings.proxy.conntrack,
     stateDirectory,
