@@ -27,7 +27,7 @@ import {
 } from '../../test/system/proxyWorld.js';
 
 const REPLICAS = 4;
-const REPLACEMENTS = 12;
+const REPLACEMENTS = 10;
 const PACE = 2000;
 /** Milliseconds from the end of readiness to the end of a pod. */
 const GRACE = 20_000;
@@ -56,6 +56,7 @@ beforeAll(async () => {
   for (const node of NODES) {
     // The routes that the agents will give them: kube-proxy has none.
     const other = NODES.find(name => name !== node)!;
+    await world.topology.forward(node);
     await world.topology.ip(
       node,
       'route',

@@ -7,6 +7,8 @@ export interface CallPlan {
   readonly port: number;
   /** New connections a second, begun whether or not the ones before were answered. */
   readonly rate: number;
+  /** Not while so many are open: for machines that may stand still for a while. Default: any number. */
+  readonly most?: number;
   /** Besides, so many connections are always kept, each for `keepFor` milliseconds; default none. */
   readonly kept?: number;
   readonly keepFor?: number;
@@ -67,9 +69,14 @@ function dial(plan, heard) {
   socket.on('data', data => { isAnswered = true; heard({ begun, data, socket, done }); });
   return socket;
 }
+const calling = new Map();
 function call(plan) {
+  const others = calling.get(plan) ?? 0;
+  if (others >= (plan.most ?? Infinity)) return;
+  calling.set(plan, others + 1);
   count.begun++;
-  dial({ ...plan, keepFor: 0, isOnce: true }, ({ begun, data }) => answered(begun, data)).write('?');
+  const socket = dial({ ...plan, keepFor: 0, isOnce: true }, ({ begun, data }) => answered(begun, data));
+  socket.on('close', () => calling.set(plan, calling.get(plan) - 1)).write('?');
 }
 function keep(plan) {
   if (isOver) return;
