@@ -16,11 +16,13 @@ import Table from 'cli-table3';
 import { Topology } from '../../lab/topology/topology.js';
 import { HOLD_TIME, runAgentTrial, type AgentResult } from './agentTrial.js';
 import { ENDPOINTS_PER_SLICE, FULL_SIZE } from './cluster.js';
-import { CONTROL_PLANE, startRealServer } from './realServer.js';
+import { PROGRAM } from '../../lab/kube/controlPlane.js';
+import { startRealServer } from './realServer.js';
 import type { SubjectResult } from './subject.js';
 
 const ROOT = new URL('../../../', import.meta.url);
 const { nodes, services, pods } = FULL_SIZE;
+const SEED = fileURLToPath(new URL('seed.js', import.meta.url));
 const RESULTS = fileURLToPath(new URL('bench/results/kube.json', ROOT));
 
 interface Line {
@@ -127,7 +129,7 @@ async function againstReal(changes: string): Promise<Outcome> {
       { host: 'node', link: 'eth0', addresses: [`${NODE}/24`, `${NODE_IP}/32`] },
     );
     await topology.ip('api', 'route', 'add', `${NODE_IP}/32`, 'via', NODE);
-    const server = await startRealServer(topology, 'api', API, FULL_SIZE);
+    const server = await startRealServer(topology, 'api', API, [SEED, String(nodes), String(services), String(pods)]);
     const result = await subject(inside, '--kubeconfig', server.kubeconfig, '--changes', changes);
     const agent = await runAgentTrial(
       {
@@ -158,7 +160,7 @@ async function main(): Promise<void> {
     },
   });
   const [load = 0] = loadavg();
-  const isReal = !values.generated && existsSync(CONTROL_PLANE);
+  const isReal = !values.generated && existsSync(PROGRAM);
   const { result, agent } =
     values.url === undefined
       ? await (isReal ? againstReal : againstGenerated)(values.changes)

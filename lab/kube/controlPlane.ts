@@ -9,32 +9,49 @@ import type { Program, Topology } from '../topology/topology.js';
 import { KubeClient } from './kubeClient.js';
 
 /** Made by scripts/buildKube.sh. */
-const PROGRAM = resolve('.cache/kube/control-plane');
+export const PROGRAM = resolve('.cache/kube/control-plane');
 const PORT = 6443;
 const ADMIN = 'admin-token';
 /** Milliseconds that the API server may take to become ready, on a busy machine. */
 const START_TIME = 90_000;
 
+export interface ControlPlaneOptions {
+  /** Program to take for etcd: the distribution's may be too old for streamed lists. Default: `etcd`. */
+  readonly etcd?: string;
+  /** Called with etcd's address before there is a server, with objects to put straight into it. */
+  readonly fill?: (etcdUrl: string) => Promise<void>;
+  /** Whether endpoint slices are made from pods. Default true. */
+  readonly controllers?: boolean;
+  /** Milliseconds that the server may take to become ready. */
+  readonly patience?: number;
+}
+
 export class ControlPlane {
   readonly admin: KubeClient;
   /** Kubeconfig of an administrator. */
   readonly adminConfig: string;
-  private server: Program;
+  readonly url: string;
+  private server: Program | undefined;
 
   private constructor(
     private readonly topology: Topology,
     private readonly host: string,
     private readonly address: string,
     private readonly folder: string,
+    private readonly options: ControlPlaneOptions,
   ) {
     this.admin = this.clientFor(ADMIN);
-    this.startEtcd();
-    this.server = this.startServer();
     this.adminConfig = join(folder, 'admin.yaml');
+    this.url = `https://${address}:${PORT}`;
   }
 
   /** @param address IPv4 address that the host has already @throws Error when the program was not built */
-  static async start(topology: Topology, host: string, address: string): Promise<ControlPlane> {
+  static async start(
+    topology: Topology,
+    host: string,
+    address: string,
+    options: ControlPlaneOptions = {},
+  ): Promise<ControlPlane> {
     if (!existsSync(PROGRAM))
       throw new Error('the Kubernetes control plane is not built: run scripts/buildKube.sh, which needs Go and etcd');
     const folder = join(topology.folder, 'kube');
@@ -46,17 +63,18 @@ export class ControlPlane {
     });
     writeFileSync(join(folder, 'sa.key'), privateKey, { mode: 0o600 });
     writeFileSync(join(folder, 'tokens.csv'), `${ADMIN},admin,admin,"system:masters"\n`, { mode: 0o600 });
-    const plane = new ControlPlane(topology, host, address, folder);
-    await plane.ready();
+    const plane = new ControlPlane(topology, host, address, folder, options);
+    await plane.startEtcd();
+    await plane.restartServer();
     plane.writeConfig(plane.adminConfig, ADMIN);
-    plane.startControllers();
+    if (options.controllers !== false) plane.startControllers();
     return plane;
   }
 
   /** Resolves when the server answers and its own objects (roles, namespaces) are there. */
   async ready(): Promise<void> {
-    await waitFor('the API server', START_TIME, async () => {
-      if (!this.server.running()) throw new Error(`it has ended: ${this.server.log().slice(-500)}`);
+    await waitFor('the API server', this.options.patience ?? START_TIME, async () => {
+      if (this.server?.running() !== true) throw new Error(`it has ended: ${this.server?.log().slice(-500) ?? ''}`);
       const { status } = await this.admin.ask('GET', '/readyz');
       return status === 200 ? true : undefined;
     });
@@ -64,7 +82,7 @@ export class ControlPlane {
 
   /** The server is away: connections are refused. */
   async stopServer(): Promise<void> {
-    await this.server.end('SIGKILL');
+    await this.server?.end('SIGKILL');
   }
 
   async restartServer(): Promise<void> {
@@ -110,7 +128,7 @@ export class ControlPlane {
 
   private writeConfig(file: string, token: string): void {
     const cluster = {
-      server: `https://${this.address}:${PORT}`,
+      server: this.url,
       'certificate-authority': join(this.folder, 'certs', 'apiserver.crt'),
     };
     const config = {
@@ -124,19 +142,26 @@ export class ControlPlane {
     writeFileSync(file, stringify(config), { mode: 0o600 });
   }
 
-  private startEtcd(): void {
+  /** Once it serves, it is filled. */
+  private async startEtcd(): Promise<void> {
     const client = `http://${this.address}:2379`;
     const peer = `http://${this.address}:2380`;
-    this.topology.start(this.host, 'etcd', 'etcd', [
+    const etcd = this.topology.start(this.host, 'etcd', this.options.etcd ?? 'etcd', [
       `--data-dir=${join(this.folder, 'etcd')}`,
       `--listen-client-urls=${client}`,
       `--advertise-client-urls=${client}`,
       `--listen-peer-urls=${peer}`,
       `--initial-advertise-peer-urls=${peer}`,
       `--initial-cluster=default=${peer}`,
+      `--quota-backend-bytes=${8 * 2 ** 30}`,
       // A test loses nothing when the machine does.
       '--unsafe-no-fsync',
     ]);
+    await waitFor('etcd', START_TIME, () => {
+      if (!etcd.running()) throw new Error(`it has ended: ${etcd.log().slice(-500)}`);
+      return /serving (insecure )?client/.test(etcd.log()) || undefined;
+    });
+    await this.options.fill?.(client);
   }
 
   private startServer(): Program {
