@@ -15,7 +15,10 @@ export interface HealthServerOptions {
   readonly answered: (kind: 'healthz' | 'livez', status: number) => void;
 }
 
-/** @returns a function that ends it. A port that is taken is logged, and costs the proxy nothing. */
+/** Milliseconds until a port that was taken is tried again: the kube-proxy that we take over from may still have it. */
+const RETRY = 5000;
+
+/** @returns a function that ends it. A port that is taken is logged, tried again, and costs the proxy nothing. */
 export function openHealthServer({ port, address, health, logger, answered }: HealthServerOptions): () => void {
   if (port === 0) return () => undefined;
   const server = createServer((request, response) => {
@@ -31,11 +34,17 @@ export function openHealthServer({ port, address, health, logger, answered }: He
       .writeHead(status, { 'content-type': 'application/json', 'x-content-type-options': 'nosniff' })
       .end(JSON.stringify(body));
   });
-  server.on('error', error => logger.error({ err: error, port, address }, 'no health of the service proxy over HTTP'));
-  server.listen({ port, ...(address === '' ? {} : { host: address }) }, () =>
-    logger.info({ port, address }, 'health of the service proxy over HTTP'),
-  );
+  let retry: NodeJS.Timeout | undefined;
+  const listen = (): void => void server.listen({ port, ...(address === '' ? {} : { host: address }) });
+  server.on('listening', () => logger.info({ port, address }, 'health of the service proxy over HTTP'));
+  server.on('error', error => {
+    const level = retry === undefined ? 'error' : 'debug';
+    logger[level]({ err: error, port, address }, 'no health of the service proxy over HTTP yet');
+    retry = setTimeout(listen, RETRY);
+  });
+  listen();
   return () => {
+    clearTimeout(retry);
     server.closeAllConnections();
     server.close();
   };
