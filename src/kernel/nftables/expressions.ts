@@ -59,13 +59,14 @@ export type Expression =
   /** Each connection gets a source port chosen wholly at random. */
   | { readonly kind: 'masquerade' }
   | { readonly kind: 'reject'; readonly with: 'tcpReset' | 'portUnreachable'; readonly family: 4 | 6 }
-  /** Changes a dynamic map from the packet. Milliseconds. Ends the rule when the map is full. */
+  /** Changes a dynamic set or map from the packet; `add` only finds what is there. Milliseconds. Ends the rule when it is full. */
   | {
       readonly kind: 'dynamic';
-      readonly operation: 'update' | 'delete';
+      readonly operation: 'add' | 'update' | 'delete';
       readonly set: string;
       readonly key: Register;
-      readonly data: Register;
+      /** Of maps. */
+      readonly data?: Register;
       readonly timeout?: number;
     };
 
@@ -119,7 +120,7 @@ const NF_NAT_RANGE_PROTO_RANDOM_FULLY = 0x10;
 const PROTOCOL_FAMILIES = { 4: 2, 6: 10 } as const;
 /** NFT_REJECT_ICMP_UNREACH with ICMP_PORT_UNREACH or ICMPV6_PORT_UNREACH. */
 const PORT_UNREACHABLE = { 4: 3, 6: 4 } as const;
-const DYNAMIC_OPERATIONS = { update: 1, delete: 2 } as const;
+const DYNAMIC_OPERATIONS = { add: 0, update: 1, delete: 2 } as const;
 
 /** Integers of nf_tables are in network order. */
 export function attributeBe32(writer: NetlinkWriter, type: number, value: number): void {
@@ -236,7 +237,7 @@ function writeDynamic(writer: NetlinkWriter, e: Extract<Expression, { kind: 'dyn
   writer.attributeText(1, e.set);
   attributeBe32(writer, 3, DYNAMIC_OPERATIONS[e.operation]);
   register(writer, 4, e.key);
-  register(writer, 5, e.data);
+  if (e.data !== undefined) register(writer, 5, e.data);
   if (e.timeout === undefined) return;
   writer.attributeHead(6, 8);
   writer.addressWord(Math.floor(e.timeout / 2 ** 32));

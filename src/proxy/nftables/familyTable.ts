@@ -13,7 +13,7 @@ import type { Layout, LayoutSettings } from './layout.js';
 import { CHAINS, createPlan, type Plan, type PlanChanges } from './plan.js';
 import { addressOfText, frontendOctets } from './servicePortElements.js';
 import type { TableKind } from './tableKind.js';
-import { addTraffic } from './traffic.js';
+import { addTraffic, trafficOfFrontends } from './traffic.js';
 import { createTableTarget, fingerprint, STRUCTURE, type TableTarget } from './tableTarget.js';
 
 export interface FamilyTableOptions {
@@ -68,6 +68,7 @@ class PlannedTable implements FamilyTable {
   private readonly udp = new Map<FrontendKey, Frontend>();
   private readonly cleaner: FlowCleaner;
   private nodeAddresses: ReadonlySet<string> = new Set();
+  private countTraffic = false;
   private wishedAt: number | undefined;
   private readonly mark: { current: string };
   private layout: Layout;
@@ -103,7 +104,7 @@ class PlannedTable implements FamilyTable {
     this.reconciler.apply([[STRUCTURE, mark], ...layout.elements]);
     this.nodeAddresses = new Set(settings.nodeAddresses.map(addressOfText));
     this.want(this.plan.setNodeAddresses(settings.nodeAddresses));
-    this.want(this.plan.setCountTraffic(settings.countTraffic));
+    this.countTraffic = settings.countTraffic;
   }
 
   apply(delta: ProxyDelta): void {
@@ -134,18 +135,16 @@ class PlannedTable implements FamilyTable {
     const traffic = await this.traffic();
     return mine.flatMap(frontend => {
       const found = kind.read(frontend, family, present);
-      return found === undefined ? [] : [{ ...found, counters: traffic.get(frontendOctets(frontend)) }];
+      return found === undefined ? [] : [{ ...found, counters: traffic.get(frontend.key) }];
     });
   }
 
   async counters(): Promise<ReadonlyMap<ServicePortKey, TrafficCounters>> {
-    const traffic = await this.traffic();
     const counters = new Map<ServicePortKey, TrafficCounters>();
-    if (traffic.size === 0) return counters;
-    for (const frontend of this.told.values()) {
-      const counted = traffic.get(frontendOctets(frontend));
-      const { servicePort } = frontend;
-      if (counted !== undefined) counters.set(servicePort, addTraffic(counters.get(servicePort), counted));
+    if (!this.isCounting) return counters;
+    for (const [key, counted] of await this.traffic()) {
+      const port = this.told.get(key)?.servicePort;
+      if (port !== undefined) counters.set(port, addTraffic(counters.get(port), counted));
     }
     return counters;
   }
@@ -161,10 +160,14 @@ class PlannedTable implements FamilyTable {
   }
 
   /** Nothing before there is a table. */
-  private async traffic(): Promise<ReadonlyMap<string, TrafficCounters>> {
+  private get isCounting(): boolean {
+    return this.countTraffic && this.reconciler.isSettled(STRUCTURE);
+  }
+
+  private async traffic(): Promise<ReadonlyMap<FrontendKey, TrafficCounters>> {
     const { kind, channel } = this.options;
-    const isThere = this.reconciler.isSettled(STRUCTURE);
-    return isThere ? ((await kind.readTraffic?.(channel, this.target.table)) ?? new Map()) : new Map();
+    if (!this.isCounting || kind.readTraffic === undefined) return new Map();
+    return trafficOfFrontends(await kind.readTraffic(channel, this.target.table), this.told.values());
   }
 
   private want({ elements, touched }: PlanChanges): void {

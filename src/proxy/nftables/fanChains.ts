@@ -87,8 +87,8 @@ export function fanChain(fan: Fan, family: Family): ChainShape {
   const dnat: Expression = { kind: 'dnat', family, address: target, port };
   const name = fanName(fan);
   const count: readonly Expression[] = [
-    ...rule.loadFrontendKey(fan.by, family, 0),
-    { kind: 'lookup', set: SETS.connections, from: 0 },
+    ...rule.loadEndpoint(family, 0),
+    { kind: 'dynamic', operation: 'add', set: SETS.connections, key: 0 },
   ];
   const plain = [...choose, backend, dnat];
   if (fan.affinity === undefined) return { name, rules: [count, plain] };

@@ -59,11 +59,11 @@ export const SETS = {
   members: 'members',
   /** The same, of local lists. */
   localMembers: 'local-members',
-  /** endpoint, counting first packets of connections. */
+  /** What clients send to, counting first packets of connections. Packets make these three; a node port is at an address. */
   connections: 'connections',
-  /** endpoint, counting the other packets of clients. */
+  /** The same, counting the other packets of clients. */
   packetsIn: 'packets-in',
-  /** endpoint, counting packets to clients. */
+  /** The same, counting packets to clients. */
   packetsOut: 'packets-out',
 } as const;
 export type SetName = (typeof SETS)[keyof typeof SETS];
@@ -75,6 +75,9 @@ export function backendsSet(shard: number): string {
 
 /** Records of session affinity. Beyond that new clients are balanced as if there were no affinity. */
 const MOST_RECORDS = 1 << 20;
+
+/** Endpoints that packets are counted at. Beyond that others are not counted. */
+const MOST_COUNTED = 1 << 17;
 
 /** What the rules depend on. */
 export type LayoutSettings = Pick<
@@ -117,9 +120,9 @@ export function setShapes(family: Family): readonly SetShape[] {
     },
     { name: SETS.members, key: [...target, ...identity] },
     { name: SETS.localMembers, key: [...target, ...identity] },
-    { name: SETS.connections, key: endpoint, counted: true },
-    { name: SETS.packetsIn, key: endpoint, counted: true },
-    { name: SETS.packetsOut, key: endpoint, counted: true },
+    { name: SETS.connections, key: endpoint, dynamic: MOST_COUNTED, counted: true },
+    { name: SETS.packetsIn, key: endpoint, dynamic: MOST_COUNTED, counted: true },
+    { name: SETS.packetsOut, key: endpoint, dynamic: MOST_COUNTED, counted: true },
   ];
 }
 
@@ -219,13 +222,12 @@ function frontendRules(by: 'address' | 'node', family: Family): ChainShape['rule
 
 /** By what the client sent to, which its connection remembers. First packets are in `connections`: nobody knows them yet here. */
 function countChains(family: Family): readonly ChainShape[] {
-  const by = (set: SetName): ChainShape['rules'] => [
-    [...rule.loadOriginal('address', family, 0), lookup(set, 0), plain('return')],
-    [...rule.loadOriginal('node', family, 0), lookup(set, 0)],
+  const add = (set: SetName): ChainShape['rules'] => [
+    [...rule.loadOriginal(family, 0), { kind: 'dynamic', operation: 'add', set, key: 0 }],
   ];
   return [
-    { name: 'count', rules: [[...rule.isReply, to('goto', 'count-out')], ...by(SETS.packetsIn)] },
-    { name: 'count-out', rules: by(SETS.packetsOut) },
+    { name: 'count', rules: [[...rule.isReply, to('goto', 'count-out')], ...add(SETS.packetsIn)] },
+    { name: 'count-out', rules: add(SETS.packetsOut) },
   ];
 }
 

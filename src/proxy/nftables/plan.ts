@@ -21,8 +21,6 @@ export interface PlanChanges {
 
 export interface Plan {
   apply(delta: ProxyDelta): PlanChanges;
-  /** @returns what changes for all service ports */
-  setCountTraffic(countTraffic: boolean): PlanChanges;
   /** @returns what changes for frontends that depend on them */
   setNodeAddresses(texts: readonly string[]): PlanChanges;
   /** Elements of one service port, its fan chains among them; undefined when it has none. */
@@ -62,7 +60,6 @@ class FamilyPlan implements Plan {
   /** How many service ports need an element. */
   private readonly uses = new Map<ElementKey, number>();
   private nodeAddresses: readonly IpAddress[] = [];
-  private countTraffic = false;
 
   constructor(
     private readonly family: Family,
@@ -84,12 +81,6 @@ class FamilyPlan implements Plan {
       touched.add(lists.servicePort);
     }
     return this.replan(touched);
-  }
-
-  setCountTraffic(countTraffic: boolean): PlanChanges {
-    const isAnother = this.countTraffic !== countTraffic;
-    this.countTraffic = countTraffic;
-    return this.replan(new Set(isAnother ? this.byPort.keys() : []));
   }
 
   setNodeAddresses(texts: readonly string[]): PlanChanges {
@@ -139,9 +130,7 @@ class FamilyPlan implements Plan {
       const frontends = this.frontendsOf(port);
       const before = this.elements.get(port) ?? NOTHING;
       const after =
-        frontends.length === 0
-          ? NOTHING
-          : this.kind.elementsOf(frontends, this.lists.get(port), this.nodeAddresses, this.countTraffic);
+        frontends.length === 0 ? NOTHING : this.kind.elementsOf(frontends, this.lists.get(port), this.nodeAddresses);
       if (after === NOTHING) this.elements.delete(port);
       else this.elements.set(port, after);
       return { before, after };

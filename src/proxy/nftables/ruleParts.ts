@@ -48,12 +48,10 @@ export function loadNodePort(family: Family, to: Register): Rule {
 }
 
 /** The same of the packet that began the connection, as the client sent it. */
-export function loadOriginal(by: 'address' | 'node', family: Family, to: Register): Rule {
+export function loadOriginal(family: Family, to: Register): Rule {
   const protocol = to + addressSize(family);
-  const key = family === 4 ? 'daddr4' : 'daddr6';
-  const address: Rule = by === 'node' ? zeros(to, addressSize(family)) : [{ kind: 'original', key, to }];
   return [
-    ...address,
+    { kind: 'original', key: family === 4 ? 'daddr4' : 'daddr6', to },
     { kind: 'original', key: 'protocol', to: protocol },
     { kind: 'original', key: 'dport', to: protocol + 1 },
   ];

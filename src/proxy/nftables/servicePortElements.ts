@@ -15,9 +15,8 @@ export function servicePortElements(
   frontends: readonly Frontend[],
   lists: BackendLists | undefined,
   nodeAddresses: readonly IpAddress[],
-  countTraffic: boolean,
 ): ServicePortElements {
-  const build = new Build(frontends, lists, nodeAddresses, countTraffic);
+  const build = new Build(frontends, lists, nodeAddresses);
   for (const frontend of frontends) build.frontend(frontend);
   build.backends();
   return build;
@@ -80,8 +79,6 @@ function gcd(a: number, b: number): number {
   return b === 0 ? a : gcd(b, a % b);
 }
 
-const COUNTED = [SETS.connections, SETS.packetsIn, SETS.packetsOut] as const;
-
 class Build implements ServicePortElements {
   readonly own = new Map<ElementKey, string>();
   readonly shared = new Set<ElementKey>();
@@ -98,7 +95,6 @@ class Build implements ServicePortElements {
     frontends: readonly Frontend[],
     private readonly given: BackendLists | undefined,
     private readonly nodeAddresses: readonly IpAddress[],
-    private readonly countTraffic: boolean,
   ) {
     this.lists = { cluster: slotsOf(given?.cluster ?? []), local: slotsOf(given?.local ?? []) };
     const first = identityOf(frontends);
@@ -113,8 +109,6 @@ class Build implements ServicePortElements {
     if (frontend.kind === 'clusterIp')
       this.shared.add(elementKey(SETS.clusterIps, this.octets(frontend.address ?? '')));
     for (const element of sourceRangeElements(frontend, key, this.nodeAddresses)) this.own.set(element, '');
-    // Of every frontend at any time, so that nothing that is counted begins anew when endpoints come and go.
-    for (const set of this.countTraffic ? COUNTED : []) this.own.set(elementKey(set, key), '');
     const list = frontend.policy === 'cluster' || frontend.shortCircuit ? 'cluster' : 'local';
     if (this.lists[list].length === 0) {
       const isElsewhere = frontend.policy === 'local' && (this.given?.serving.length ?? 0) > 0;

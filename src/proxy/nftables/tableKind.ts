@@ -22,12 +22,11 @@ export interface TableKind {
   readonly table: string;
   /** Everything that depends on no service. */
   layoutOf(family: Family, settings: LayoutSettings): Layout;
-  /** Pure. @param nodeAddresses of the family @param countTraffic as in the settings */
+  /** Pure. @param nodeAddresses of the family */
   elementsOf(
     frontends: readonly Frontend[],
     lists: BackendLists | undefined,
     nodeAddresses: readonly IpAddress[],
-    countTraffic: boolean,
   ): ServicePortElements;
   /**
    * What elements of a service port that nobody wants any more have in common, in octets. Absent: the endpoint that their
@@ -42,7 +41,7 @@ export interface TableKind {
   readonly frontendSets: readonly string[];
   /** @param present elements and their values @returns undefined when the table does not have it */
   read(frontend: Frontend, family: Family, present: ReadonlyMap<ElementKey, string>): KernelFrontend | undefined;
-  /** Absent: nothing is counted. @returns counters by the key of `frontendSets` */
+  /** Absent: nothing is counted. @returns counters by `address . protocol . port` that clients send to, node ports with their address */
   readonly readTraffic?: (channel: NetlinkChannel, table: TableName) => Promise<ReadonlyMap<string, TrafficCounters>>;
   /** UDP flows to endpoints that went are this table's to delete. */
   readonly deletesFlows: boolean;

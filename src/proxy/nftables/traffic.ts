@@ -1,12 +1,14 @@
-/** What the counted sets of the proxy's table have counted, by frontend. Impure: netlink. */
+/** What the counted sets of the proxy's table have counted, by frontend. `readTraffic` is impure: netlink. */
 
 import type { NetlinkChannel } from '../../kernel/netlink/channel.js';
 import { readCounts, type ElementCount } from '../../kernel/nftables/dump.js';
 import type { TableName } from '../../kernel/nftables/messages.js';
 import type { TrafficCounters } from '../proxyBackend.js';
+import type { Frontend, FrontendKey } from '../proxyTypes.js';
 import { SETS } from './layout.js';
+import { frontendOctets } from './servicePortElements.js';
 
-/** By the octets of `address . protocol . port`, of zeros for a node port. @returns rejects with NetlinkError without a table */
+/** By the octets of `address . protocol . port` that clients sent to. @returns rejects with NetlinkError without a table */
 export async function readTraffic(
   channel: NetlinkChannel,
   table: TableName,
@@ -33,6 +35,32 @@ function trafficOf(first: ElementCount, others: ElementCount, answers: ElementCo
     bytesIn: first.octets + others.octets,
     bytesOut: answers.octets,
   };
+}
+
+/**
+ * @param counted what packets went to: besides frontends, ports that others translate, and what is no frontend any more
+ * @returns of every one of these frontends, of a node port at all addresses together
+ */
+export function trafficOfFrontends(
+  counted: ReadonlyMap<string, TrafficCounters>,
+  frontends: Iterable<Frontend>,
+): ReadonlyMap<FrontendKey, TrafficCounters> {
+  const keys = new Map<string, FrontendKey>();
+  const traffic = new Map<FrontendKey, TrafficCounters>();
+  for (const frontend of frontends) {
+    keys.set(frontendOctets(frontend), frontend.key);
+    traffic.set(frontend.key, trafficOf(NONE, NONE, NONE));
+  }
+  for (const [endpoint, counters] of counted) {
+    const key = keys.get(endpoint) ?? keys.get(nodePortOf(endpoint));
+    if (key !== undefined) traffic.set(key, addTraffic(traffic.get(key), counters));
+  }
+  return traffic;
+}
+
+/** The same protocol and port with an address of zeros. */
+function nodePortOf(endpoint: string): string {
+  return endpoint.slice(-8).padStart(endpoint.length, '\0');
 }
 
 /** Of all frontends of a service port together. */
