@@ -162,12 +162,47 @@ export interface NetworkPolicy extends ObjectMeta {
   readonly egress: readonly PolicyRule[] | undefined;
 }
 
+export type ClusterPolicyPeer =
+  | { readonly kind: 'pods'; readonly namespaces: LabelSelector; readonly pods: LabelSelector }
+  | { readonly kind: 'nodes'; readonly nodes: LabelSelector }
+  | { readonly kind: 'networks'; readonly networks: readonly IpPrefix[] }
+  /** Something of a later version, or that cannot be judged here (domainNames): what the object calls it. */
+  | { readonly kind: 'unknown'; readonly field: string };
+
+export type ClusterPolicyProtocol =
+  | { readonly kind: 'ports'; readonly protocol: Protocol; readonly first: number; readonly last: number }
+  | { readonly kind: 'named'; readonly name: string }
+  | { readonly kind: 'unknown'; readonly field: string };
+
+/** Peers and protocols must both match. */
+export interface ClusterPolicyRule {
+  /** Empty where it has none. */
+  readonly name: string;
+  readonly action: 'Accept' | 'Deny' | 'Pass';
+  readonly peers: readonly ClusterPolicyPeer[];
+  /** Undefined: all. */
+  readonly protocols: readonly ClusterPolicyProtocol[] | undefined;
+}
+
+/** policy.networking.k8s.io/v1alpha2: a custom resource, which few clusters have. */
+export interface ClusterNetworkPolicy extends ObjectMeta {
+  readonly kind: 'ClusterNetworkPolicy';
+  readonly tier: 'Admin' | 'Baseline';
+  /** 0 to 1000; lower goes first. */
+  readonly priority: number;
+  readonly subject: { readonly namespaces: LabelSelector; readonly pods: LabelSelector };
+  /** In order. None: the policy says nothing about this direction. */
+  readonly ingress: readonly ClusterPolicyRule[];
+  readonly egress: readonly ClusterPolicyRule[];
+}
+
 /** Networks that cluster IPs are taken from; there may be several objects (KEP-1880). */
 export interface ServiceCidr extends ObjectMeta {
   readonly kind: 'ServiceCIDR';
   readonly cidrs: readonly IpPrefix[];
 }
 
-export type KubeObject = Node | Namespace | Service | EndpointSlice | Pod | NetworkPolicy | ServiceCidr;
+export type KubeObject =
+  Node | Namespace | Service | EndpointSlice | Pod | NetworkPolicy | ClusterNetworkPolicy | ServiceCidr;
 export type Kind = KubeObject['kind'];
 export type ObjectOf<K extends Kind> = Extract<KubeObject, { readonly kind: K }>;

@@ -3,6 +3,7 @@
 import type { z } from 'zod';
 import { err, ok, type Result } from '../core/result.js';
 import type { Brand } from '../core/brand.js';
+import { clusterNetworkPolicy } from './clusterPolicySchema.js';
 import { endpointSlice, namespace, node, pod, service, serviceCidr } from './objectSchemas.js';
 import type { Kind, KubeObject, ObjectOf } from './objectTypes.js';
 import { ordinary } from './ordinary.js';
@@ -21,7 +22,7 @@ export interface BadObject {
 
 interface KindRow<K extends Kind> {
   readonly group: string;
-  readonly version: 'v1';
+  readonly version: 'v1' | 'v1alpha2';
   readonly namespaced: boolean;
   readonly schema: z.ZodType<ObjectOf<K>>;
 }
@@ -34,6 +35,12 @@ const KINDS: { readonly [K in Kind]: KindRow<K> } = {
   EndpointSlice: { group: 'discovery.k8s.io', version: 'v1', namespaced: true, schema: endpointSlice },
   Pod: { group: '', version: 'v1', namespaced: true, schema: pod },
   NetworkPolicy: { group: 'networking.k8s.io', version: 'v1', namespaced: true, schema: networkPolicy },
+  ClusterNetworkPolicy: {
+    group: 'policy.networking.k8s.io',
+    version: 'v1alpha2',
+    namespaced: false,
+    schema: clusterNetworkPolicy,
+  },
   ServiceCIDR: { group: 'networking.k8s.io', version: 'v1', namespaced: false, schema: serviceCidr },
 };
 

@@ -47,6 +47,7 @@ export function ordinary(kind: Kind, json: Json, namespace: string): KubeObject 
         return { kind, ...meta(json, namespace) };
       // Few and large, or hardly any: they are for the schemas.
       case 'NetworkPolicy':
+      case 'ClusterNetworkPolicy':
       case 'ServiceCIDR':
         return undefined;
     }

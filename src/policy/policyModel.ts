@@ -9,6 +9,7 @@ import { formatAddress } from '../core/ip.js';
 import { changesOf, type ObjectBatch } from '../kube/objectBatch.js';
 import type { IpText } from '../kube/objectTypes.js';
 import { keyOf, type ObjectKey } from '../kube/objects.js';
+import { compileClusterPolicy } from './compileClusterPolicy.js';
 import { compileNetworkPolicy } from './compileNetworkPolicy.js';
 import { createGroupTable, type GroupTable } from './groupTable.js';
 import type { Labels } from './labelSelector.js';
@@ -146,14 +147,12 @@ function takePods(state: State, batch: ObjectBatch): readonly PodName[] {
 /** @returns pods of this node that they may govern */
 function takePolicies(state: State, batch: ObjectBatch): readonly PodName[] {
   const touched = new Set<string>();
-  for (const { change, object } of changesOf(batch, 'NetworkPolicy'))
-    note(
-      state,
-      touched,
-      keyOf(object),
-      change === 'deleted' ? undefined : compileNetworkPolicy(object),
-      object.namespace,
-    );
+  for (const { change, object } of changesOf(batch, 'NetworkPolicy')) {
+    const policy = change === 'deleted' ? undefined : compileNetworkPolicy(object);
+    note(state, touched, keyOf(object), policy, object.namespace);
+  }
+  for (const { change, object } of changesOf(batch, 'ClusterNetworkPolicy'))
+    note(state, touched, keyOf(object), change === 'deleted' ? undefined : compileClusterPolicy(object), '');
   if (touched.has('')) return [...state.localPods.keys()];
   return [...touched].flatMap(namespace => [...(state.localByNamespace.get(namespace) ?? [])]);
 }

@@ -6,7 +6,7 @@
 import type { Kind } from '../objectTypes.js';
 import { isRecord } from '../objects.js';
 import { KIND_MESSAGES, LIST_METADATA, STATUS, WATCH_TYPE } from '../protobuf/messages.js';
-import { decode, eachField, fieldOctets, WireError } from '../protobuf/reader.js';
+import { decode, eachField, fieldOctets, WireError, type Message } from '../protobuf/reader.js';
 
 export type Encoding = 'json' | 'protobuf';
 
@@ -81,13 +81,20 @@ function enveloped(octets: Buffer): Buffer {
 
 function protobufList(kind: Kind, octets: Buffer): unknown {
   const list = enveloped(octets);
+  const message = messageOf(kind);
   const items: unknown[] = [];
-  eachField(list, 2, (start, end) => items.push(decode(list, KIND_MESSAGES[kind], start, end)));
+  eachField(list, 2, (start, end) => items.push(decode(list, message, start, end)));
   return { metadata: decode(fieldOctets(list, 1) ?? Buffer.alloc(0), LIST_METADATA), items };
+}
+
+function messageOf(kind: Kind): Message {
+  const message = KIND_MESSAGES[kind];
+  if (message === undefined) throw new WireError(`${kind} cannot be read from protocol buffers`);
+  return message;
 }
 
 function protobufEvent(kind: Kind, octets: Buffer): unknown {
   const { type } = decode(octets, WATCH_TYPE);
   const object = enveloped(fieldOctets(fieldOctets(octets, 2) ?? Buffer.alloc(0), 1) ?? Buffer.alloc(0));
-  return { type, object: decode(object, type === 'ERROR' ? STATUS : KIND_MESSAGES[kind]) };
+  return { type, object: decode(object, type === 'ERROR' ? STATUS : messageOf(kind)) };
 }

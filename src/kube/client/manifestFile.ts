@@ -47,7 +47,10 @@ export function readManifest<T>(text: string, read: ObjectReader<T>): Result<Par
 function parseJson<T>(text: string, read: ObjectReader<T>): ParsedManifest<T> | undefined {
   if (!text.trimStart().startsWith('{')) return undefined;
   try {
-    return readAll(flatten(JSON.parse(text) as unknown, () => 1), read);
+    return readAll(
+      flatten(JSON.parse(text) as unknown, () => 1),
+      read,
+    );
   } catch {
     return undefined;
   }

@@ -25,11 +25,12 @@ const PATHS: { readonly [K in Kind]: string } = {
   EndpointSlice: '/apis/discovery.k8s.io/v1/endpointslices',
   Pod: '/api/v1/pods',
   NetworkPolicy: '/apis/networking.k8s.io/v1/networkpolicies',
+  ClusterNetworkPolicy: '/apis/policy.networking.k8s.io/v1alpha2/clusternetworkpolicies',
   ServiceCIDR: '/apis/networking.k8s.io/v1/servicecidrs',
 };
 
 /** Kinds that older servers have not, and that older roles do not let us read. */
-const OPTIONAL: readonly Kind[] = ['ServiceCIDR'];
+const OPTIONAL: readonly Kind[] = ['ServiceCIDR', 'ClusterNetworkPolicy'];
 
 export interface ReflectorOptions {
   readonly kind: Kind;

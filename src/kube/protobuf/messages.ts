@@ -111,14 +111,15 @@ const networkPolicy = message({
   ],
 });
 
-/** A kind without a message does not compile. */
-export const KIND_MESSAGES: { readonly [K in Kind]: Message } = {
+/** A kind without a word about it does not compile. Undefined: custom resources, which are sent as JSON only. */
+export const KIND_MESSAGES: { readonly [K in Kind]: Message | undefined } = {
   Node: node,
   Namespace: message({ metadata: [1, objectMeta] }),
   Service: service,
   EndpointSlice: endpointSlice,
   Pod: pod,
   NetworkPolicy: networkPolicy,
+  ClusterNetworkPolicy: undefined,
   ServiceCIDR: message({ metadata: [1, objectMeta], spec: [2, message({ cidrs: [1, each('text')] })] }),
 };
 

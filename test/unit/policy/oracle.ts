@@ -37,6 +37,43 @@ export interface JsonNetworkPolicy {
     readonly egress?: readonly JsonRule[];
   };
 }
+export interface JsonClusterPeer {
+  readonly namespaces?: JsonSelector;
+  readonly pods?: { readonly namespaceSelector: JsonSelector; readonly podSelector: JsonSelector };
+  readonly networks?: readonly string[];
+  readonly nodes?: JsonSelector;
+  readonly domainNames?: readonly string[];
+}
+interface JsonDestination {
+  readonly destinationPort?: {
+    readonly number?: number;
+    readonly range?: { readonly start: number; readonly end: number };
+  };
+}
+export interface JsonClusterProtocol {
+  readonly tcp?: JsonDestination;
+  readonly udp?: JsonDestination;
+  readonly sctp?: JsonDestination;
+  readonly destinationNamedPort?: string;
+}
+export interface JsonClusterRule {
+  readonly action: 'Accept' | 'Deny' | 'Pass';
+  readonly from?: readonly JsonClusterPeer[];
+  readonly to?: readonly JsonClusterPeer[];
+  readonly protocols?: readonly JsonClusterProtocol[];
+}
+export interface JsonClusterPolicy {
+  readonly apiVersion: 'policy.networking.k8s.io/v1alpha2';
+  readonly kind: 'ClusterNetworkPolicy';
+  readonly metadata: { readonly name: string };
+  readonly spec: {
+    readonly tier: 'Admin' | 'Baseline';
+    readonly priority: number;
+    readonly subject: Pick<JsonClusterPeer, 'namespaces' | 'pods'>;
+    readonly ingress?: readonly JsonClusterRule[];
+    readonly egress?: readonly JsonClusterRule[];
+  };
+}
 export interface OraclePod {
   readonly namespace: string;
   readonly name: string;
@@ -51,6 +88,7 @@ export interface OracleWorld {
   readonly namespaces: Readonly<Record<string, Readonly<Record<string, string>>>>;
   readonly pods: readonly OraclePod[];
   readonly policies: readonly JsonNetworkPolicy[];
+  readonly clusterPolicies: readonly JsonClusterPolicy[];
 }
 /** A pod, or an address outside the cluster. */
 export type OracleEnd = OraclePod | { readonly ip: string };
@@ -83,14 +121,68 @@ function mayPass(
 ): boolean {
   if (self.hostNetwork) return true;
   if (isPod(other) && other.name === self.name && other.namespace === self.namespace) return true;
+  const admin = clusterTierSays(world, 'Admin', direction, self, other, to, protocol, port);
+  if (admin !== 'Pass') return admin === 'Accept';
   if (isPod(other) && other.hostNetwork && other.node === self.node) return true;
   const isolating = world.policies.filter(policy => applies(policy, direction) && selectsPod(policy, self));
-  if (isolating.length === 0) return true;
   for (const policy of isolating)
     for (const rule of (direction === 'Ingress' ? policy.spec.ingress : policy.spec.egress) ?? [])
       if (peersMatch(world, policy, (direction === 'Ingress' ? rule.from : rule.to) ?? [], other))
         if (portsMatch(rule.ports ?? [], to, protocol, port)) return true;
-  return false;
+  if (isolating.length > 0) return false;
+  return clusterTierSays(world, 'Baseline', direction, self, other, to, protocol, port) !== 'Deny';
+}
+
+/** Pass, too, when nothing in the tier matches. Priorities have to differ. */
+function clusterTierSays(
+  world: OracleWorld,
+  tier: 'Admin' | 'Baseline',
+  direction: 'Ingress' | 'Egress',
+  self: OraclePod,
+  other: OracleEnd,
+  to: OracleEnd,
+  protocol: string,
+  port: number,
+): 'Accept' | 'Deny' | 'Pass' {
+  const policies = world.clusterPolicies
+    .filter(policy => policy.spec.tier === tier && clusterPeerMatches(world, policy.spec.subject, self))
+    .sort((a, b) => a.spec.priority - b.spec.priority);
+  for (const { spec } of policies)
+    for (const rule of (direction === 'Ingress' ? spec.ingress : spec.egress) ?? []) {
+      const peers = (direction === 'Ingress' ? rule.from : rule.to) ?? [];
+      if (peers.some(({ domainNames }) => domainNames !== undefined)) {
+        if (rule.action === 'Accept') continue;
+        return 'Deny';
+      }
+      if (!peers.some(peer => clusterPeerMatches(world, peer, other))) continue;
+      if (rule.protocols && !rule.protocols.some(wanted => clusterProtocolMatches(wanted, to, protocol, port)))
+        continue;
+      return rule.action;
+    }
+  return 'Pass';
+}
+
+function clusterPeerMatches(world: OracleWorld, peer: JsonClusterPeer, end: OracleEnd): boolean {
+  if (peer.networks) return peer.networks.some(cidr => within(end.ip, cidr));
+  if (peer.nodes) return isPod(end) && end.hostNetwork && matches(peer.nodes, { name: end.node });
+  if (!isPod(end) || end.hostNetwork) return false;
+  const namespace = labelsOfNamespace(world, end.namespace);
+  if (peer.namespaces) return matches(peer.namespaces, namespace);
+  return !!peer.pods && matches(peer.pods.namespaceSelector, namespace) && matches(peer.pods.podSelector, end.labels);
+}
+
+function clusterProtocolMatches(wanted: JsonClusterProtocol, to: OracleEnd, protocol: string, port: number): boolean {
+  if (wanted.destinationNamedPort !== undefined) {
+    if (!isPod(to) || to.hostNetwork) return false;
+    return to.ports.some(
+      own => own.name === wanted.destinationNamedPort && own.protocol === protocol && own.port === port,
+    );
+  }
+  const destination = { TCP: wanted.tcp, UDP: wanted.udp, SCTP: wanted.sctp }[protocol];
+  if (destination === undefined) return false;
+  if (destination.destinationPort === undefined) return true;
+  const { number, range } = destination.destinationPort;
+  return range === undefined ? port === number : range.start <= port && port <= range.end;
 }
 
 function applies({ spec }: JsonNetworkPolicy, direction: 'Ingress' | 'Egress'): boolean {

@@ -40,6 +40,8 @@ function replacePart(world: OracleWorld, part: string, other: OracleWorld): Orac
       const kept = world.policies.filter(({ metadata }) => metadata.name !== 'np0');
       return { ...world, policies: policy === undefined ? kept : [...kept, policy] };
     }
+    case 'clusterPolicies':
+      return { ...world, clusterPolicies: other.clusterPolicies };
     default:
       return { ...world, policies: other.policies };
   }
@@ -77,7 +79,7 @@ describe('changes', () => {
     pods: world.pods.filter(pod => !pod.hostNetwork),
   });
   /** From one world to the next a part of it changes: whatever changed all at once would be made anew. */
-  const parts = fc.constantFrom('namespaces', 'pods', 'pod', 'policies', 'policy');
+  const parts = fc.constantFrom('namespaces', 'pods', 'pod', 'policies', 'policy', 'clusterPolicies');
   const histories = fc
     .tuple(cluster, fc.array(fc.tuple(parts, cluster), { minLength: 1, maxLength: 4 }))
     .map(([first, steps]) => {

@@ -2,6 +2,10 @@
 
 import fc from 'fast-check';
 import type {
+  JsonClusterPeer,
+  JsonClusterPolicy,
+  JsonClusterProtocol,
+  JsonClusterRule,
   JsonNetworkPolicy,
   JsonPeer,
   JsonPort,
@@ -109,25 +113,89 @@ const pod = (namespace: string, index: number): fc.Arbitrary<OraclePod> =>
       ip: given.hostNetwork ? NODE_ADDRESSES[given.node]! : `10.0.${NAMESPACES.indexOf(namespace)}.${index}`,
     }));
 
+const podPeer: fc.Arbitrary<JsonClusterPeer> = fc.oneof(
+  fc.record({ namespaces: namespaceSelector }),
+  fc.record({ pods: fc.record({ namespaceSelector, podSelector: selector }) }),
+);
+const outwardPeer: fc.Arbitrary<JsonClusterPeer> = fc.oneof(
+  fc.record({ networks: fc.constantFrom(['10.0.1.0/24'], ['192.0.2.0/24', '10.0.0.1/32'], ['0.0.0.0/0']) }),
+  fc.record({ nodes: fc.constantFrom<JsonSelector>({}, { matchLabels: { name: 'n1' } }) }),
+  fc.constant<JsonClusterPeer>({ domainNames: ['example.org'] }),
+);
+const destination = fc.oneof(
+  fc.constant({}),
+  fc.constantFrom(53, 80, 81).map(number => ({ destinationPort: { number } })),
+  fc.constant({ destinationPort: { range: { start: 80, end: 443 } } }),
+);
+const numbered: fc.Arbitrary<JsonClusterProtocol> = fc.oneof(
+  fc.record({ tcp: destination }),
+  fc.record({ udp: destination }),
+  fc.record({ sctp: destination }),
+);
+const named = fc
+  .constantFrom(...PORT_NAMES)
+  .map((destinationNamedPort): JsonClusterProtocol => ({ destinationNamedPort }));
+const some = { minLength: 1, maxLength: 2 };
+const clusterRule = (
+  side: 'from' | 'to',
+  peers: fc.Arbitrary<JsonClusterPeer>,
+  protocols: fc.Arbitrary<JsonClusterProtocol>,
+): fc.Arbitrary<JsonClusterRule> =>
+  fc
+    .record({
+      action: fc.constantFrom('Accept' as const, 'Deny' as const, 'Pass' as const),
+      peers: fc.array(peers, some),
+      protocols: fc.option(fc.array(protocols, some), { nil: undefined }),
+    })
+    .map(given => ({
+      action: given.action,
+      [side]: given.peers,
+      ...(given.protocols ? { protocols: given.protocols } : {}),
+    }));
+const clusterPolicy = (index: number): fc.Arbitrary<JsonClusterPolicy> =>
+  fc
+    .record({
+      tier: fc.constantFrom('Admin' as const, 'Baseline' as const),
+      // What equal priorities come to is nobody's promise.
+      priority: fc.integer({ min: 0, max: 99 }).map(high => high * 10 + index),
+      subject: podPeer,
+      ingress: fc.array(clusterRule('from', podPeer, fc.oneof(numbered, named)), few),
+      egress: fc.array(
+        fc.oneof(clusterRule('to', podPeer, fc.oneof(numbered, named)), clusterRule('to', outwardPeer, numbered)),
+        few,
+      ),
+    })
+    .map(spec => ({
+      apiVersion: 'policy.networking.k8s.io/v1alpha2',
+      kind: 'ClusterNetworkPolicy',
+      metadata: { name: `cnp${index}` },
+      spec,
+    }));
+
 export const NODE_ADDRESSES: Readonly<Record<string, string>> = { n1: '10.1.0.1', n2: '10.1.0.2' };
 const pods = fc.tuple(...NAMESPACES.flatMap(namespace => [pod(namespace, 1), pod(namespace, 2)]));
 const policies = fc
   .integer({ min: 0, max: 5 })
   .chain(count => fc.tuple(...Array.from({ length: count }, (_, i) => policy(`np${i}`))));
 
+const clusterPolicies = fc
+  .integer({ min: 0, max: 3 })
+  .chain(count => fc.tuple(...Array.from({ length: count }, (_, i) => clusterPolicy(i))));
+
 export const cluster: fc.Arbitrary<OracleWorld> = fc.record({
   namespaces: fc.record({ x: labels, y: labels, z: labels }),
   pods,
   policies,
+  clusterPolicies,
 });
 
 /** The objects as an API server has them. */
-export function objectsOf({ namespaces, pods, policies }: OracleWorld): readonly unknown[] {
+export function objectsOf({ namespaces, pods, policies, clusterPolicies }: OracleWorld): readonly unknown[] {
   return [
     ...Object.entries(NODE_ADDRESSES).map(([name, address]) => ({
       apiVersion: 'v1',
       kind: 'Node',
-      metadata: { name },
+      metadata: { name, labels: { name } },
       status: { addresses: [{ type: 'InternalIP', address }] },
     })),
     ...Object.entries(namespaces).map(([name, labels]) => ({
@@ -147,5 +215,6 @@ export function objectsOf({ namespaces, pods, policies }: OracleWorld): readonly
       status: { phase: 'Running', podIP: ip },
     })),
     ...policies,
+    ...clusterPolicies,
   ];
 }
