@@ -7,8 +7,20 @@ import { dsr } from './suites/dsr.js';
 import { ipvs } from './suites/ipvs.js';
 import { ipvsHistory } from './suites/ipvsHistory.js';
 import { ipvsProxy } from './suites/ipvsProxy.js';
+import { modeChange } from './suites/modeChange.js';
 import { overlay } from './suites/overlay.js';
 import { proxyRows } from './suites/proxyRows.js';
 import { rolling } from './suites/rolling.js';
 
-export const SUITES: readonly VmSuite[] = [devices, ipvs, ipvsHistory, ipvsProxy, proxyRows, rolling, dsr, overlay, cleanup];
+export const SUITES: readonly VmSuite[] = [
+  devices,
+  ipvs,
+  ipvsHistory,
+  ipvsProxy,
+  proxyRows,
+  rolling,
+  dsr,
+  modeChange,
+  overlay,
+  cleanup,
+];

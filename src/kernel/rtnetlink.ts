@@ -152,5 +152,3 @@ export const FRA_FWMASK = 16;
 export const FRA_OIFNAME = 17;
 export const FRA_PROTOCOL = 21;
 export const FR_ACT_TO_TBL = 1;
-/** Flags of a rule. */
-export const FIB_RULE_INVERT = 2;

@@ -1,7 +1,7 @@
 /** Policy routing rules as values (linux/fib_rules.h): read, add, delete. */
 
 import type { IpPrefix } from '../core/ip.js';
-import { HOST_IS_LITTLE_ENDIAN, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REQUEST } from './netlink/numbers.js';
+import { NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REQUEST } from './netlink/numbers.js';
 import { AttributeCursor, type MessageCursor } from './netlink/reader.js';
 import type { NetlinkWriter } from './netlink/writer.js';
 import { readAddress } from './readAddress.js';
@@ -21,8 +21,6 @@ export interface Rule {
   readonly mark?: { readonly value: number; readonly mask: number };
   readonly inputDevice?: string;
   readonly outputDevice?: string;
-  /** It is for what does not match. */
-  readonly inverted?: boolean;
 }
 
 /** @returns undefined for rules with another action than a table lookup, and for messages cut short */
@@ -37,7 +35,6 @@ export function decodeRule(message: MessageCursor): Rule | undefined {
     table: view.getUint8(start + 4),
     protocol: 0,
   };
-  if ((view.getUint32(start + 8, HOST_IS_LITTLE_ENDIAN) & rt.FIB_RULE_INVERT) !== 0) rule.inverted = true;
   let [mark, mask] = [0, 0xffff_ffff];
   const attributes = new AttributeCursor().over(view, start + rt.FIB_RULE_HDR, end);
   while (attributes.next()) {
@@ -94,7 +91,7 @@ export function writeRule(writer: NetlinkWriter, command: 'create' | 'delete', r
   const family = rule.version === 4 ? rt.AF_INET : rt.AF_INET6;
   writer.u8x4(family, rule.destination?.length ?? 0, rule.source?.length ?? 0, 0);
   writer.u8x4(rule.table < 256 ? rule.table : 0, 0, 0, rt.FR_ACT_TO_TBL);
-  writer.u32(rule.inverted === true ? rt.FIB_RULE_INVERT : 0);
+  writer.u32(0);
   if (rule.destination !== undefined) writeAddress(writer, rt.FRA_DST, rule.destination.address);
   if (rule.source !== undefined) writeAddress(writer, rt.FRA_SRC, rule.source.address);
   writer.attributeU32(rt.FRA_PRIORITY, rule.priority);

@@ -22,7 +22,7 @@ import { RouteScan } from '../kernel/routeScan.js';
 import { routeOf, writeRouteDump, type Route } from '../kernel/routes.js';
 import * as rt from '../kernel/rtnetlink.js';
 import { createDsrRouteTarget } from './dsr/dsrRoutes.js';
-import { SEGMENT_TABLE } from './dsr/segmentSize.js';
+import { PACKET_TABLE } from './dsr/packetRules.js';
 import { removeHostRoutes } from './hostRoutes/hostRouteTarget.js';
 import { FIREWALL_TABLE } from './ipvs/firewall.js';
 import { ownServers } from './ipvs/ipvsReading.js';
@@ -137,7 +137,7 @@ class OpenLeftovers implements Leftovers {
       if (link !== undefined) await this.removeLink(link, routes, report);
     }
     await this.removeDsr(report);
-    for (const table of [SEGMENT_TABLE, CLAIMS_TABLE, FIREWALL_TABLE.table]) await this.removeTable(table, report);
+    for (const table of [PACKET_TABLE, CLAIMS_TABLE, FIREWALL_TABLE.table]) await this.removeTable(table, report);
   }
 
   private async removeDsr(report: Report): Promise<void> {

@@ -1,7 +1,9 @@
 /**
  * Brings packets to addresses of direct server return before this machine's IPVS, although they are not its own: a table of
- * local routes that only packets that came in by a link are looked up in. Looked up the other way round, as the source of a
- * pod's answer, they are anybody's. As a target of the reconciler. Impure: rtnetlink.
+ * local routes that only packets with a mark are looked up in (see packetRules.ts). Looked up the other way round, as the
+ * source of a pod's answer, which has no mark, they are anybody's; the link alone would not tell the two apart, since the
+ * kernel looks a source up as if it came in by the link that the packet is to leave by. As a target of the reconciler.
+ * Impure: rtnetlink.
  */
 
 import { formatPrefix, parsePrefix } from '../../core/ip.js';
@@ -16,6 +18,8 @@ import { decodeRule, writeRule, writeRuleDump, type Rule } from '../../kernel/ru
 /** Number of the table, and of the rule that leads to it: before the main table (32766) and whatever others have. */
 export const DSR_TABLE = 190;
 const PRIORITY = 32_190;
+/** Bit of the packet mark; kube-proxy's for masquerading is the next one. */
+export const DSR_MARK = 0x2000;
 /** The loopback's index in every network namespace. */
 const LOOPBACK = 1;
 const METRIC_IPV6 = 1024;
@@ -58,8 +62,8 @@ async function readRules(channel: NetlinkChannel): Promise<readonly string[]> {
   return found;
 }
 
-function isRight({ priority, inputDevice, inverted }: Rule): boolean {
-  return priority === PRIORITY && inputDevice === 'lo' && inverted === true;
+function isRight({ priority, mark }: Rule): boolean {
+  return priority === PRIORITY && mark?.value === DSR_MARK && mark.mask === DSR_MARK;
 }
 
 async function readRoutes(channel: NetlinkChannel): Promise<readonly string[]> {
@@ -119,8 +123,7 @@ function ruleOf(version: 4 | 6): Rule {
     priority: PRIORITY,
     table: DSR_TABLE,
     protocol: rt.RTPROT_SERVICES,
-    inputDevice: 'lo',
-    inverted: true,
+    mark: { value: DSR_MARK, mask: DSR_MARK },
   };
 }
 

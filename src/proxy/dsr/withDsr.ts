@@ -18,7 +18,7 @@ import { createDsrPlan, familyOf, type DsrChanges } from './dsrPlan.js';
 import { createDsrPods, type DsrPods, type DsrPodsOptions } from './dsrPods.js';
 import { createDsrRouteTarget, ruleKey } from './dsrRoutes.js';
 import { applyInPod } from './podTunnel.js';
-import { keepSegments, segmentScript } from './segmentSize.js';
+import { keepPacketRules, packetScript } from './packetRules.js';
 
 export interface DsrOptions extends Pick<DsrPodsOptions, 'clock' | 'openRuntime'> {
   readonly nft: Nft;
@@ -51,7 +51,7 @@ class DsrBackend implements ProxyBackend {
   private readonly vips = new Set<IpText>();
   private readonly problems = { routes: new Map<string, string>(), pods: new Map<string, string>(), other: '' };
   private mtu: number | undefined;
-  private segments: string | undefined;
+  private packetRules: string | undefined;
   private reviewing: Promise<void> = Promise.resolve();
 
   constructor(
@@ -138,14 +138,14 @@ class DsrBackend implements ProxyBackend {
     if (event.kind === 'written') this.tell(() => routes.delete('routes'));
   }
 
-  /** What depends on where pods are: their answers' segments, and the filters of links. */
+  /** What depends on where pods are besides on addresses: rules for packets, and the filters of links. */
   private review(): void {
     this.reviewing = this.reviewing.then(async () => {
       try {
         // Where there never was any, nft(8) is not needed.
-        const script = segmentScript(this.mtu === undefined ? [] : [...this.vips], this.mtu ?? 0);
-        if (this.segments !== undefined || this.mtu !== undefined)
-          this.segments = await keepSegments(this.options.nft, script, this.segments);
+        const script = packetScript([...this.vips], this.mtu);
+        if (this.packetRules !== undefined || this.vips.size > 0)
+          this.packetRules = await keepPacketRules(this.options.nft, script, this.packetRules);
         this.options.loosen(await this.linksOfPods());
         this.tell(() => (this.problems.other = ''));
       } catch (error) {

@@ -4,7 +4,7 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { IpText } from '../../../../src/kube/objectTypes.js';
 import { createDsrPlan, type DsrPlan } from '../../../../src/proxy/dsr/dsrPlan.js';
-import { segmentScript } from '../../../../src/proxy/dsr/segmentSize.js';
+import { packetScript } from '../../../../src/proxy/dsr/packetRules.js';
 import {
   frontendKey,
   servicePortKey,
@@ -178,9 +178,12 @@ describe('plan', () => {
   });
 });
 
-test('segments leave room for the outer header, by family', () => {
-  const script = segmentScript([VIPS[0]!, ip('fdcc::7')], 1500);
+test('packets are marked, and segments leave room for the outer header, by family', () => {
+  const vips = [VIPS[0]!, ip('fdcc::7')];
+  const script = packetScript(vips, 1500);
+  expect(script).toContain('ip daddr { 203.0.113.1 } meta mark set meta mark | 8192');
   expect(script).toContain('ip saddr { 203.0.113.1 } tcp flags & (syn | rst) == syn tcp option maxseg size set 1440');
   expect(script).toContain('ip6 saddr { fdcc::7 } tcp flags & (syn | rst) == syn tcp option maxseg size set 1400');
-  expect(segmentScript([], 1500)).not.toContain('chain');
+  expect(packetScript(vips, undefined)).not.toContain('maxseg');
+  expect(packetScript([], 1500)).not.toContain('chain');
 });
