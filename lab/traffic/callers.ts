@@ -9,6 +9,8 @@ export interface CallPlan {
   readonly rate: number;
   /** Not while so many are open: for machines that may stand still for a while. Default: any number. */
   readonly most?: number;
+  /** Milliseconds until a connection that is not answered has failed; default 30,000. */
+  readonly patience?: number;
   /** Besides, so many connections are always kept, each for `keepFor` milliseconds; default none. */
   readonly kept?: number;
   readonly keepFor?: number;
@@ -61,7 +63,7 @@ function dial(plan, heard) {
     socket.destroy();
     if (--open === 0) wake();
   };
-  const timer = setTimeout(() => done('timeout'), PATIENCE + (plan.keepFor ?? 0));
+  const timer = setTimeout(() => done('timeout'), (plan.patience ?? PATIENCE) + (plan.keepFor ?? 0));
   socket.on('error', error => done(error.code ?? error.message));
   let isAnswered = false;
   // The server has closed first: its side keeps the port in mind, not ours.

@@ -144,7 +144,17 @@ async function retireOldest(): Promise<number> {
 }
 
 function startCallers(): readonly Callers[] {
-  const at = (host: string, port: number): CallPlan => ({ host, port, rate: 4, most: 8, kept: 1, keepFor: 8000 });
+  // The guest may stand still for half a minute while its host is busy.
+  const patience = 120_000;
+  const at = (host: string, port: number): CallPlan => ({
+    host,
+    port,
+    patience,
+    rate: 4,
+    most: 8,
+    kept: 1,
+    keepFor: 8000,
+  });
   const from = (name: Space, ...plans: readonly CallPlan[]): Callers =>
     new Callers(name, world().spaces[name].name, plans);
   return [
@@ -152,6 +162,15 @@ function startCallers(): readonly Callers[] {
     from('node', at(CLUSTER_IP, 80)),
     from('client', at(BALANCER_IP, 80), at(NODE_IP, NODE_PORT)),
   ];
+}
+
+/** Of a namespace since it was made: each is a connection that began a second later, or more. */
+function synRetransmits({ name }: Namespace): number {
+  const text = execFileSync('ip', ['netns', 'exec', name, 'cat', '/proc/net/netstat'], { encoding: 'utf8' });
+  const [names = [], values = []] = text
+    .split('\n')
+    .flatMap(line => (line.startsWith('TcpExt') ? [line.split(' ')] : []));
+  return Number(values[names.indexOf('TCPSynRetrans')]);
 }
 
 export const rolling = vmSuite('rolling', 900, ({ check, prepare, cleanup }) => {
@@ -179,6 +198,8 @@ export const rolling = vmSuite('rolling', 900, ({ check, prepare, cleanup }) => 
     const cut = await Promise.all(ends);
     const counts = await Promise.all(world().callers.map(caller => caller.stop()));
     for (const [i, count] of counts.entries()) console.log(describeCalls(world().callers[i]!.name, count));
+    for (const name of ['caller', 'node', 'client'] as const)
+      console.log(`${name}: ${synRetransmits(world().spaces[name])} SYNs were sent again`);
     assert.deepEqual(
       counts.flatMap(({ failures }) => failures),
       [],
