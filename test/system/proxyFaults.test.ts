@@ -195,7 +195,7 @@ test(`${CHANGES} endpoints change a second for ${SECONDS} s, and the kernel agre
 }, 400_000);
 
 test.each([
-  ['a map is emptied', ['flush', 'map', ...TABLE, 'services']],
+  ['a map is emptied', ['flush', 'map', ...TABLE, 'frontends']],
   ['the table is deleted', ['delete', 'table', ...TABLE]],
 ])(
   '%s by hand, and is as it was again',

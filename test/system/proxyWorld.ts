@@ -229,7 +229,7 @@ export class ProxyWorld {
 
   /** Pods that connections may be led to, whatever the service, as nft(8) lists them: in their order. */
   async kernelPods(node: NodeName): Promise<readonly string[]> {
-    const { stdout } = await this.topology.exec(node, 'nft', ['list', 'map', 'ip', 'peerage-proxy', 'backends']);
+    const { stdout } = await this.topology.exec(node, 'nft', ['list', 'table', 'ip', 'peerage-proxy']);
     return [...new Set([...stdout.matchAll(/: ([\d.]+) \. 8080\b/g)].map(([, address]) => address!))].sort();
   }
 
