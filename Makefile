@@ -39,7 +39,8 @@ bench-kube: node_modules/.installed build ## a large cluster's sync, memory and 
 	@bench/kube/etcd/build.sh
 	@node build/bench/kube/main.js $(ARGS)
 
-bench-proxy: node_modules/.installed build ## the service proxy's nftables backend (ARGS='--services N --endpoints M')
+bench-proxy: setup build ## the service proxy beside the real kube-proxy (ARGS='--services N --endpoints M', '--no-comparison')
+	@$(if $(findstring --no-comparison,$(ARGS)),,scripts/buildKube.sh && bench/kube/etcd/build.sh)
 	@node build/bench/proxy/main.js $(ARGS)
 
 check: types lint layers ## types, lint and the arrows between folders

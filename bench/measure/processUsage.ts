@@ -14,6 +14,17 @@ export function cpuSeconds(pid: number): number {
   }
 }
 
+/** The same with that of children it has waited for, such as programs it runs to do its work. */
+export function totalCpuSeconds(pid: number): number {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return fields.slice(11, 15).reduce((sum, ticks) => sum + Number(ticks), 0) / TICKS_PER_SECOND;
+  } catch {
+    return 0;
+  }
+}
+
 /** @param stat a line as in /proc/PID/stat (proc(5)); the command in parentheses may itself hold blanks and parentheses */
 export function parseCpuSeconds(stat: string): number {
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');

@@ -27,10 +27,16 @@ export function ask(namespace: string, host: string): Promise<string | undefined
   });
 }
 
-/** Asks until the answer is this one. @param limit milliseconds @returns whether it came to that */
-export async function heard(namespace: string, host: string, answer: string, limit: number): Promise<boolean> {
+/** Asks until the answer is this one, or until there is any. @param limit milliseconds @returns whether it came to that */
+export async function heard(
+  namespace: string,
+  host: string,
+  answer: string | undefined,
+  limit: number,
+): Promise<boolean> {
   for (const until = performance.now() + limit; performance.now() < until;) {
-    if ((await ask(namespace, host)) === answer) return true;
+    const said = await ask(namespace, host);
+    if (said !== undefined && said === (answer ?? said)) return true;
     await new Promise(resolve => setTimeout(resolve, BETWEEN));
   }
   return false;

@@ -68,7 +68,7 @@ export function slicesJson(n: number, endpoints: number): readonly string[] {
         labels: { 'kubernetes.io/service-name': `s${n}` },
       },
       addressType: 'IPv4',
-      ports: [portOf(0)],
+      ports: [portOf(TARGETS[0])],
       endpoints: Array.from({ length: Math.min(MOST_IN_SLICE, endpoints - part * MOST_IN_SLICE) }, (_, i) => ({
         addresses: [formatIpv4(FIRST_POD + n * endpoints + part * MOST_IN_SLICE + i)],
         conditions: { ready: true },
@@ -80,13 +80,13 @@ export function slicesJson(n: number, endpoints: number): readonly string[] {
 
 /**
  * A merge patch by which service `n` goes from its endpoints to a single other one.
- * @param round endpoints of several rounds are different ones, and listen at the one port or the other
+ * @param round endpoints of several rounds are different ones
  */
 export function change(n: number, round: number): { readonly path: string; readonly body: object } {
   return {
     path: `/apis/discovery.k8s.io/v1/namespaces/${NAMESPACE}/endpointslices/${sliceName(n, 0)}`,
     body: {
-      ports: [portOf(round)],
+      ports: [portOf(TARGETS[1])],
       endpoints: [{ addresses: [formatIpv4(0x0af0_0000 + round)], conditions: { ready: true }, nodeName: 'node-2' }],
     },
   };
@@ -96,8 +96,8 @@ function sliceName(n: number, part: number): string {
   return `s${n}-${part}`;
 }
 
-function portOf(round: number): object {
-  return { name: 'http', protocol: 'TCP', port: TARGETS[round % 2] };
+function portOf(port: number): object {
+  return { name: 'http', protocol: 'TCP', port };
 }
 
 let made = 0;

@@ -1,130 +1,76 @@
 /**
- * `make bench-proxy`: the nftables backend in a namespace of its own, from desired state to the kernel's acknowledgement,
- * beside kube-proxy's layout programmed by nft(8).
+ * `make bench-proxy`: the nftables backend alone; then the whole agent beside the real kube-proxy (mode nftables) on the same
+ * objects of one API server, at a size that kube-proxy can start at in minutes, and the agent alone at the full size.
  */
 
-import { execFileSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { Command } from 'commander';
-import { inNamespace } from '../../lab/topology/inNamespace.js';
-import { openNftablesProxy } from '../../src/proxy/nftables/nftablesProxy.js';
-import type { ProxyBackend, ProxyEvent } from '../../src/proxy/proxyBackend.js';
-import type { ProxySettings } from '../../src/proxy/proxyTypes.js';
+import { PROGRAM } from '../../lab/kube/controlPlane.js';
 import { positive } from '../run/options.js';
-import { chainPerServiceScript, serviceDelta } from './services.js';
-
-const NAMESPACE = 'peerage-bench-proxy';
-/** How large the other layout is made at most: it takes time that grows with the square of the services. */
-const MOST_COMPARED = 20_000;
-
-const SETTINGS: ProxySettings = {
-  ipv4: true,
-  ipv6: false,
-  podDetector: { kind: 'none' },
-  nodePortAddresses: 'all',
-  nodeAddresses: [],
-  serviceCidrs: [],
-  masqueradeAll: false,
-  masqueradeBit: 14,
-  countTraffic: true,
-  ipvs: {
-    tcpTimeout: 0,
-    tcpFinTimeout: 0,
-    udpTimeout: 0,
-    gracefulPeriod: 0,
-    excludedCidrs: [],
-    guardAddresses: false,
-    strictArp: false,
-    runtimeEndpoint: undefined,
-  },
-};
+import type { TrialResult } from './apiTrial.js';
+import { benchBackend } from './backendBench.js';
+import { percentile, print } from './lines.js';
+import { runSideBySide, type Proxy, type SideBySide } from './sideBySide.js';
 
 interface Options {
   readonly services: number;
   readonly endpoints: number;
   readonly changes: number;
+  readonly compared: number;
+  readonly comparedChanges: number;
+  readonly limit: number;
   readonly comparison: boolean;
+  readonly backend: boolean;
 }
 
-const options = new Command('bench-proxy')
-  .description('the nftables backend of the service proxy: cold start, one change, restart')
+const { services, endpoints, changes, ...options } = new Command('bench-proxy')
+  .description('the service proxy (nftables): cold start, one change, many changes, restart')
   .option('--services <N>', 'services', positive, 10_000)
-  .option('--endpoints <N>', 'endpoints of each', positive, 2)
-  .option('--changes <N>', 'endpoints changed one after the other', positive, 500)
-  .option('--no-comparison', "leave out kube-proxy's layout")
+  .option('--endpoints <N>', 'endpoints of each', positive, 10)
+  .option('--changes <N>', 'endpoints changed one after the other, in the backend alone', positive, 500)
+  .option('--compared <N>', 'services for kube-proxy, whose start takes longer and longer', positive, 2000)
+  .option('--compared-changes <N>', 'endpoints changed one after the other, through the API server', positive, 40)
+  .option('--limit <SECONDS>', 'for one start', positive, 200)
+  .option('--no-comparison', 'the backend alone')
+  .option('--no-backend', 'without the backend alone')
   .parse()
   .opts<Options>();
 
-try {
-  ip('netns', 'add', NAMESPACE);
-  const { services, endpoints, changes, comparison } = options;
-  await measure(services, endpoints, changes);
-  if (comparison && services * endpoints <= MOST_COMPARED) compare(services, endpoints);
-} finally {
-  ip('netns', 'del', NAMESPACE);
+async function compare(): Promise<void> {
+  if (!existsSync(PROGRAM))
+    throw new Error('the real kube-proxy is not built: run scripts/buildKube.sh, which needs Go');
+  const size = { endpoints, changes: options.comparedChanges, limit: options.limit };
+  const both: readonly Proxy[] = ['kube-proxy', 'ours'];
+  await trials({ ...size, services: options.compared, proxies: both });
+  if (services > options.compared) await trials({ ...size, services, proxies: ['ours'] });
 }
 
-async function measure(count: number, size: number, rounds: number): Promise<void> {
-  console.log(`${count} services of ${size} endpoints`);
-  const all = Array.from({ length: count }, (_, index) => index);
-  const events: ProxyEvent[] = [];
-  const proxy = open(events);
-  const delta = serviceDelta(all, size);
-  print('cold start, s', await seconds(() => begin(proxy, delta)));
-  const times: number[] = [];
-  for (let round = 1; round <= rounds; round++) {
-    const change = serviceDelta([(round * 7919) % count], size, round);
-    times.push(1000 * (await seconds(() => apply(proxy, change))));
+async function trials(size: SideBySide): Promise<void> {
+  console.log(`through the API server: ${size.services} services of ${size.endpoints} endpoints`);
+  const results = await runSideBySide(size);
+  const [ours, theirs] = [results.get('ours'), results.get('kube-proxy')];
+  for (const [what, value] of ROWS) {
+    const [a, b] = [ours, theirs].map(result => (result === undefined ? undefined : value(result)));
+    const ratio = a === undefined || b === undefined ? '' : `, ratio ${(b / a).toPrecision(3)}`;
+    const text = `${format(a)}${theirs === undefined ? '' : ` : ${format(b)}${ratio}`}`;
+    print(theirs === undefined ? what : `${what} (ours : kube-proxy)`, text);
   }
-  times.sort((a, b) => a - b);
-  print('one endpoint changed, ms: p50', times[Math.floor(times.length / 2)] ?? 0);
-  print('one endpoint changed, ms: p99', times[Math.floor(times.length * 0.99)] ?? 0);
-  print('resident memory, MB', process.memoryUsage.rss() / 1e6);
-  // The same again, so that the next life finds everything in place.
-  await apply(proxy, delta);
-  await proxy.stop();
-  events.length = 0;
-  const next = open(events);
-  print('restart with everything in place, s', await seconds(() => begin(next, delta)));
-  print('transactions after the restart', events.filter(({ kind }) => kind === 'committed').length);
-  const failures = events.filter(({ kind }) => kind === 'failed' || kind === 'error');
-  if (failures.length > 0) throw new Error(JSON.stringify(failures));
-  await next.stop();
 }
 
-function open(events: ProxyEvent[]): ProxyBackend {
-  return inNamespace(NAMESPACE, () => openNftablesProxy(event => events.push(event)));
+/** Undefined: not in time. */
+const ROWS: readonly (readonly [what: string, value: (result: TrialResult) => number | undefined])[] = [
+  ['cold start, s', result => result.coldSeconds],
+  ['cold start, CPU s', result => result.coldCpuSeconds],
+  ['one change, request to packets, ms: p50', result => percentile(result.changes, 0.5)],
+  ['one change, request to packets, ms: p99', result => percentile(result.changes, 0.99)],
+  ["of that, the API server's answer, ms: p50", result => percentile(result.written, 0.5)],
+  ['restart, until a change made meanwhile is served, s', result => result.restartSeconds],
+  ['peak resident memory, MB', result => result.peakMegabytes],
+];
+
+function format(value: number | undefined): string {
+  return value === undefined ? 'not in time' : value.toPrecision(3);
 }
 
-async function begin(proxy: ProxyBackend, delta: Parameters<ProxyBackend['apply']>[0]): Promise<void> {
-  proxy.configure(SETTINGS);
-  proxy.apply(delta);
-  proxy.begin();
-  await proxy.idle();
-}
-
-async function apply(proxy: ProxyBackend, delta: Parameters<ProxyBackend['apply']>[0]): Promise<void> {
-  proxy.apply(delta);
-  await proxy.idle();
-}
-
-/** The script is made beforehand, so what is measured is nft(8) and the kernel alone: kube-proxy's own work is not in it. */
-function compare(count: number, size: number): void {
-  const script = chainPerServiceScript(count, size);
-  const start = performance.now();
-  execFileSync('ip', ['netns', 'exec', NAMESPACE, 'nft', '-f', '-'], { input: script });
-  print('a chain per service and endpoint through nft(8), cold, s', (performance.now() - start) / 1000);
-}
-
-async function seconds(act: () => Promise<void>): Promise<number> {
-  const start = performance.now();
-  await act();
-  return (performance.now() - start) / 1000;
-}
-
-function print(what: string, value: number): void {
-  console.log(`  ${what.padEnd(60)} ${Number.isInteger(value) ? value : value.toFixed(2)}`);
-}
-
-function ip(...args: readonly string[]): void {
-  execFileSync('ip', args, { stdio: 'ignore' });
-}
+if (options.backend) await benchBackend({ services, endpoints, changes });
+if (options.comparison) await compare();

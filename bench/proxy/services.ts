@@ -1,4 +1,4 @@
-/** Generated services for the benchmark, and kube-proxy's layout of the same as a script for nft(8). Pure. */
+/** Generated services for the backend's benchmark. Pure. */
 
 import { formatIpv4 } from '../../src/core/ip.js';
 import type { IpText } from '../../src/kube/objectTypes.js';
@@ -63,34 +63,4 @@ function frontendOf(address: IpText, index: number, servicePort: Frontend['servi
     scheduling: { scheduler: 'rr', fallback: false, port: false, flag3: false },
     dsr: false,
   };
-}
-
-/** A chain for each service and for each endpoint, and a map of its own for each service: kube-proxy's nftables mode. */
-export function chainPerServiceScript(services: number, endpoints: number): string {
-  const lines = [
-    'add table ip kube-proxy',
-    'add chain ip kube-proxy mark-for-masquerade',
-    'add rule ip kube-proxy mark-for-masquerade mark set mark or 0x4000',
-    'add map ip kube-proxy service-ips { type ipv4_addr . inet_proto . inet_service : verdict; }',
-    'add chain ip kube-proxy services',
-    'add rule ip kube-proxy services ip daddr . meta l4proto . th dport vmap @service-ips',
-    'add chain ip kube-proxy nat-prerouting { type nat hook prerouting priority -100; }',
-    'add rule ip kube-proxy nat-prerouting jump services',
-  ];
-  for (let index = 0; index < services; index++) {
-    const pods = endpointsOf(index, endpoints);
-    const vip = formatIpv4(FIRST_SERVICE + index);
-    const cases = pods.map((_, i) => `${i} : goto endpoint-${index}-${i}`).join(', ');
-    lines.push(`add chain ip kube-proxy service-${index}`);
-    pods.forEach((pod, i) => {
-      const chain = `ip kube-proxy endpoint-${index}-${i}`;
-      lines.push(`add chain ${chain}`, `add rule ${chain} ip saddr ${pod} jump mark-for-masquerade`);
-      lines.push(`add rule ${chain} meta l4proto tcp dnat to ${pod}:8080`);
-    });
-    const guard = `ip daddr ${vip} tcp dport 80 ip saddr != 10.244.0.0/16 jump mark-for-masquerade`;
-    lines.push(`add rule ip kube-proxy service-${index} ${guard}`);
-    lines.push(`add rule ip kube-proxy service-${index} numgen random mod ${endpoints} vmap { ${cases} }`);
-    lines.push(`add element ip kube-proxy service-ips { ${vip} . tcp . 80 : goto service-${index} }`);
-  }
-  return `${lines.join('\n')}\n`;
 }
