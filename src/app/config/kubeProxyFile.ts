@@ -11,7 +11,7 @@ const PROXY = 'kubernetes.proxy';
 
 /** What it says in place of nothing at all is nothing. */
 const ROWS: readonly Row[] = [
-  ['mode', `${PROXY}.mode`, mode => (mode === 'nftables' ? mode : undefined)],
+  ['mode', `${PROXY}.mode`, mode => (mode === 'nftables' || mode === 'ipvs' ? mode : undefined)],
   ['hostnameOverride', 'kubernetes.nodeName', text],
   ['clientConnection.kubeconfig', 'kubernetes.kubeconfig', text],
   ['nodePortAddresses', `${PROXY}.nodePortAddresses`, list],

@@ -19,9 +19,6 @@ function notBuilt(what: string): (wanted: boolean) => string | undefined {
 
 const ranges = listOf('ranges', prefixPart);
 
-/** A flag of a part of the proxy that only IPVS has. */
-const IPVS_ONLY = 'has no effect: it concerns IPVS, and services are served by nftables';
-
 const SERVED: readonly Flag[] = [
   flag('run-service-proxy', bool, {
     group: 'Service proxy',
@@ -84,8 +81,13 @@ const SERVED: readonly Flag[] = [
   }),
 ];
 
-function ofIpvs<T extends FlagValue>(name: string, kind: GoValue<T>, spec: Omit<FlagSpec<T>, 'group'>): Flag {
-  return flag(name, kind, { note: IPVS_ONLY, ...spec, group: 'Service proxy', status: 'later' });
+/** A flag of a part of the proxy that only IPVS has. */
+function ofIpvs<T extends FlagValue>(
+  name: string,
+  kind: GoValue<T>,
+  spec: Omit<FlagSpec<T>, 'group' | 'status'>,
+): Flag {
+  return flag(name, kind, { ...spec, group: 'Service proxy' });
 }
 
 const OF_IPVS: readonly Flag[] = [
