@@ -247,6 +247,13 @@ describe('counters', () => {
     await start([fewer, service(2)]);
     expect((await proxy.counters()).get(KEY)).toEqual(times(3n));
     expect((await proxy.counters()).get(servicePortKey(4, 'demo/s2', '', 'TCP'))).toEqual(times(0n));
+    // A service that goes takes its count along.
+    proxy.apply(deltaOf([], [fewer]));
+    await proxy.idle();
+    expect((await proxy.counters()).has(KEY)).toBe(false);
+    proxy.apply(deltaOf([fewer]));
+    await proxy.idle();
+    expect((await proxy.counters()).get(KEY)).toEqual(times(0n));
   });
 
   test('nothing is counted if the settings say so', async () => {

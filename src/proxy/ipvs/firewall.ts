@@ -16,6 +16,7 @@ export const FIREWALL_TABLE: TableKind = {
   dependsOnNode: dependsOnHost,
   frontendSets: FRONTEND_SETS,
   read: closedFrontend,
+  countsTraffic: false,
   deletesFlows: false,
 };
 

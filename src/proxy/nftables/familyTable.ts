@@ -13,7 +13,7 @@ import type { Layout, LayoutSettings } from './layout.js';
 import { CHAINS, createPlan, type Plan, type PlanChanges } from './plan.js';
 import { addressOfText, frontendOctets } from './servicePortElements.js';
 import type { TableKind } from './tableKind.js';
-import { addTraffic, trafficOfFrontends } from './traffic.js';
+import { addTraffic, forgetCounted, readCounted, trafficOf } from './traffic.js';
 import { createTableTarget, fingerprint, STRUCTURE, type TableTarget } from './tableTarget.js';
 
 export interface FamilyTableOptions {
@@ -165,9 +165,12 @@ class PlannedTable implements FamilyTable {
   }
 
   private async traffic(): Promise<ReadonlyMap<FrontendKey, TrafficCounters>> {
-    const { kind, channel } = this.options;
-    if (!this.isCounting || kind.readTraffic === undefined) return new Map();
-    return trafficOfFrontends(await kind.readTraffic(channel, this.target.table), this.told.values());
+    const { kind, channel, transactions } = this.options;
+    if (!this.isCounting || !kind.countsTraffic) return new Map();
+    const counted = await readCounted(channel, this.target.table);
+    const { traffic, strangers } = trafficOf(counted, this.told.values());
+    await forgetCounted(transactions, this.target.table, strangers);
+    return traffic;
   }
 
   private want({ elements, touched }: PlanChanges): void {

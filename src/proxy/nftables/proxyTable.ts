@@ -8,7 +8,6 @@ import { layoutOf, SETS } from './layout.js';
 import { describeIdentity, IDENTITY_SIZE } from './serviceIdentity.js';
 import { servicePortElements } from './servicePortElements.js';
 import type { TableKind } from './tableKind.js';
-import { readTraffic } from './traffic.js';
 
 export const PROXY_TABLE: TableKind = {
   table: 'peerage-proxy',
@@ -19,7 +18,7 @@ export const PROXY_TABLE: TableKind = {
   dependsOnNode: ({ sourceRanges }) => sourceRanges !== undefined,
   frontendSets: [SETS.frontends, SETS.unavailable],
   read: kernelFrontend,
-  readTraffic,
+  countsTraffic: true,
   deletesFlows: true,
 };
 

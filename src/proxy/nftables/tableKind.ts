@@ -1,9 +1,7 @@
 /** What one table of elements differs in from another: the proxy's own, and the firewall beside IPVS. */
 
 import type { IpAddress } from '../../core/ip.js';
-import type { NetlinkChannel } from '../../kernel/netlink/channel.js';
-import type { TableName } from '../../kernel/nftables/messages.js';
-import type { KernelFrontend, TrafficCounters } from '../proxyBackend.js';
+import type { KernelFrontend } from '../proxyBackend.js';
 import type { BackendLists, Family, Frontend } from '../proxyTypes.js';
 import type { ElementKey } from './elements.js';
 import type { Layout, LayoutSettings } from './layout.js';
@@ -41,8 +39,8 @@ export interface TableKind {
   readonly frontendSets: readonly string[];
   /** @param present elements and their values @returns undefined when the table does not have it */
   read(frontend: Frontend, family: Family, present: ReadonlyMap<ElementKey, string>): KernelFrontend | undefined;
-  /** Absent: nothing is counted. @returns counters by `address . protocol . port` that clients send to, node ports with their address */
-  readonly readTraffic?: (channel: NetlinkChannel, table: TableName) => Promise<ReadonlyMap<string, TrafficCounters>>;
+  /** Its layout has the counted sets of `traffic.ts`. */
+  readonly countsTraffic: boolean;
   /** UDP flows to endpoints that went are this table's to delete. */
   readonly deletesFlows: boolean;
 }

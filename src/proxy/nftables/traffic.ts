@@ -1,61 +1,99 @@
-/** What the counted sets of the proxy's table have counted, by frontend. `readTraffic` is impure: netlink. */
+/**
+ * What packets have counted in the proxy's table, told by frontend. Packets make the elements that count them, so that
+ * services nobody uses here cost nothing; what belongs to no frontend any more is taken out when it is read.
+ */
 
+import { assertNever } from '../../core/assertNever.js';
 import type { NetlinkChannel } from '../../kernel/netlink/channel.js';
 import { readCounts, type ElementCount } from '../../kernel/nftables/dump.js';
-import type { TableName } from '../../kernel/nftables/messages.js';
+import { writeElements, type TableName } from '../../kernel/nftables/messages.js';
+import { TransactionError, type Transactions } from '../../kernel/nftables/transaction.js';
 import type { TrafficCounters } from '../proxyBackend.js';
 import type { Frontend, FrontendKey } from '../proxyTypes.js';
 import { SETS } from './layout.js';
 import { frontendOctets } from './servicePortElements.js';
 
-/** By the octets of `address . protocol . port` that clients sent to. @returns rejects with NetlinkError without a table */
-export async function readTraffic(
-  channel: NetlinkChannel,
-  table: TableName,
-): Promise<ReadonlyMap<string, TrafficCounters>> {
+/** By the octets of `address . protocol . port` that clients sent to; a node port has the node's address. */
+export type Counts = ReadonlyMap<string, ElementCount>;
+
+export interface Counted {
+  readonly connections: Counts;
+  readonly packetsIn: Counts;
+  readonly packetsOut: Counts;
+}
+type CountedSet = keyof Counted;
+const COUNTED: readonly CountedSet[] = ['connections', 'packetsIn', 'packetsOut'];
+
+/** @returns rejects with NetlinkError without a table. Impure. */
+export async function readCounted(channel: NetlinkChannel, table: TableName): Promise<Counted> {
   const connections = await readCounts(channel, table, SETS.connections);
   const packetsIn = await readCounts(channel, table, SETS.packetsIn);
   const packetsOut = await readCounts(channel, table, SETS.packetsOut);
-  return new Map(
-    [...connections].map(([endpoint, first]) => [
-      endpoint,
-      trafficOf(first, packetsIn.get(endpoint) ?? NONE, packetsOut.get(endpoint) ?? NONE),
-    ]),
-  );
+  return { connections, packetsIn, packetsOut };
 }
 
-const NONE: ElementCount = { packets: 0n, octets: 0n };
-
-/** The first packet of a connection is counted before anybody knows where it goes, and not among the others. */
-function trafficOf(first: ElementCount, others: ElementCount, answers: ElementCount): TrafficCounters {
-  return {
-    connections: first.packets,
-    packetsIn: first.packets + others.packets,
-    packetsOut: answers.packets,
-    bytesIn: first.octets + others.octets,
-    bytesOut: answers.octets,
-  };
+export interface FrontendTraffic {
+  /** Of every frontend, of a node port at all addresses together. */
+  readonly traffic: ReadonlyMap<FrontendKey, TrafficCounters>;
+  /** Octets of what is no frontend: services that went, and ports that others translate. */
+  readonly strangers: Readonly<Record<CountedSet, readonly string[]>>;
 }
 
-/**
- * @param counted what packets went to: besides frontends, ports that others translate, and what is no frontend any more
- * @returns of every one of these frontends, of a node port at all addresses together
- */
-export function trafficOfFrontends(
-  counted: ReadonlyMap<string, TrafficCounters>,
-  frontends: Iterable<Frontend>,
-): ReadonlyMap<FrontendKey, TrafficCounters> {
+export function trafficOf(counted: Counted, frontends: Iterable<Frontend>): FrontendTraffic {
   const keys = new Map<string, FrontendKey>();
   const traffic = new Map<FrontendKey, TrafficCounters>();
   for (const frontend of frontends) {
     keys.set(frontendOctets(frontend), frontend.key);
-    traffic.set(frontend.key, trafficOf(NONE, NONE, NONE));
+    traffic.set(frontend.key, NONE);
   }
-  for (const [endpoint, counters] of counted) {
-    const key = keys.get(endpoint) ?? keys.get(nodePortOf(endpoint));
-    if (key !== undefined) traffic.set(key, addTraffic(traffic.get(key), counters));
+  const strangersOf = (set: CountedSet): readonly string[] =>
+    [...counted[set]].flatMap(([endpoint, count]) => {
+      const key = keys.get(endpoint) ?? keys.get(nodePortOf(endpoint));
+      if (key === undefined) return [endpoint];
+      traffic.set(key, addTraffic(traffic.get(key), counters(set, count)));
+      return [];
+    });
+  const [connections, packetsIn, packetsOut] = [
+    strangersOf('connections'),
+    strangersOf('packetsIn'),
+    strangersOf('packetsOut'),
+  ];
+  return { traffic, strangers: { connections, packetsIn, packetsOut } };
+}
+
+/** Takes out what nobody asks for. What goes by itself meanwhile is refused with the rest, and tried again another time. Impure. */
+export async function forgetCounted(
+  transactions: Transactions,
+  table: TableName,
+  strangers: FrontendTraffic['strangers'],
+): Promise<void> {
+  if (COUNTED.every(set => strangers[set].length === 0)) return;
+  try {
+    await transactions.run(writer => {
+      for (const set of COUNTED) {
+        const elements = strangers[set].map(key => ({ key, value: undefined }));
+        writeElements(writer, 'delete', table, SETS[set], elements);
+      }
+    });
+  } catch (error) {
+    if (!(error instanceof TransactionError)) throw error;
   }
-  return traffic;
+}
+
+const NONE: TrafficCounters = { connections: 0n, packetsIn: 0n, packetsOut: 0n, bytesIn: 0n, bytesOut: 0n };
+
+/** The first packet of a connection is counted before anybody knows where it goes, and not among the others. */
+function counters(set: CountedSet, { packets, octets }: ElementCount): TrafficCounters {
+  switch (set) {
+    case 'connections':
+      return { ...NONE, connections: packets, packetsIn: packets, bytesIn: octets };
+    case 'packetsIn':
+      return { ...NONE, packetsIn: packets, bytesIn: octets };
+    case 'packetsOut':
+      return { ...NONE, packetsOut: packets, bytesOut: octets };
+    default:
+      return assertNever(set);
+  }
 }
 
 /** The same protocol and port with an address of zeros. */
