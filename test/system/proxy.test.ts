@@ -4,6 +4,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { stringify } from 'yaml';
+import type { ServiceDetail } from '../../src/api/serviceView.js';
 import { buildCluster, TOR, type LabCluster } from '../../lab/cluster.js';
 import { startTor } from '../../lab/tor.js';
 import { waitFor } from '../../lab/topology/commands.js';
@@ -258,6 +259,15 @@ test('services are shown with what the kernel has', async () => {
   expect(await show('services')).toMatch(/demo\/web\S*\s+\S+\s+10\.96\.0\.10\s+80\/TCP.*programmed/i);
   const detail = await show('service', 'demo/web');
   for (const ip of Object.values(PODS)) expect(detail).toContain(`${ip} port 8080`);
+  expect(detail).toMatch(/10\.96\.0\.10 .* the same$/m);
+  const { frontends } = JSON.parse(await show('service', 'demo/web', '-o', 'json')) as ServiceDetail;
+  for (const address of [CLUSTER_IP, EXTERNAL_IP]) {
+    const counters = frontends.find(frontend => frontend.address === address)?.kernel?.counters;
+    const { connections, packetsIn, packetsOut } = counters ?? {};
+    expect(Number(connections)).toBeGreaterThanOrEqual(2);
+    // A connection has more packets than one in each direction.
+    for (const packets of [packetsIn, packetsOut]) expect(Number(packets)).toBeGreaterThan(Number(connections));
+  }
 }, 120_000);
 
 /** How often it succeeded so far. */
