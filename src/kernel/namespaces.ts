@@ -17,11 +17,11 @@ export function insideNamespace<T>(path: string, act: () => T): T {
   try {
     const home = openSync('/proc/thread-self/ns/net', 'r');
     try {
-      enter(there);
+      enterNamespace(there);
       try {
         return act();
       } finally {
-        enter(home);
+        enterNamespace(home);
       }
     } finally {
       closeSync(home);
@@ -31,6 +31,7 @@ export function insideNamespace<T>(path: string, act: () => T): T {
   }
 }
 
-function enter(fd: number): void {
+/** Makes a namespace, given as an open file, this thread's own. @throws SyscallError */
+export function enterNamespace(fd: number): void {
   if (setns(fd, CLONE_NEWNET) !== 0) throw new SyscallError('setns', lastErrno());
 }
