@@ -1,25 +1,24 @@
 /** What the firewall beside IPVS has of a service port: which sets each frontend is in, and what they lead to. */
 
 import { describe, expect, test } from '@jest/globals';
-import { parseAddress, parsePrefix, type IpAddress, type IpPrefix } from '../../../../src/core/ip.js';
-import type { IpText } from '../../../../src/kube/objectTypes.js';
+import { parsePrefix, type IpAddress, type IpPrefix } from '../../../../src/core/ip.js';
 import { addressOfText } from '../../../../src/proxy/nftables/servicePortElements.js';
 import { keyOctets, portOctets, setOf } from '../../../../src/proxy/nftables/elements.js';
 import { closedFrontend, dependsOnHost, firewallElements } from '../../../../src/proxy/ipvs/firewallElements.js';
 import { firewallLayout } from '../../../../src/proxy/ipvs/firewallLayout.js';
 import type { Backend, BackendLists, Frontend } from '../../../../src/proxy/proxyTypes.js';
 import { frontendKey, servicePortKey } from '../../../../src/proxy/proxyTypes.js';
+import { address, ipText } from './ipvsWorld.js';
 
 const PORT = servicePortKey(4, 'demo/web', '', 'TCP');
-const text = (address: string): IpText => address as IpText;
 
 function frontend(more: Partial<Frontend> = {}): Frontend {
-  const address = 'address' in more ? more.address : text('10.96.0.1');
+  const own = 'address' in more ? more.address : ipText('10.96.0.1');
   return {
-    key: frontendKey(4, address, 'TCP', more.port ?? 80),
+    key: frontendKey(4, own, 'TCP', more.port ?? 80),
     kind: 'clusterIp',
     family: 4,
-    address,
+    address: own,
     protocol: 'TCP',
     port: 80,
     service: 'demo/web',
@@ -35,8 +34,8 @@ function frontend(more: Partial<Frontend> = {}): Frontend {
   };
 }
 
-function backend(address: string, isLocal: boolean, weight = 1): Backend {
-  return { address: text(address), port: 8080, weight, isLocal, state: 'ready' };
+function backend(at: string, isLocal: boolean, weight = 1): Backend {
+  return { address: ipText(at), port: 8080, weight, isLocal, state: 'ready' };
 }
 
 const here = backend('10.244.1.2', true);
@@ -48,18 +47,14 @@ function lists(cluster: readonly Backend[], local = cluster.filter(({ isLocal })
 
 const LOCAL = {
   kind: 'loadBalancer',
-  address: text('203.0.113.1'),
+  address: ipText('203.0.113.1'),
   policy: 'local',
   shortCircuit: true,
   masquerade: 'never',
 } as const;
 
 function host(...addresses: readonly string[]): readonly IpAddress[] {
-  return addresses.map(address => {
-    const parsed = parseAddress(address);
-    if (!parsed.ok) throw new Error(parsed.error);
-    return parsed.value;
-  });
+  return addresses.map(address);
 }
 
 function prefix(given: string): IpPrefix {
@@ -121,7 +116,7 @@ describe('who is in which set', () => {
   });
 
   test('an address that is the machine’s own on another link is not guarded', () => {
-    const external = frontend({ kind: 'externalIp', address: text('192.0.2.1'), masquerade: 'always' });
+    const external = frontend({ kind: 'externalIp', address: ipText('192.0.2.1'), masquerade: 'always' });
     expect(sets([external], lists([elsewhere]))).toEqual({ masquerade: 1 });
     expect(sets([external], lists([elsewhere]), [])).toEqual({ masquerade: 1, addresses: 1 });
     expect([dependsOnHost(external), dependsOnHost(frontend())]).toEqual([true, false]);
@@ -130,7 +125,7 @@ describe('who is in which set', () => {
   test('direct server return keeps the source', () => {
     const external = frontend({
       kind: 'externalIp',
-      address: text('203.0.113.9'),
+      address: ipText('203.0.113.9'),
       masquerade: 'always',
       dsr: true,
     });
