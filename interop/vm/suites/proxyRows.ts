@@ -42,7 +42,7 @@ function checks(check: SuiteBuilder['check'], kind: ProxyBackend['kind'], cases:
       });
 }
 
-export const proxyRows = vmSuite('proxyRows', 1500, ({ check, prepare, cleanup }) => {
+export const proxyRows = vmSuite('proxyRows', 2400, ({ check, prepare, cleanup }) => {
   prepare('the rig with IPVS', () => {
     execFileSync('modprobe', ['sctp']);
     return open('rows', openIpvs);

@@ -106,6 +106,27 @@ export const guards: readonly RowCase[] = [
     },
   },
   {
+    name: 'an external IP that is an address of the node takes its own port alone',
+    proves: [10, 16],
+    run: async (world: World): Promise<void> => {
+      const { family } = world;
+      const { c } = backendsOf(family);
+      const own = at(world).node;
+      const frontends = [
+        { address: clusterIp(family, 1) },
+        { address: own, kind: 'externalIp', port: 8443, masquerade: 'always' },
+      ] as const;
+      await withServices(world, [service(world, { cluster: [c], frontends })], async () => {
+        for (const actor of ['client', 'a', 'node'] as const) {
+          assert.equal(await ask(world, actor, own, { port: 8443 }), `c ${nodeAt(family, 'c')}`, actor);
+          assert.match(await ask(world, actor, own, { port: 22000 }), /^node /, actor);
+        }
+        assert.match(await ask(world, 'client', own, { port: 22000, protocol: 'udp' }), /^node /);
+      });
+      assert.match(await ask(world, 'client', own, { port: 22000 }), /^node /);
+    },
+  },
+  {
     name: 'source ranges let in who is in them, and do not concern node ports',
     proves: [4, 11],
     run: async (world: World): Promise<void> => {

@@ -152,6 +152,34 @@ export const time: readonly RowCase[] = [
     },
   },
   {
+    name: 'an open TCP connection outlives the last endpoint, while new ones are refused',
+    proves: [15, 20],
+    run: async (world: World): Promise<void> => {
+      const { family, rig } = world;
+      const { c } = backendsOf(family);
+      const frontends = [
+        { address: clusterIp(family, 15) },
+        { address: external(family, 15), kind: 'externalIp' },
+      ] as const;
+      const own = service(world, { name: 'last', cluster: [c], frontends });
+      const ipvs = { ...SETTINGS.ipvs, gracefulPeriod: 600 };
+      await withSettings(world, { ipvs }, () =>
+        withServices(world, [own], async () => {
+          for (const { address } of frontends) {
+            const keep = `last-${address}`;
+            assert.equal(who(await ask(world, 'client', address, { keep })), 'c');
+            await change(world, [{ ...own, cluster: [] }]);
+            assert.equal(who(await rig.actors.client.askKept(keep)), 'c');
+            assert.equal(await ask(world, 'client', address), 'refused');
+            await change(world, [own]);
+            assert.equal(who(await rig.actors.client.askKept(keep)), 'c');
+            assert.equal(who(await ask(world, 'client', address)), 'c');
+          }
+        }),
+      );
+    },
+  },
+  {
     name: 'stale UDP flows are deleted, others stay',
     proves: [21],
     run: flowsAreCleaned,
