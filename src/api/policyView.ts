@@ -49,3 +49,25 @@ export interface PolicyExplanation {
   readonly allowed: 'all' | 'some' | 'none';
   readonly connections: readonly ConnectionView[];
 }
+
+/** What one end may connect to at another. */
+export interface ReachView {
+  readonly from: string;
+  readonly to: string;
+  /** One family's, where the two differ. */
+  readonly families: readonly (4 | 6)[];
+  /** `all`, `none`, or what is open: `80/tcp 8000-8080/tcp 53/udp`. */
+  readonly ports: string;
+}
+
+/** One connection that was expected to be allowed or denied. */
+export interface ExpectationView {
+  readonly name: string;
+  readonly from: string;
+  readonly to: string;
+  readonly port: string;
+  readonly expected: 'allowed' | 'denied';
+  readonly passed: boolean;
+  /** Why it came out as it did. */
+  readonly reason: string;
+}

@@ -28,6 +28,60 @@ export function addExplainCommand(program: Command): void {
     });
 }
 
+interface MatrixOptions {
+  readonly manifests: string;
+  readonly namespace?: string;
+  readonly port?: string;
+  readonly output: 'table' | 'json';
+}
+
+interface TestOptions {
+  readonly manifests?: string;
+  readonly output: 'table' | 'json';
+}
+
+export function addPolicyCommands(program: Command): void {
+  const policy = program
+    .command('policy')
+    .helpCommand(false)
+    .description('try network policies before a cluster has them');
+  policy
+    .command('matrix')
+    .description('who can reach whom, on which ports')
+    .requiredOption('--manifests <folder>', 'folder of Kubernetes objects, *.yaml and *.json')
+    .option('--namespace <namespace>', 'only what pods of this namespace receive')
+    .option('--port <port/protocol>', 'only whether this port is open, as a grid')
+    .addOption(new Option('-o, --output <format>', 'output format').choices(['table', 'json']).default('table'))
+    .addHelpText('after', MATRIX_EXAMPLES)
+    .action(async ({ output, ...question }: MatrixOptions) => {
+      const { printMatrix } = await import('./policyTrials.js');
+      await printMatrix(question, output);
+    });
+  policy
+    .command('test <file>')
+    .description('try expectations written in YAML (docs/network-policy.md)')
+    .option('--manifests <folder>', 'folder of Kubernetes objects, in place of the one the file names')
+    .addOption(new Option('-o, --output <format>', 'output format').choices(['table', 'json']).default('table'))
+    .addHelpText('after', TEST_EXAMPLES)
+    .action(async (file: string, { output, manifests }: TestOptions) => {
+      const { testPolicies } = await import('./policyTrials.js');
+      process.exitCode = await testPolicies(file, manifests, output);
+    });
+}
+
+const MATRIX_EXAMPLES = `
+Examples:
+  peerage policy matrix --manifests ./cluster
+  peerage policy matrix --manifests ./cluster --namespace demo --port 80/tcp`;
+
+const TEST_EXAMPLES = `
+Exit code: 0 when all came out as expected and all manifests could be read, 1
+otherwise.
+
+Examples:
+  peerage policy test expectations.yaml
+  peerage policy test expectations.yaml --manifests ./rendered`;
+
 const EXPLAIN_EXAMPLES = `
 A Deployment or another workload stands for its pods where these are not in the
 folder. Where a name is ambiguous, say namespace/service/name and the like.

@@ -6,7 +6,7 @@ import { addCheckCommand } from './check.js';
 import { addCleanupCommand } from './cleanup.js';
 import { addDrainCommand } from './drain.js';
 import { addPeerCommands } from './peer.js';
-import { addExplainCommand } from './policy.js';
+import { addExplainCommand, addPolicyCommands } from './policy.js';
 import { addRunCommands } from './run.js';
 import { addShowCommands } from './show.js';
 
@@ -26,6 +26,7 @@ export function createProgram(): Command {
   addShowCommands(program);
   addCheckCommand(program);
   addExplainCommand(program);
+  addPolicyCommands(program);
   program.commandsGroup('Act:');
   addPeerCommands(program);
   addDrainCommand(program);

@@ -1,12 +1,12 @@
 /** Verdicts with their reasons, as they are shown. */
 
-import { isDeepStrictEqual } from 'node:util';
 import type { ConnectionView, EndView, PolicyExplanation, RuleView } from '../../api/policyView.js';
 import type { ObjectKey } from '../../kube/objects.js';
 import { decisionText, policyTitle, rulePlace, ruleText } from '../../policy/policyText.js';
 import type { Direction, Policy, Rule } from '../../policy/policyTypes.js';
 import type { PolicyWorld } from '../../policy/policyWorld.js';
 import { verdict, type Decision, type EndVerdict } from '../../policy/verdict.js';
+import { mergeFamilies } from './mergeFamilies.js';
 import type { NamedConnection } from './subjects.js';
 
 type Sources = ReadonlyMap<ObjectKey, string>;
@@ -37,18 +37,6 @@ function connectionView(world: PolicyWorld, sources: Sources, connection: NamedC
     egress: endView(egress, sources),
     ingress: endView(ingress, sources),
   };
-}
-
-/** Most rules know no families: what is true for both is said once. */
-function mergeFamilies(views: readonly ConnectionView[]): readonly ConnectionView[] {
-  const merged: ConnectionView[] = [];
-  for (const view of views) {
-    const at = merged.findIndex(other => isDeepStrictEqual({ ...other, families: [] }, { ...view, families: [] }));
-    const other = merged[at];
-    if (other === undefined) merged.push(view);
-    else merged[at] = { ...other, families: [...other.families, ...view.families] };
-  }
-  return merged;
 }
 
 function endView({ direction, allowed, decision, nearMisses }: EndVerdict, sources: Sources): EndView {

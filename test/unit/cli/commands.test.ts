@@ -15,6 +15,8 @@ describe('help', () => {
     [['show', '--help']],
     [['show', 'routes', '--help']],
     [['explain', 'policy', '--help']],
+    [['policy', 'matrix', '--help']],
+    [['policy', 'test', '--help']],
     [['peer', '--help']],
     [['peer', 'refresh', '--help']],
   ])('%j', async args => {
