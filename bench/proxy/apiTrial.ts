@@ -6,14 +6,14 @@
 
 import type { Program, Topology } from '../../lab/topology/topology.js';
 import type { ControlPlane } from '../../lab/kube/controlPlane.js';
-import { peakMegabytes, sleep, totalCpuSeconds } from '../measure/processUsage.js';
+import { peakMegabytes, settled, sleep, totalCpuSeconds } from '../measure/processUsage.js';
 import { heard } from './caller.js';
 import { change, serviceAddress, TARGETS } from './cluster.js';
 
 export interface TrialResult {
   /** From the start of the process until every service that is looked at is served. Undefined: not in time. */
   readonly coldSeconds: number | undefined;
-  /** Of the process and its children. */
+  /** Of the process and the programs it has run, until it is quiet. */
   readonly coldCpuSeconds: number;
   /** Milliseconds from the request for a change until a connection meets it. */
   readonly changes: readonly number[];
@@ -44,12 +44,16 @@ const LOOKED_AT = 64;
 /** Milliseconds between changes: longer than kube-proxy waits between two synchronisations. */
 const BETWEEN = 1200;
 const MERGE = 'application/merge-patch+json';
+/** Milliseconds until it counts as quiet, whatever it does. */
+const AFTERWARDS = 10_000;
 /** Milliseconds for one change. */
 const PATIENCE = 60_000;
 
 export async function runTrial(trial: Trial): Promise<TrialResult> {
   let program = trial.start();
   const coldSeconds = await untilServed(trial);
+  // A program it runs counts once it has ended.
+  await settled(program.pid, AFTERWARDS);
   const coldCpuSeconds = totalCpuSeconds(program.pid);
   if (coldSeconds === undefined) {
     const peak = peakMegabytes(program.pid);
