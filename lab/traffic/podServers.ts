@@ -41,7 +41,8 @@ function close({ address }, done) {
   done({ cut, served: pod.served, lastAt: pod.lastAt });
 }
 const served = (_, done) => done([...servers].map(([address, pod]) => [address, pod.served]));
-const acts = { open, close, served };
+const connected = ({ address }, done) => done(servers.get(address).sockets.size);
+const acts = { open, close, served, connected };
 require('node:readline').createInterface({ input: process.stdin }).on('line', line => {
   const { id, act, ...rest } = JSON.parse(line);
   acts[act](rest, answer => process.stdout.write(JSON.stringify({ id, answer }) + '\\n'));
@@ -81,6 +82,11 @@ export class PodServers {
   /** Connections that came to each server that is open. */
   async served(): Promise<ReadonlyMap<string, number>> {
     return new Map((await this.process.ask({ act: 'served' })) as [string, number][]);
+  }
+
+  /** Connections that a server has open. */
+  async connected(address: string): Promise<number> {
+    return (await this.process.ask({ act: 'connected', address })) as number;
   }
 
   end(): Promise<void> {

@@ -25,11 +25,11 @@ const BALANCER_IP = '203.0.113.7';
 const NODE_IP = '192.168.9.1';
 const NODE_PORT = 30080;
 const REPLICAS = 4;
-const REPLACEMENTS = 10;
+const REPLACEMENTS = 8;
 /** Milliseconds between two replacements. */
-const PACE = 4000;
+const PACE = 5000;
 /** Milliseconds from the end of readiness to the end of a pod. */
-const GRACE = 30_000;
+const GRACE = 20_000;
 const WAIT = 120_000;
 
 type Space = 'node' | 'pods' | 'caller' | 'client';
@@ -137,6 +137,10 @@ async function retireOldest(): Promise<number> {
   world().pods = world().pods.map(pod => (pod === oldest ? { ...pod, state: 'terminating' } : pod));
   await publish();
   await sleep(GRACE);
+  // Whoever had a connection is answered first, however long the guest takes to get to it: new ones would have no end.
+  await waitFor(`the last connection of ${oldest.address}`, WAIT, async () =>
+    (await world().servers.connected(oldest.address)) === 0 ? true : undefined,
+  );
   const { cut } = await world().servers.close(oldest.address);
   world().pods = world().pods.filter(({ address }) => address !== oldest.address);
   await publish();
@@ -150,8 +154,8 @@ function startCallers(): readonly Callers[] {
     host,
     port,
     patience,
-    rate: 4,
-    most: 8,
+    rate: 2,
+    most: 3,
     kept: 1,
     keepFor: 8000,
   });
@@ -210,7 +214,7 @@ export const rolling = vmSuite('rolling', 900, ({ check, prepare, cleanup }) => 
     );
     for (const { answered, begun, byServer, keptToTheEnd } of counts) {
       assert.equal(answered, begun);
-      assert.ok(Object.keys(byServer).length >= REPLACEMENTS, `${Object.keys(byServer).length} pods have served`);
+      assert.ok(Object.keys(byServer).length >= REPLACEMENTS / 2, `${Object.keys(byServer).length} pods have served`);
       assert.ok(keptToTheEnd > 3, `${keptToTheEnd} kept connections`);
     }
     assert.deepEqual(
