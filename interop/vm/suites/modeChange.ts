@@ -77,9 +77,11 @@ async function build(): Promise<World> {
     return other;
   };
   const others = [place('pod', '10.244.1.2', '10.244.1.1'), place('client', '192.168.9.9', '192.168.9.1')];
-  inside('sysctl', '-qw', 'net.ipv4.ip_forward=1', 'net.ipv4.vs.conntrack=1');
+  inside('sysctl', '-qw', 'net.ipv4.ip_forward=1');
   inside('ipvsadm', '-A', '-t', '192.168.9.1:9999', '-s', 'wlc');
   inside('ipvsadm', '-A', '-t', '10.50.0.1:80', '-s', 'rr');
+  // There is no such switch before there is IPVS.
+  inside('sysctl', '-qw', 'net.ipv4.vs.conntrack=1');
   inside('nft', 'add table inet theirs');
   inside('nft', 'add chain inet theirs forward { type filter hook forward priority 0; }');
   const start = (name: string): Actor => startActor(`mode-${name}`);

@@ -104,7 +104,7 @@ class DsrBackend implements ProxyBackend {
   }
 
   async idle(): Promise<void> {
-    await Promise.all([this.backend.idle(), this.routes.idle()]);
+    await Promise.all([this.backend.idle(), this.routes.idle(), this.reviewing]);
   }
 
   async stop(): Promise<void> {

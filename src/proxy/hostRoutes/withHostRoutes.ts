@@ -18,8 +18,17 @@ export interface WithHostRoutes {
  */
 export function withHostRoutes(open: OpenProxyBackend, { clock, onRouteEvent }: WithHostRoutes): OpenProxyBackend {
   return async onEvent => {
-    const backend = await open(onEvent);
-    return backend.kind === 'ipvs' ? backend : joined(backend, openHostRoutes({ clock, onEvent: onRouteEvent }));
+    // Opened first: sockets belong to the network namespace in which they are opened.
+    const routes = openHostRoutes({ clock, onEvent: onRouteEvent });
+    try {
+      const backend = await open(onEvent);
+      if (backend.kind === 'nftables') return joined(backend, routes);
+      await routes.stop();
+      return backend;
+    } catch (error) {
+      await routes.stop();
+      throw error;
+    }
   };
 }
 
