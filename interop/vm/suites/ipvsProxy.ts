@@ -121,6 +121,18 @@ async function apply(change: ProxyDelta): Promise<void> {
   await world().proxy.idle();
 }
 
+/** Another life of the proxy. @param gracefulPeriod seconds */
+async function restart(services: readonly ServiceShape[], gracefulPeriod: number): Promise<void> {
+  const here = world();
+  await here.proxy.stop();
+  here.events.length = 0;
+  here.proxy = await openProxyIn(here.spaces.node, here.events);
+  here.proxy.configure({ ...SETTINGS_HERE, ipvs: { ...SETTINGS_HERE.ipvs, gracefulPeriod } });
+  here.proxy.apply(delta(services));
+  here.proxy.begin();
+  await here.proxy.idle();
+}
+
 const web = (family: Family, backends: readonly ('a' | 'c')[], protocol: 'TCP' | 'UDP' = 'TCP'): ServiceShape => ({
   family,
   name: `web${protocol}`,
@@ -205,6 +217,15 @@ export const ipvsProxy = vmSuite('ipvsProxy', 2400, ({ check, prepare, cleanup }
     const counters = await world().proxy.counters();
     assert.ok([...counters.values()].some(({ connections, packetsIn }) => connections > 0n && packetsIn > 0n));
   });
+  check('connections to the last backend go on while new ones are refused', async () => {
+    const { actors } = world();
+    const keep = { protocol: 'tcp', address: VIP[4], port: 80, keep: 'last' } as const;
+    assert.equal((await actors.client.ask(keep)).split(' ')[0], 'a');
+    await apply(delta([web(4, [])]));
+    const [old, fresh] = [await actors.client.askKept('last'), await ask('client', VIP[4], 80)];
+    await apply(delta([web(4, ['a'])]));
+    assert.deepEqual([old.split(' ')[0], fresh], ['a', 'refused']);
+  });
   check('a connection outlives its backend, and then the backend goes', async () => {
     const { actors } = world();
     const keep = { protocol: 'tcp', address: VIP[4], port: 80, keep: 'long' } as const;
@@ -213,17 +234,13 @@ export const ipvsProxy = vmSuite('ipvsProxy', 2400, ({ check, prepare, cleanup }
     assert.match(ipvsadm(), /-a -t 10\.96\.0\.1:80 -r 10\.244\.1\.2:8080 -m -w 0/);
     assert.equal((await actors.client.askKept('long')).split(' ')[0], 'a');
     assert.equal((await ask('client', VIP[4], 80)).split(' ')[0], 'c');
-    // Another process finds it draining, and lets it.
-    await world().proxy.stop();
-    world().events.length = 0;
-    world().proxy = await openProxyIn(world().spaces.node, world().events);
-    world().proxy.configure({ ...SETTINGS_HERE, ipvs: { ...SETTINGS_HERE.ipvs, gracefulPeriod: 5 } });
-    world().proxy.apply(delta([web(4, ['c']), web(6, ['a']), ...FAMILIES.map(family => web(family, ['a'], 'UDP'))]));
-    world().proxy.begin();
-    await world().proxy.idle();
+    // Another process finds it draining, and lets it; a third one is less patient.
+    const services = [web(4, ['c']), web(6, ['a']), ...FAMILIES.map(family => web(family, ['a'], 'UDP'))];
+    await restart(services, 600);
     assert.equal((await actors.client.askKept('long')).split(' ')[0], 'a');
+    await restart(services, 1);
     await waitFor('the end of its time', WAIT, () =>
-      /10\.96\.0\.1:80 -r 10\.244\.1\.2/.test(tcpOf(ipvsadm())) ? undefined : true,
+      /-a -t 10\.96\.0\.1:80 -r 10\.244\.1\.2/.test(ipvsadm()) ? undefined : true,
     );
   });
   check('a restart with everything in place writes nothing', () => {
@@ -287,11 +304,3 @@ export const ipvsProxy = vmSuite('ipvsProxy', 2400, ({ check, prepare, cleanup }
     for (const space of Object.values(opened.spaces)) space.remove();
   });
 });
-
-/** Lines of TCP servers alone. */
-function tcpOf(saved: string): string {
-  return saved
-    .split('\n')
-    .filter(line => line.includes(' -t '))
-    .join('\n');
-}
