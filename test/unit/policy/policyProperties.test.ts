@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { Protocol } from '../../../src/kube/objectTypes.js';
 import { createPolicyModel } from '../../../src/policy/policyModel.js';
+import { reachablePorts } from '../../../src/policy/reach.js';
 import { verdict } from '../../../src/policy/verdict.js';
 import { batchBetween, createPlane, modelOf, partyOf } from './modelCluster.js';
 import { oracleAllows, type OracleEnd, type OracleWorld } from './oracle.js';
@@ -69,6 +70,27 @@ test('the verdict is the oracle’s on every cell of random clusters', () => {
       expect(found).toBe(table(world, ({ from, to, protocol, port }) => oracleAllows(world, from, to, protocol, port)));
     }),
     { numRuns: 150 },
+  );
+});
+
+test('the open ports between two ends are those that verdicts allow', () => {
+  fc.assert(
+    fc.property(cluster, world => {
+      const model = modelOf(objectsOf(world));
+      for (const from of [...world.pods, OUTSIDE])
+        for (const to of [...world.pods, OUTSIDE]) {
+          const [a, b] = [partyOf(model, from), partyOf(model, to)];
+          const ranges = reachablePorts(model, a, b);
+          for (const protocol of PROTOCOLS)
+            for (const port of [1, 52, 53, 54, 79, 80, 81, 82, 443, 444, 65535]) {
+              const isOpen = ranges.some(
+                range => range.protocol === protocol && range.first <= port && port <= range.last,
+              );
+              expect(isOpen).toBe(verdict(model, { from: a, to: b, protocol, port }).allowed);
+            }
+        }
+    }),
+    { numRuns: 30 },
   );
 });
 
