@@ -74,8 +74,8 @@ export const RT_TABLE_LOCAL = 255;
 /** rtm_protocol. */
 export const RTPROT_UNSPEC = 0;
 export const RTPROT_BGP = 186;
-/** Our own, of no registry: routes that let this machine itself reach addresses of services. */
-export const RTPROT_SERVICES = 190;
+/** Our own, which nobody else uses (FRR has 186 to 198): routes that let this machine itself reach addresses of services. */
+export const RTPROT_SERVICES = 206;
 
 /** rtm_flags and rtnh_flags. */
 export const RTNH_F_ONLINK = 4;

@@ -78,7 +78,7 @@ function liveThere(): void {
     'route add 10.96.0.0/16 via 10.0.0.2 proto bgp table 100',
     'route add 10.95.0.0/16 via 10.0.0.2 proto static table 186',
     '-6 route add 2001:db8:9::/48 via fd00::2 proto static',
-    'route add 10.93.0.0/16 dev eth0 proto 190 table 100',
+    'route add 10.93.0.0/16 dev eth0 proto 206 table 100',
     'rule add from 10.1.0.0/16 lookup 100 priority 100',
     'rule add from 10.2.0.0/16 lookup 186 priority 32186',
     'neigh add 10.0.0.77 lladdr 02:00:00:00:00:77 dev eth0 nud permanent',
@@ -121,8 +121,8 @@ test('everything of ours goes, and nothing else changes', async () => {
     rig.node.ip(command);
   for (const family of ['ip', 'ip6'])
     inside(rig.node, `nft add table ${family} peerage-proxy; add chain ${family} peerage-proxy x`);
-  rig.node.ip('route add 10.94.0.0/16 dev eth0 proto 190 metric 4096');
-  rig.node.ip('-6 route add 2001:db8:94::/48 dev eth0 proto 190 metric 4096');
+  rig.node.ip('route add 10.94.0.0/16 dev eth0 proto 206 metric 4096');
+  rig.node.ip('-6 route add 2001:db8:94::/48 dev eth0 proto 206 metric 4096');
   // ip(8) takes its arguments one by one, and an alias of ours has a space.
   execFileSync('ip', ['-n', rig.node.name, 'link', 'set', 'pgx4-56-3p1', 'alias', 'peerage overlay: to all nodes']);
   mkdirSync(rig.options.stateDirectory, { recursive: true });

@@ -46,7 +46,7 @@ const SILENCE = 1500;
 
 /** Routes of ours, as ip(8) shows them. */
 function shown(): readonly string[] {
-  const lines = ['route show proto 190', '-6 route show proto 190'].flatMap(args => rig.node.ip(args).split('\n'));
+  const lines = ['route show proto 206', '-6 route show proto 206'].flatMap(args => rig.node.ip(args).split('\n'));
   return lines.map(line => line.trim().replace(/ +/g, ' ')).filter(line => line !== '');
 }
 
@@ -118,7 +118,7 @@ test('what is there is adopted, what goes is put back, and another’s route sta
     await routes.idle();
     expect(events.filter(({ kind }) => kind !== 'adopted')).toEqual([]);
     expect(events).toContainEqual({ kind: 'adopted', count: 2 });
-    rig.node.ip('route del 10.96.0.0/16 proto 190');
+    rig.node.ip('route del 10.96.0.0/16 proto 206');
     await until('the route is back', () => shown().includes(FOUR));
     expect(rig.node.ip('route show 10.96.0.0/16 metric 7')).toContain('to-client');
   } finally {

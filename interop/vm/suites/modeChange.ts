@@ -157,7 +157,7 @@ export const modeChange = vmSuite('modeChange', 900, ({ check, prepare, cleanup 
   });
   check('nftables serves, and has a route for the node', async () => {
     await allReach();
-    assert.match(seen().routes, /10\.96\.0\.0\/16 dev to-client proto 190/);
+    assert.match(seen().routes, /10\.96\.0\.0\/16 dev to-client proto 206/);
     foreignIsThere(seen());
   });
   check('IPVS takes over without a connection lost, and what nftables left goes', async () => {
@@ -167,7 +167,7 @@ export const modeChange = vmSuite('modeChange', 900, ({ check, prepare, cleanup 
     assert.deepEqual(await end(), []);
     await allReach();
     const now = seen();
-    assert.doesNotMatch(now.routes, /proto 190/);
+    assert.doesNotMatch(now.routes, /proto 206/);
     assert.match(now.servers, /-A -t 10\.96\.0\.1:80/);
     assert.match(now.links, /kube-dummy-if/);
     foreignIsThere(now);
@@ -175,7 +175,8 @@ export const modeChange = vmSuite('modeChange', 900, ({ check, prepare, cleanup 
   check('nftables takes over again, and nothing of IPVS is left but what is foreign', async () => {
     const end = keepAsking();
     await startIn('nftables');
-    await waitFor('the end of IPVS', WAIT, () => (seen().links.includes('kube-dummy-if') ? undefined : true));
+    await waitFor('the end of IPVS', WAIT, () => (seen().tables.includes('peerage-ipvs') ? undefined : true));
+    assert.doesNotMatch(seen().links, /kube-dummy-if/);
     assert.deepEqual(await end(), []);
     await allReach();
     const now = seen();

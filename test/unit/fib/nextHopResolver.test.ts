@@ -53,7 +53,7 @@ describe('answers', () => {
     rig.kernel.overwrite({ ...route('10.0.0.0/8', '192.168.0.9', 2, STATIC, 7), type: 'blackhole', hops: [] });
     rig.kernel.overwrite(route('11.0.0.0/8', '192.168.0.9', 2, 186, 99));
     // To services: what they lead to is turned round before it leaves.
-    rig.kernel.overwrite(route('12.0.0.0/8', '192.168.0.9', 2, 190, 4096));
+    rig.kernel.overwrite(route('12.0.0.0/8', '192.168.0.9', 2, 206, 4096));
     await rig.run();
     expect(ask('10.0.0.1').reason).toBe('the route to it is of type blackhole');
     expect(ask('11.0.0.1').reason).toBe('no route to it');
