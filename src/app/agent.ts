@@ -211,7 +211,8 @@ async function runGraph({
     cniFile: process.env['KUBE_ROUTER_CNI_CONF_FILE'],
     objects: source.objects,
     settings: settings.pipe(startWith(loaded.settings)),
-    compose: createEngineComposer(config => toEngineConfig(config, router.restarted)),
+    // Who learned no routes has none in the kernel, and still has its own networks and services there.
+    compose: createEngineComposer(config => toEngineConfig(config, router.restarted || stateFile.saved !== undefined)),
     derived: seconds => metrics.derived(seconds),
     announced: networks => metrics.announced(networks),
     attachPlanes: ordering => proxy?.attach(ordering),
