@@ -1,6 +1,6 @@
 /**
  * `make bench-proxy`: the nftables backend alone; then the whole agent beside the real kube-proxy (mode nftables) on the same
- * objects of one API server, at a size that kube-proxy can start at in minutes, and the agent alone at the full size.
+ * objects of one API server; and the agent alone at the full size, if kube-proxy was compared at a smaller one.
  */
 
 import { existsSync } from 'node:fs';
@@ -28,8 +28,8 @@ const { services, endpoints, changes, ...options } = new Command('bench-proxy')
   .option('--services <N>', 'services', positive, 10_000)
   .option('--endpoints <N>', 'endpoints of each', positive, 10)
   .option('--changes <N>', 'endpoints changed one after the other, in the backend alone', positive, 500)
-  .option('--compared <N>', 'services for kube-proxy, whose start takes longer and longer', positive, 2000)
-  .option('--compared-changes <N>', 'endpoints changed one after the other, through the API server', positive, 40)
+  .option('--compared <N>', 'services for kube-proxy too, whose start takes longer and longer', positive, 10_000)
+  .option('--compared-changes <N>', 'endpoints changed one after the other, through the API server', positive, 20)
   .option('--limit <SECONDS>', 'for one start', positive, 200)
   .option('--no-comparison', 'the backend alone')
   .option('--no-backend', 'without the backend alone')
