@@ -108,6 +108,9 @@ class IpvsProxy implements ProxyBackend {
       clock,
       readBackInterval,
       local,
+      guarded: async () => {
+        await Promise.all(this.running.map(firewall => firewall.idle()));
+      },
       onEvent: event => this.tell('servers', event),
       onSettled: frontends => this.cleanFlows(frontends),
     });

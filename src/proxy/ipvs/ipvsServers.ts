@@ -26,6 +26,8 @@ export interface IpvsServersOptions {
   readonly readBackInterval: number;
   /** All of this machine's addresses that are not on the services' link, as they are now. */
   readonly local: readonly IpAddress[];
+  /** As the target has it. */
+  readonly guarded?: (() => Promise<void>) | undefined;
   onEvent(event: ProxyEvent): void;
   /** What was wanted of these frontends is there: UDP flows that lead elsewhere are stale. */
   onSettled(frontends: readonly FrontendKey[]): void;

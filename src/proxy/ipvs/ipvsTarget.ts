@@ -38,10 +38,14 @@ export interface IpvsTargetOptions {
   readonly isWanted: (key: WishKey) => boolean;
   /** Whether a frontend is at this place, even if nobody serves it. @param server as `serverKey` has it */
   readonly isPlace: (server: string) => boolean;
+  /** Resolves when the firewall beside the servers is as wanted: a server that nobody guards yet would be open to all. */
+  readonly guarded?: (() => Promise<void>) | undefined;
   /** Letting connections run out failed; tried again. */
   onError(text: string): void;
 }
 
+/** Milliseconds that new servers wait for their firewall at most: one that is never done must not keep services away. */
+const GUARD = 1000;
 /** Milliseconds between two looks at whether connections have ended. */
 const LOOK = 1000;
 /** Servers of which the destinations are read without giving the event loop a turn. */
@@ -106,6 +110,8 @@ class OpenTarget implements IpvsTarget {
   commit(delta: Delta<WishKey, Wish>): Promise<ReadonlyMap<WishKey, string>> {
     return this.alone(async () => {
       const failures = new Map<WishKey, string>();
+      if ([...delta.set.values()].some(({ value, before }) => value.kind === 'server' && before === undefined))
+        await this.guard();
       await this.setLink(delta, failures);
       await this.setClaims(delta, failures);
       const steps = [...this.setSteps(delta), ...this.removalSteps(delta)];
@@ -121,6 +127,15 @@ class OpenTarget implements IpvsTarget {
       this.lookLater();
       return failures;
     });
+  }
+
+  private async guard(): Promise<void> {
+    const { guarded, clock } = this.options;
+    if (guarded === undefined) return;
+    let timer: TimerHandle | undefined;
+    const limit = new Promise<void>(resolve => (timer = clock.setTimeout(resolve, GUARD)));
+    await Promise.race([guarded(), limit]);
+    timer?.cancel();
   }
 
   private async setLink({ set, removed }: Delta<WishKey, Wish>, failures: Map<WishKey, string>): Promise<void> {

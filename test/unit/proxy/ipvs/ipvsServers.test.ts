@@ -38,6 +38,35 @@ describe('what is written', () => {
     ]);
   });
 
+  test('a new server waits for its firewall, but not for ever; other changes do not wait', async () => {
+    let release: () => void = () => undefined;
+    const world = openWorld(
+      undefined,
+      settings(),
+      LOCAL,
+      () =>
+        new Promise(resolve => {
+          release = resolve;
+        }),
+    );
+    const servers = (): readonly string[] => world.kernel.lines.filter(line => / rr 0 0$/.test(line));
+    world.want([WEB]);
+    world.servers.begin();
+    await world.pass();
+    expect(servers()).toEqual([]);
+    release();
+    await world.pass();
+    expect(servers()).toEqual([`${PLACE} rr 0 0`]);
+    world.want([{ ...WEB, pods: [1, 2, 3] }]);
+    await world.pass();
+    expect(world.kernel.lines).toContain(`${PLACE} -> 10.244.0.3 8080 1 0`);
+    world.want([WEB, { name: 'x', pods: [4] }]);
+    await world.pass();
+    expect(servers()).toHaveLength(1);
+    await world.pass(2000);
+    expect(servers()).toHaveLength(2);
+  });
+
   test('a node port is at every address of its family but loopback and link-local ones, and written down', async () => {
     const world = await serving([
       { ...WEB, nodePort: 30080 },

@@ -175,7 +175,13 @@ export interface IpvsWorld {
   kinds(): readonly string[];
 }
 
-export function openWorld(kernel = new FakeIpvsKernel(), given = settings(), local = LOCAL): IpvsWorld {
+/** @param guarded resolves when the firewall is as wanted */
+export function openWorld(
+  kernel = new FakeIpvsKernel(),
+  given = settings(),
+  local = LOCAL,
+  guarded?: () => Promise<void>,
+): IpvsWorld {
   const clock = new VirtualClock();
   const events: ProxyEvent[] = [];
   const servers = createIpvsServers({
@@ -185,6 +191,7 @@ export function openWorld(kernel = new FakeIpvsKernel(), given = settings(), loc
     clock,
     readBackInterval: 60_000,
     local,
+    guarded,
     onEvent: event => events.push(event),
     onSettled: () => undefined,
   });
