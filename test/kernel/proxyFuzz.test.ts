@@ -6,6 +6,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { execFileSync } from 'node:child_process';
 import fc from 'fast-check';
+import { z } from 'zod';
 import { SETS } from '../../src/proxy/nftables/layout.js';
 import { parseFan } from '../../src/proxy/nftables/fanChains.js';
 import { openNftablesProxy } from '../../src/proxy/nftables/nftablesProxy.js';
@@ -27,21 +28,22 @@ afterAll(() => {
   fresh.remove();
 });
 
+const Listing = z.object({ nftables: z.array(z.unknown()) });
+
 /** Of both tables everything but what differs by age: handles, the order of elements, fan chains that nobody needs any more. */
 function listing(ns: Namespace): readonly string[] {
   return ['ip', 'ip6'].flatMap(family => {
     const nft = ['netns', 'exec', ns.name, 'nft', '-j', 'list', 'table', family, 'peerage-proxy'];
-    const { nftables }: { nftables: readonly unknown[] } = JSON.parse(
-      execFileSync('ip', nft, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] }),
-    );
+    const text = execFileSync('ip', nft, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+    const { nftables } = Listing.parse(JSON.parse(text));
     return nftables.flatMap(object => {
-      const text = JSON.stringify(object, (key, value: unknown) => {
+      const line = JSON.stringify(object, (key, value: unknown) => {
         if (key === 'handle') return undefined;
         return key === 'elem' && Array.isArray(value) ? value.map(v => JSON.stringify(v)).sort() : value;
       });
-      const chain = /^\{"(?:chain|rule)":.*?"(?:name|chain)":"([^"]+)"/.exec(text)?.[1];
+      const chain = /^\{"(?:chain|rule)":.*?"(?:name|chain)":"([^"]+)"/.exec(line)?.[1];
       const isFan = chain !== undefined && parseFan(chain) !== undefined;
-      return isFan || text.includes(`"name":"${SETS.fans}"`) ? [] : [text];
+      return isFan || line.includes(`"name":"${SETS.fans}"`) ? [] : [line];
     });
   });
 }
