@@ -219,8 +219,12 @@ describe('monitor', () => {
       // The event loop stands still meanwhile.
       execFileSync('ip', ['-n', 'pknl', '-batch', file]);
       await until('an overrun', () => events.some(({ kind }) => kind === 'overrun'));
-      ns.ip('addr add 192.168.0.8/32 dev v0');
-      await until('an address', () => events.some(({ kind }) => kind === 'address'));
+      // What comes while the rest of the burst is still in the buffer may be lost as well, and is another overrun then.
+      let tries = 0;
+      await until('an address', () => {
+        ns.ip(`addr ${tries++ % 2 === 0 ? 'add' : 'del'} 192.168.0.8/32 dev v0`);
+        return events.some(({ kind }) => kind === 'address');
+      });
     } finally {
       rmSync(file, { force: true });
       close();
