@@ -15,6 +15,8 @@ export interface TrialResult {
   readonly coldSeconds: number | undefined;
   /** Of the process and the programs it has run, until it is quiet. */
   readonly coldCpuSeconds: number;
+  /** Of the cold start: seconds of synchronising rules with the kernel, by the program's own metric. */
+  readonly syncSeconds: number | undefined;
   /** Milliseconds from the request for a change until a connection meets it. */
   readonly changes: readonly number[];
   /** Of those, until the server has answered the request. */
@@ -48,6 +50,7 @@ const MERGE = 'application/merge-patch+json';
 const AFTERWARDS = 10_000;
 /** Milliseconds for one change. */
 const PATIENCE = 60_000;
+export const METRICS_PORT = 10249;
 
 export async function runTrial(trial: Trial): Promise<TrialResult> {
   let program = trial.start();
@@ -55,10 +58,12 @@ export async function runTrial(trial: Trial): Promise<TrialResult> {
   // A program it runs counts once it has ended.
   await settled(program.pid, AFTERWARDS);
   const coldCpuSeconds = totalCpuSeconds(program.pid);
+  const syncSeconds = await syncTime(trial);
   if (coldSeconds === undefined) {
     const peak = peakMegabytes(program.pid);
     await program.end('SIGKILL');
-    return { coldSeconds, coldCpuSeconds, changes: [], written: [], restartSeconds: undefined, peakMegabytes: peak };
+    const restartSeconds = undefined;
+    return { coldSeconds, coldCpuSeconds, syncSeconds, changes: [], written: [], restartSeconds, peakMegabytes: peak };
   }
   const changes: number[] = [];
   const written: number[] = [];
@@ -79,7 +84,15 @@ export async function runTrial(trial: Trial): Promise<TrialResult> {
   const isBack = await met(trial, round, trial.limit * 1000);
   const restartSeconds = isBack ? (performance.now() - begun) / 1000 : undefined;
   await program.end();
-  return { coldSeconds, coldCpuSeconds, changes, written, restartSeconds, peakMegabytes: peak };
+  return { coldSeconds, coldCpuSeconds, syncSeconds, changes, written, restartSeconds, peakMegabytes: peak };
+}
+
+/** Both programs have kube-proxy's metric, at the port that kube-proxy has for it. */
+async function syncTime({ topology, host }: Trial): Promise<number | undefined> {
+  const program = `fetch('http://127.0.0.1:${METRICS_PORT}/metrics').then(answer => answer.text()).then(text => console.log(text))`;
+  const { stdout } = await topology.exec(host, process.execPath, ['-e', program], PATIENCE);
+  const sums = [...stdout.matchAll(/^kubeproxy_sync_proxy_rules_duration_seconds_sum(?:\{[^}]*\})? (\S+)$/gm)];
+  return sums.length === 0 ? undefined : sums.reduce((total, [, value]) => total + Number(value), 0);
 }
 
 /** Seconds until each of the services looked at is served; none of them goes back. */

@@ -60,6 +60,7 @@ async function trials(size: SideBySide): Promise<void> {
 /** Undefined: not in time. */
 const ROWS: readonly (readonly [what: string, value: (result: TrialResult) => number | undefined])[] = [
   ['cold start, s', result => result.coldSeconds],
+  ['of that, synchronising rules with the kernel, s', result => result.syncSeconds],
   ['cold start, CPU s', result => result.coldCpuSeconds],
   ['one change, request to packets, ms: p50', result => percentile(result.changes, 0.5)],
   ['one change, request to packets, ms: p99', result => percentile(result.changes, 0.99)],

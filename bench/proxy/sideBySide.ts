@@ -9,7 +9,7 @@ import { waitFor } from '../../lab/topology/commands.js';
 import { PeerageProcess } from '../../lab/topology/peerage.js';
 import { Topology, type Program } from '../../lab/topology/topology.js';
 import { startRealServer } from '../kube/realServer.js';
-import { runTrial, type TrialResult } from './apiTrial.js';
+import { METRICS_PORT, runTrial, type TrialResult } from './apiTrial.js';
 import { NODE, NODE_ADDRESS, POD_NETWORK } from './cluster.js';
 
 const API = '10.9.255.1';
@@ -85,6 +85,7 @@ function launch(topology: Topology, host: string, proxy: Proxy, kubeconfig: stri
         cni: { enabled: false, forward: 'off' },
         egress: { enabled: false },
         proxy: { mode: 'nftables' },
+        metrics: { port: METRICS_PORT },
         services: { clusterIpRanges: ['10.96.0.0/16'] },
       },
     });
