@@ -1,8 +1,8 @@
 /**
  * Runs every suite in turn and ends with one plain line over all of them: `N passed, M failed`.
  *
- * Suites that use namespaces or timing run one test file at a time; the unit tests share the processors, and the
- * interoperability tests, which mostly wait for the other side's timers, run two daemons at once.
+ * Whole programs are tested one file at a time; unit tests share the processors, and tests of the kernel, each in namespaces
+ * of its own, and of interoperability, which mostly wait, run two files at once.
  * Usage: node build/scripts/testAll.js [suite …]
  */
 
@@ -31,7 +31,7 @@ interface Count {
 const RESULTS = 'test-results';
 const SUITES: readonly Suite[] = [
   { name: 'unit', arguments: ['--maxWorkers=2'] },
-  { name: 'kernel', arguments: ['--runInBand'] },
+  { name: 'kernel', arguments: ['--maxWorkers=2'] },
   { name: 'fuzz', arguments: ['--runInBand'] },
   { name: 'system', arguments: ['--runInBand'] },
   { name: 'interop', arguments: ['--maxWorkers=2'], epilogue: 'build/interop/printMatrix.js' },

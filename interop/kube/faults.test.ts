@@ -85,6 +85,8 @@ function stream(what: string, from: string, to: string): void {
 
 /** Ends the streams and says what they lost. @returns packets lost, by stream */
 async function losses(event: string): Promise<Readonly<Record<string, number>>> {
+  // An event can be over in no time: what comes right after it counts as well.
+  await sleep(40 * INTERVAL * 1000);
   const results = await Promise.all(streams.map(async ({ what, stream: one }) => ({ what, ...(await one.stop()) })));
   streams = [];
   const text = results.map(({ what, sent, received }) => `${what} ${sent - received} of ${sent}`).join(', ');
