@@ -7,32 +7,7 @@ import { keyOctets, portOctets, setOf } from '../../../../src/proxy/nftables/ele
 import { closedFrontend, dependsOnHost, firewallElements } from '../../../../src/proxy/ipvs/firewallElements.js';
 import { firewallLayout } from '../../../../src/proxy/ipvs/firewallLayout.js';
 import type { Backend, BackendLists, Frontend } from '../../../../src/proxy/proxyTypes.js';
-import { frontendKey, servicePortKey } from '../../../../src/proxy/proxyTypes.js';
-import { address, ipText } from './ipvsWorld.js';
-
-const PORT = servicePortKey(4, 'demo/web', '', 'TCP');
-
-function frontend(more: Partial<Frontend> = {}): Frontend {
-  const own = 'address' in more ? more.address : ipText('10.96.0.1');
-  return {
-    key: frontendKey(4, own, 'TCP', more.port ?? 80),
-    kind: 'clusterIp',
-    family: 4,
-    address: own,
-    protocol: 'TCP',
-    port: 80,
-    service: 'demo/web',
-    servicePort: PORT,
-    policy: 'cluster',
-    shortCircuit: false,
-    masquerade: 'offCluster',
-    sourceRanges: undefined,
-    affinity: undefined,
-    scheduling: { scheduler: 'rr', fallback: false, port: false, flag3: false },
-    dsr: false,
-    ...more,
-  };
-}
+import { address, frontend, ipText, PORT } from './ipvsWorld.js';
 
 function backend(at: string, isLocal: boolean, weight = 1): Backend {
   return { address: ipText(at), port: 8080, weight, isLocal, state: 'ready' };

@@ -73,6 +73,31 @@ export function stateOf(services: readonly SomeService[]): State {
   return { frontends, backends, addresses };
 }
 
+export const PORT = servicePortKey(4, 'demo/web', '', 'TCP');
+
+/** A frontend of the service port {@link PORT}: a cluster IP unless more is said. */
+export function frontend(more: Partial<Frontend> = {}): Frontend {
+  const own = 'address' in more ? more.address : ipText('10.96.0.1');
+  return {
+    key: frontendKey(4, own, 'TCP', more.port ?? 80),
+    kind: 'clusterIp',
+    family: 4,
+    address: own,
+    protocol: 'TCP',
+    port: 80,
+    service: 'demo/web',
+    servicePort: PORT,
+    policy: 'cluster',
+    shortCircuit: false,
+    masquerade: 'offCluster',
+    sourceRanges: undefined,
+    affinity: undefined,
+    scheduling: { scheduler: 'rr', fallback: false, port: false, flag3: false },
+    dsr: false,
+    ...more,
+  };
+}
+
 function frontendsOf(service: SomeService): readonly Frontend[] {
   const { name, family = 4, protocol = 'TCP', external, nodePort, affinity, scheduler = 'rr' } = service;
   const make = (kind: Frontend['kind'], text: string | undefined, port: number): Frontend => {

@@ -1,47 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
-import { parseAddress, type IpAddress } from '../../../../src/core/ip.js';
-import type { IpText } from '../../../../src/kube/objectTypes.js';
 import { virtualServers } from '../../../../src/proxy/ipvs/virtualServers.js';
-import {
-  frontendKey,
-  servicePortKey,
-  type Backend,
-  type BackendLists,
-  type Frontend,
-} from '../../../../src/proxy/proxyTypes.js';
-
-const PORT = servicePortKey(4, 'demo/web', '', 'TCP');
-
-function ipText(text: string): IpText {
-  return text as IpText;
-}
-
-function address(text: string): IpAddress {
-  const parsed = parseAddress(text);
-  if (!parsed.ok) throw new Error(parsed.error);
-  return parsed.value;
-}
-
-function frontend(more: Partial<Frontend> = {}): Frontend {
-  return {
-    key: frontendKey(4, ipText('10.96.0.1'), 'TCP', 80),
-    kind: 'clusterIp',
-    family: 4,
-    address: ipText('10.96.0.1'),
-    protocol: 'TCP',
-    port: 80,
-    service: 'demo/web',
-    servicePort: PORT,
-    policy: 'cluster',
-    shortCircuit: false,
-    masquerade: 'offCluster',
-    sourceRanges: undefined,
-    affinity: undefined,
-    scheduling: { scheduler: 'rr', fallback: false, port: false, flag3: false },
-    dsr: false,
-    ...more,
-  };
-}
+import type { Backend, BackendLists } from '../../../../src/proxy/proxyTypes.js';
+import { address, frontend, ipText, PORT } from './ipvsWorld.js';
 
 function backend(text: string, weight = 1): Backend {
   return { address: ipText(text), port: 8080, weight, isLocal: false, state: 'ready' };
