@@ -13,7 +13,6 @@ import { createProblemSet, type Problem, type ProblemReport, type ProblemSet } f
 import type { OwnNode } from '../routing/intent.js';
 import { openClusterSource, type ClusterSource } from './clusterSource.js';
 import { formatConfigErrors } from './config/configError.js';
-
 import { toEngineConfig } from './config/engineConfig.js';
 import { watchFiles } from './config/watchFiles.js';
 import { askForSubnets, withSubnets } from './edge/edgeHost.js';
