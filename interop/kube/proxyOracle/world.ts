@@ -32,10 +32,17 @@ const NODE_SWITCHES = [
   'net.ipv6.icmp.ratelimit=0',
 ];
 
+/**
+ * A node that sends a packet back where it came from (an unused address of the services does that) redirects the sender to
+ * itself, once a second at most: of two worlds one would hear "unreachable" and the other nothing, by chance. IPv6 has no
+ * switch against sending them. For links that are made later.
+ */
+const HOST_SWITCHES = ['net.ipv6.conf.default.accept_redirects=0', 'net.ipv4.conf.default.accept_redirects=0'];
+
 /** Makes namespaces, links, addresses and routes, and starts the endpoints. @param number tells its link to the API server apart */
 export async function buildWorld(topology: Topology, world: WorldName, number: number): Promise<void> {
   const node = hostIn(world, 'node');
-  await topology.host(node);
+  await addHost(topology, node);
   await topology.forward(node);
   await topology.sysctl(node, ...NODE_SWITCHES);
   await linkToOutside(topology, world, node);
@@ -50,9 +57,14 @@ export async function buildWorld(topology: Topology, world: WorldName, number: n
   await Promise.all(endpoints.map(([host, places]) => serve(topology, hostIn(world, host), places)));
 }
 
+async function addHost(topology: Topology, host: string): Promise<void> {
+  await topology.host(host);
+  await topology.sysctl(host, ...HOST_SWITCHES);
+}
+
 async function linkToOutside(topology: Topology, world: WorldName, node: string): Promise<void> {
   const outside = hostIn(world, 'outside');
-  await topology.host(outside);
+  await addHost(topology, outside);
   await topology.cable(
     { host: node, link: 'eth0', addresses: withLength(at.NODE, LENGTHS) },
     { host: outside, link: 'eth0', addresses: withLength(at.OUTSIDE, LENGTHS) },
@@ -66,7 +78,7 @@ async function linkToOutside(topology: Topology, world: WorldName, node: string)
 
 async function linkToOther(topology: Topology, world: WorldName, node: string, other: RemoteNode): Promise<void> {
   const host = hostIn(world, other.host);
-  await topology.host(host);
+  await addHost(topology, host);
   await topology.cable(
     { host: node, link: other.host, addresses: withLength(other.near, LENGTHS) },
     { host, link: 'eth0', addresses: withLength(other.address, LENGTHS) },
@@ -81,7 +93,7 @@ async function linkToOther(topology: Topology, world: WorldName, node: string, o
 /** A link of its own for each pod, so that everything between pods passes the node. */
 async function addPod(topology: Topology, node: string, host: string, index: number, pod: Place): Promise<void> {
   const link = `pod${index + 1}`;
-  await topology.host(host);
+  await addHost(topology, host);
   await topology.cable(
     { host: node, link, addresses: withLength(at.GATEWAY, HOST_LENGTHS) },
     { host, link: 'eth0', addresses: withLength(pod, HOST_LENGTHS) },
