@@ -11,7 +11,7 @@ import { formatAddress } from '../core/ip.js';
 import type { EngineConfig } from '../engine/engineTypes.js';
 import { createProblemSet, type Problem, type ProblemReport, type ProblemSet } from '../kube/problems.js';
 import type { OwnNode } from '../routing/intent.js';
-import { openClusterSource, type ClusterSource } from './clusterSource.js';
+import { openClusterSource, type ClusterSource, type Part } from './clusterSource.js';
 import { formatConfigErrors } from './config/configError.js';
 import { toEngineConfig } from './config/engineConfig.js';
 import { watchFiles } from './config/watchFiles.js';
@@ -62,7 +62,7 @@ export async function runAgent(options: AgentOptions): Promise<number> {
   const metrics = createMetrics();
   const source = await openClusterSource({
     counters: metrics,
-    serviceProxy: settings.kubernetes.run.serviceProxy,
+    parts: partsOf(settings.kubernetes.run),
     ...(options.manifests === undefined ? {} : { manifests: options.manifests }),
     ...(kubeconfig === undefined ? {} : { kubeconfig }),
     ...(master === undefined ? {} : { master }),
@@ -116,6 +116,11 @@ export async function runAgent(options: AgentOptions): Promise<number> {
     proxy,
   };
   return runGraph(parts);
+}
+
+/** What runs besides the router. */
+function partsOf({ serviceProxy, firewall }: AgentConfig['kubernetes']['run']): readonly Part[] {
+  return [...(serviceProxy ? (['serviceProxy'] as const) : []), ...(firewall ? (['firewall'] as const) : [])];
 }
 
 /** Milliseconds between GRACEFUL_SHUTDOWN and the end of sessions, when routes are not kept over a restart. */

@@ -14,8 +14,8 @@ import type { Kind } from '../kube/objectTypes.js';
 export interface ClusterChoice extends KubeConfigChoice {
   /** Folder of Kubernetes objects; goes before the API server. */
   readonly manifests?: string;
-  /** Reads what only the service proxy uses, too. */
-  readonly serviceProxy?: boolean;
+  /** Parts that run besides the router: what only they use is read too. */
+  readonly parts?: readonly Part[];
   readonly counters?: ApiServerOptions['counters'];
 }
 
@@ -30,7 +30,18 @@ export interface ClusterSource {
 
 /** What the router uses. */
 const KINDS: readonly Kind[] = ['Node', 'Service', 'EndpointSlice'];
-const OF_PROXY: readonly Kind[] = ['ServiceCIDR'];
+
+/** What parts use besides. */
+const KINDS_OF = {
+  serviceProxy: ['ServiceCIDR'],
+  firewall: ['Pod', 'Namespace', 'NetworkPolicy', 'ClusterNetworkPolicy'],
+} as const satisfies Readonly<Record<string, readonly Kind[]>>;
+export type Part = keyof typeof KINDS_OF;
+
+/** @returns each kind once */
+export function kindsOf(parts: readonly Part[]): readonly Kind[] {
+  return [...new Set<Kind>([...KINDS, ...parts.flatMap(part => KINDS_OF[part])])];
+}
 
 /** Nothing is asked of the API server before somebody subscribes. */
 export async function openClusterSource(choice: ClusterChoice): Promise<Result<ClusterSource, string>> {
@@ -48,7 +59,7 @@ export async function openClusterSource(choice: ClusterChoice): Promise<Result<C
     return ok({
       objects: apiServerObjects({
         connection,
-        kinds: choice.serviceProxy === true ? [...KINDS, ...OF_PROXY] : KINDS,
+        kinds: kindsOf(choice.parts ?? []),
         ...(choice.counters ? { counters: choice.counters } : {}),
       }),
       from: { apiServer: connection.server },
