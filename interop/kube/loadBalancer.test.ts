@@ -1,50 +1,31 @@
 /** Load-balancer addresses from agents on a real API server, with the rights of deploy/rbac.yaml and no others. */
 
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { stringify } from 'yaml';
 import type { ControlPlane } from '../../lab/kube/controlPlane.js';
 import type { KubeManifest } from '../../lab/kube/kubeClient.js';
 import { waitFor } from '../../lab/topology/commands.js';
-import { PeerageProcess } from '../../lab/topology/peerage.js';
+import type { PeerageProcess } from '../../lab/topology/peerage.js';
 import { Topology } from '../../lab/topology/topology.js';
-import { buildHosts } from '../../test/system/rack.js';
-import { nodeObject } from './objects.js';
-import { startPlaneWithRights } from './rights.js';
+import { NODES, startNodesWithRights } from './rights.js';
 
-const NODES = ['n1', 'n2'] as const;
 const WAIT = 90_000;
 const LEASE = '/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/peerage-loadbalancer';
 
 let topology: Topology;
 let plane: ControlPlane;
-const agents = new Map<string, PeerageProcess>();
+let agents: ReadonlyMap<string, PeerageProcess>;
 
 beforeAll(async () => {
   topology = await Topology.open('pgkl');
-  await buildHosts(topology, [...NODES, 'api']);
-  const started = await startPlaneWithRights(topology, '10.8.0.3');
-  ({ plane } = started);
-  for (const [i, node] of NODES.entries()) {
-    await plane.admin.apply(nodeObject(node, i + 1));
-    agents.set(node, PeerageProcess.agent(topology, node, { node, config: agentConfig(started.kubeconfig) }));
-  }
+  ({ plane, agents } = await startNodesWithRights(topology, {
+    run: { loadBalancer: true },
+    advertise: { loadBalancerIp: true, toNodes: true },
+    services: { announceIdle: true, loadBalancerIpRanges: ['203.0.113.0/28', 'fd00:1b::/120'] },
+  }));
 }, 240_000);
 afterAll(async () => {
   await topology.close();
 }, 60_000);
-
-function agentConfig(kubeconfig: string): string {
-  return stringify({
-    kubernetes: {
-      kubeconfig,
-      run: { loadBalancer: true },
-      cni: { enabled: false, forward: 'off' },
-      egress: { enabled: false },
-      advertise: { loadBalancerIp: true, toNodes: true },
-      services: { announceIdle: true, loadBalancerIpRanges: ['203.0.113.0/28', 'fd00:1b::/120'] },
-    },
-  });
-}
 
 function service(name: string, spec: object = {}): KubeManifest {
   const ports = [{ port: 80, protocol: 'TCP' }];

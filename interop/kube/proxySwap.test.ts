@@ -12,7 +12,7 @@ import { startKube, type KubeCluster } from '../../lab/kube/kubeCluster.js';
 import { pathOf, type KubeManifest } from '../../lab/kube/kubeClient.js';
 import { sleep, waitFor } from '../../lab/topology/commands.js';
 import type { Program } from '../../lab/topology/topology.js';
-import { Callers, describeCalls, type CallPlan } from '../../lab/traffic/callers.js';
+import { Callers, failuresOf, moreAnswers, type CallPlan } from '../../lab/traffic/callers.js';
 import {
   agentConfig,
   CLUSTER_IP,
@@ -152,23 +152,8 @@ function startCallers(): void {
   ];
 }
 
-async function goOn(more = 200): Promise<void> {
-  await Promise.all(
-    callers.map(async caller => {
-      const { answered } = await caller.count();
-      await waitFor(`answers to ${caller.name}`, PATIENCE, async () =>
-        (await caller.count()).answered >= answered + more ? true : undefined,
-      );
-    }),
-  );
-}
-
-/** Ends the load. @returns what failed, or was not answered */
-async function failures(event: string): Promise<readonly string[]> {
-  const counts = await Promise.all(callers.map(async ({ name }, i) => ({ name, count: await callers[i]!.stop() })));
-  for (const { name, count } of counts) process.stderr.write(`${event}: ${describeCalls(name, count)}\n`);
-  return counts.flatMap(({ count }) => [...count.failures]);
-}
+const goOn = (more = 200): Promise<void> => moreAnswers(callers, more, PATIENCE);
+const failures = (event: string): Promise<readonly string[]> => failuresOf(callers, event);
 
 async function tables(node: NodeName): Promise<string> {
   return (await world.topology.exec(node, 'nft', ['list', 'tables'])).stdout;

@@ -1,17 +1,13 @@
 /** The service proxy on a real API server, with the rights of deploy/rbac.yaml: what it reads of the cluster, and what it tells it. */
 
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { stringify } from 'yaml';
 import type { ControlPlane } from '../../lab/kube/controlPlane.js';
 import type { KubeManifest } from '../../lab/kube/kubeClient.js';
 import { waitFor } from '../../lab/topology/commands.js';
-import { PeerageProcess } from '../../lab/topology/peerage.js';
 import { Topology } from '../../lab/topology/topology.js';
-import { buildHosts } from '../../test/system/rack.js';
 import { nodeObject } from './objects.js';
-import { startPlaneWithRights } from './rights.js';
+import { NODES, startNodesWithRights } from './rights.js';
 
-const NODES = ['n1', 'n2'] as const;
 const WAIT = 120_000;
 const HEALTH_PORT = 31_234;
 const METRICS_PORT = 18_080;
@@ -22,35 +18,20 @@ let plane: ControlPlane;
 
 beforeAll(async () => {
   topology = await Topology.open('pgkx');
-  await buildHosts(topology, [...NODES, 'api']);
-  const started = await startPlaneWithRights(topology, '10.8.0.3');
-  ({ plane } = started);
+  ({ plane } = await startNodesWithRights(topology, {
+    run: { serviceProxy: true },
+    proxy: { mode: 'nftables' },
+    metrics: { port: METRICS_PORT },
+  }));
   // On one of the nodes the port of health checks is somebody else's.
   topology.start('n1', 'squatter', process.execPath, [
     '-e',
     `require('node:net').createServer().listen(${HEALTH_PORT}, '10.8.0.1')`,
   ]);
-  for (const [i, node] of NODES.entries()) {
-    await plane.admin.apply(nodeObject(node, i + 1));
-    PeerageProcess.agent(topology, node, { node, config: agentConfig(started.kubeconfig) });
-  }
 }, 240_000);
 afterAll(async () => {
   await topology.close();
 }, 60_000);
-
-function agentConfig(kubeconfig: string): string {
-  return stringify({
-    kubernetes: {
-      kubeconfig,
-      run: { serviceProxy: true },
-      cni: { enabled: false, forward: 'off' },
-      egress: { enabled: false },
-      proxy: { mode: 'nftables' },
-      metrics: { port: METRICS_PORT },
-    },
-  });
-}
 
 function service(name: string, spec: object = {}): KubeManifest {
   const ports = [{ port: 80, protocol: 'TCP' }];

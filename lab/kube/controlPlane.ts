@@ -64,6 +64,8 @@ export class ControlPlane {
     writeFileSync(join(folder, 'sa.key'), privateKey, { mode: 0o600 });
     writeFileSync(join(folder, 'tokens.csv'), `${ADMIN},admin,admin,"system:masters"\n`, { mode: 0o600 });
     const plane = new ControlPlane(topology, host, address, folder, options);
+    // Asked politely, without its etcd, it would take as long as one lets it.
+    topology.beforeClose(() => plane.stopServer());
     await plane.startEtcd();
     await plane.restartServer();
     plane.writeConfig(plane.adminConfig, ADMIN);

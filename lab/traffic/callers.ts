@@ -1,5 +1,6 @@
 /** Clients of {@link PodServers}: new connections at a steady rate, and some that are kept for a while. Impure. */
 
+import { waitFor } from '../topology/commands.js';
 import { LineProcess } from './lineProcess.js';
 
 export interface CallPlan {
@@ -152,4 +153,29 @@ export function describeCalls(name: string, { begun, answered, failures, keptToT
   const kept = keptToTheEnd === 0 ? '' : `, ${keptToTheEnd} kept ones ran their time`;
   const failed = failures.length === 0 ? 'none failed' : `FAILED: ${failures.slice(0, 5).join('; ')}`;
   return `${name}: ${answered} of ${begun} answered${kept}, slowest ${slowest} ms, ${failed}`;
+}
+
+/** Resolves when so many more connections of each have been answered. @throws Error naming who was not, after so many milliseconds */
+export async function moreAnswers(callers: readonly Callers[], more: number, patience: number): Promise<void> {
+  await Promise.all(
+    callers.map(async caller => {
+      const { answered } = await caller.count();
+      await waitFor(`answers to ${caller.name}`, patience, async () =>
+        (await caller.count()).answered >= answered + more ? true : undefined,
+      );
+    }),
+  );
+}
+
+/** Stops them, and prints how all went, kept connections included, under the name of what happened meanwhile. */
+export async function stopAll(callers: readonly Callers[], event: string): Promise<readonly CallCount[]> {
+  const counts = await Promise.all(callers.map(caller => caller.stop()));
+  for (const [i, count] of counts.entries())
+    process.stderr.write(`${event}: ${describeCalls(callers[i]!.name, count)}\n`);
+  return counts;
+}
+
+/** As {@link stopAll}. @returns what failed */
+export async function failuresOf(callers: readonly Callers[], event: string): Promise<readonly string[]> {
+  return (await stopAll(callers, event)).flatMap(({ failures }) => [...failures]);
 }

@@ -3,7 +3,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { TOR } from '../../lab/cluster.js';
 import { sleep, waitFor } from '../../lab/topology/commands.js';
-import { Callers, describeCalls, type CallPlan } from '../../lab/traffic/callers.js';
+import { Callers, describeCalls, failuresOf, moreAnswers, type CallPlan } from '../../lab/traffic/callers.js';
 import { NftMonitor } from '../../lab/traffic/nftMonitor.js';
 import {
   CLUSTER_IP,
@@ -66,24 +66,8 @@ function endpoint(n: number): Endpoint {
   return { node, address: podAddress(node, Math.floor(n / NODES.length)), state: 'ready' };
 }
 
-/** Resolves when so many more connections of each kind were answered. */
-async function goOn(more = 100): Promise<void> {
-  await Promise.all(
-    callers.map(async caller => {
-      const { answered } = await caller.count();
-      await waitFor(`answers to ${caller.name}`, PATIENCE, async () =>
-        (await caller.count()).answered >= answered + more ? true : undefined,
-      );
-    }),
-  );
-}
-
-/** Ends the load and says how all went, kept connections included. @returns what failed */
-async function failures(event: string): Promise<readonly string[]> {
-  const counts = await Promise.all(callers.map(async caller => ({ name: caller.name, count: await caller.stop() })));
-  for (const { name, count } of counts) process.stderr.write(`${event}: ${describeCalls(name, count)}\n`);
-  return counts.flatMap(({ count }) => [...count.failures]);
-}
+const goOn = (more = 100): Promise<void> => moreAnswers(callers, more, PATIENCE);
+const failures = (event: string): Promise<readonly string[]> => failuresOf(callers, event);
 
 test('an agent is killed: connections begin and go on, and its successor writes nothing', async () => {
   const monitor = await NftMonitor.start(world.topology, 'one');

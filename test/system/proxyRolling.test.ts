@@ -6,7 +6,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { TOR } from '../../lab/cluster.js';
 import { sleep, waitFor } from '../../lab/topology/commands.js';
-import { Callers, describeCalls, type CallCount, type CallPlan } from '../../lab/traffic/callers.js';
+import { Callers, stopAll, type CallPlan } from '../../lab/traffic/callers.js';
 import {
   CLUSTER_IP,
   EXTERNAL_IP,
@@ -104,12 +104,6 @@ function callers(): readonly Callers[] {
   ];
 }
 
-async function stopAll(all: readonly Callers[]): Promise<readonly CallCount[]> {
-  const counts = await Promise.all(all.map(caller => caller.stop()));
-  for (const [i, count] of counts.entries()) process.stderr.write(`${describeCalls(all[i]!.name, count)}\n`);
-  return counts;
-}
-
 test(`${REPLACEMENTS} pods are replaced while connections begin everywhere: none fails`, async () => {
   const all = callers();
   const departures: Promise<Departure>[] = [];
@@ -131,7 +125,7 @@ test(`${REPLACEMENTS} pods are replaced while connections begin everywhere: none
     );
     expect(gone.filter(({ served }) => served === 0)).toEqual([]);
     expect(gone.reduce((sum, { cut }) => sum + cut, 0)).toBe(0);
-    const counts = await stopAll(all);
+    const counts = await stopAll(all, 'rolling update');
     for (const { failures, begun, answered, keptToTheEnd, byServer } of counts) {
       expect(failures).toEqual([]);
       expect(begun).toBeGreaterThan(1000);
