@@ -157,12 +157,15 @@ export function writeRouteDump(
   writer.end();
 }
 
-/** Asks by which route a packet of this machine's to the address would go; the answer is one route, marked as cloned. */
-export function writeRouteQuery(writer: NetlinkWriter, address: IpAddress): void {
+/**
+ * Asks by which route a packet of this machine's to the address would go; the answer is one route, marked as cloned.
+ * @param flags RTM_F_FIB_MATCH: the answer is the very route of the table instead, with the prefix it is for
+ */
+export function writeRouteQuery(writer: NetlinkWriter, address: IpAddress, flags = 0): void {
   writer.begin(rt.RTM_GETROUTE, NLM_F_REQUEST);
   writer.u8x4(address.version === 4 ? rt.AF_INET : rt.AF_INET6, addressBits(address), 0, 0);
   writer.u8x4(0, rt.RTPROT_UNSPEC, 0, 0);
-  writer.u32(0);
+  writer.u32(flags);
   writeAddress(writer, rt.RTA_DST, address);
   writer.end();
 }

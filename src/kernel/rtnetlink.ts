@@ -81,6 +81,8 @@ export const RTPROT_SERVICES = 206;
 export const RTNH_F_ONLINK = 4;
 /** A cached exception (path MTU, redirect), not a route of the table. */
 export const RTM_F_CLONED = 0x200;
+/** In a question: which route of the table answers, not what was made of it. */
+export const RTM_F_FIB_MATCH = 0x2000;
 
 /** Keys of RTA_METRICS: which of them (as bits) the kernel shall not adapt, and the most octets a packet may have. */
 export const RTAX_LOCK = 1;
@@ -89,11 +91,14 @@ export const RTAX_MTU = 2;
 export const IFLA_ADDRESS = 1;
 export const IFLA_IFNAME = 3;
 export const IFLA_MTU = 4;
+/** The link at the other end, by its number in the namespace that IFLA_LINK_NETNSID names. */
+export const IFLA_LINK = 5;
 export const IFLA_MASTER = 10;
 export const IFLA_OPERSTATE = 16;
 export const IFLA_LINKINFO = 18;
 export const IFLA_IFALIAS = 20;
 export const IFLA_AF_SPEC = 26;
+export const IFLA_LINK_NETNSID = 37;
 export const IFLA_INFO_KIND = 1;
 export const IFLA_INFO_DATA = 2;
 /** In IFLA_AF_SPEC: IPv6 addresses the kernel gives a link by itself; 1: none. */
@@ -131,12 +136,16 @@ export const IFF_NOARP = 0x80;
 export const IFA_ADDRESS = 1;
 export const IFA_LOCAL = 2;
 export const IFA_FLAGS = 8;
+/** In a request: of another network namespace, by our number for it. */
+export const IFA_TARGET_NETNSID = 10;
 /** ifa_flags: whether others have it too is not known yet, or known to be so. */
 export const IFA_F_DADFAILED = 0x08;
 export const IFA_F_TENTATIVE = 0x40;
 
 export const NDA_DST = 1;
 export const NDA_LLADDR = 2;
+/** Of a bridge's forwarding entry: the bridge, where ndm_ifindex is the port. */
+export const NDA_MASTER = 9;
 /** ndm_state. */
 export const NUD_PERMANENT = 0x80;
 /** ndm_flags: an entry of the device itself, not of a bridge it belongs to. */
