@@ -30,9 +30,15 @@ const NftSet = z.object({
   flags: z.array(z.string()).default([]),
   elem: z.array(z.unknown()).default([]),
 });
+const NftMap = NftSet.extend({ map: z.unknown() });
 const Listing = z.object({
   nftables: z.array(
-    z.object({ chain: Chain.optional(), rule: Rule.optional(), set: NftSet.optional(), map: z.unknown().optional() }),
+    z.object({
+      chain: Chain.optional(),
+      rule: Rule.optional(),
+      set: NftSet.optional(),
+      map: NftMap.optional(),
+    }),
   ),
 });
 
@@ -41,6 +47,7 @@ export interface FoundTable {
   readonly chains: readonly FoundChain[];
   readonly rules: readonly Readonly<z.infer<typeof Rule>>[];
   readonly sets: readonly Readonly<z.infer<typeof NftSet>>[];
+  readonly maps: readonly Readonly<z.infer<typeof NftMap>>[];
 }
 
 export interface Nft {
@@ -82,6 +89,7 @@ async function read(command: readonly string[], what: readonly string[]): Promis
       chains: pick(nftables.map(({ chain }) => chain)),
       rules: pick(nftables.map(({ rule }) => rule)),
       sets: pick(nftables.map(({ set }) => set)),
+      maps: pick(nftables.map(({ map }) => map)),
     };
   } catch (error) {
     if (error instanceof NftError && error.message.includes('No such file or directory')) return undefined;

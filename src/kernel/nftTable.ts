@@ -8,23 +8,25 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Delta } from '../core/deltaTable.js';
 import type { Target } from '../core/reconciler.js';
 import type { FoundTable, Nft } from './nft.js';
+import { listedElement, type NftElementShape } from './nftElements.js';
 
-export interface NftSetShape {
+export interface NftSetShape extends NftElementShape {
   readonly name: string;
-  readonly type: 'ipv4_addr' | 'ipv6_addr';
-  /** It holds prefixes, none of them inside another; otherwise single addresses. */
-  readonly interval: boolean;
+  /** Where the type has no name of its own: what it is the type of, as in `typeof iifname . @nh,384,128`. */
+  readonly typeOf?: string;
+  /** Its elements are made by rules from packets and are none of our business: these are its flags and size. */
+  readonly dynamic?: string;
 }
 
 export interface NftChainShape {
   readonly name: string;
-  /** As in `type nat hook postrouting priority 110; policy accept;` */
+  /** As in `type nat hook postrouting priority 110; policy accept;`; empty: rules of other chains lead to it. */
   readonly head: string;
   readonly rules: readonly string[];
 }
 
 export interface NftTableShape {
-  readonly family: 'inet';
+  readonly family: 'inet' | 'bridge';
   readonly name: string;
   readonly sets: readonly NftSetShape[];
   readonly chains: readonly NftChainShape[];
@@ -37,7 +39,7 @@ export function elementKey(set: string, element: string): string {
   return `${set} ${element}`;
 }
 
-/** Value of an element's key: that it is there is all there is to say. */
+/** Value of the key of a set's element: that it is there is all there is to say. Of a map's: what it stands for. */
 export const PRESENT = '';
 
 /** Value of the structure's key. A table made by another version has another one and is replaced whole. */
@@ -63,7 +65,7 @@ export function nftTableTarget(nft: Nft, shape: NftTableShape): Target<string, s
         isMarked(found, shape, mark) && (!('rules' in seen) || isDeepStrictEqual(seen.rules, bare(found)));
       if (elements === undefined || !isIntact) return new Map([[STRUCTURE, `not ${mark}`]]);
       seen.rules ??= bare(found);
-      return new Map([[STRUCTURE, mark], ...elements.map(key => [key, PRESENT] as const)]);
+      return new Map([[STRUCTURE, mark], ...elements]);
     },
     commit: async delta => {
       if (delta.set.has(STRUCTURE) || delta.removed.has(STRUCTURE)) delete seen.rules;
@@ -79,9 +81,16 @@ export function tableScript(shape: NftTableShape, delta: Delta<string, string>):
   // Adding before deleting makes deleting work whether it is there or not.
   const anew = [`add table ${table}`, `delete table ${table}`];
   if (delta.removed.has(STRUCTURE)) return lines(anew);
-  const add = elementCommands('add', table, delta.set.keys());
+  const add = elementCommands(
+    'add',
+    table,
+    [...delta.set].map(([key, { value }]) => [key, value] as const),
+  );
   if (delta.set.has(STRUCTURE)) return lines([...anew, ...structureCommands(shape, table), ...add]);
-  return lines([...elementCommands('delete', table, delta.removed.keys()), ...add]);
+  // What stands for something else now has to go before it can come again.
+  const changed = [...delta.set].flatMap(([key, { before }]) => (before === undefined ? [] : [key]));
+  const gone = [...delta.removed.keys(), ...changed].map(key => [key, PRESENT] as const);
+  return lines([...elementCommands('delete', table, gone), ...add]);
 }
 
 function lines(commands: readonly string[]): string {
@@ -92,28 +101,36 @@ function structureCommands(shape: NftTableShape, table: string): readonly string
   const mark = fingerprint(shape);
   return [
     `add table ${table}`,
-    ...shape.sets.map(
-      ({ name, type, interval }) => `add set ${table} ${name} { type ${type};${interval ? ' flags interval;' : ''} }`,
+    ...shape.sets.map(set => `add ${set.data === undefined ? 'set' : 'map'} ${table} ${set.name} { ${setHead(set)} }`),
+    ...shape.chains.map(({ name, head }) => `add chain ${table} ${name}${head === '' ? '' : ` { ${head} }`}`),
+    ...shape.chains.flatMap(({ name, rules }) =>
+      rules.map(rule => `add rule ${table} ${name} ${rule} comment "peerage ${mark}"`),
     ),
-    ...shape.chains.flatMap(({ name, head, rules }) => [
-      `add chain ${table} ${name} { ${head} }`,
-      ...rules.map(rule => `add rule ${table} ${name} ${rule} comment "peerage ${mark}"`),
-    ]),
   ];
 }
 
+function setHead({ type, typeOf, data, interval, dynamic }: NftSetShape): string {
+  const fields = typeof type === 'string' ? type : type.join(' . ');
+  const key = typeOf === undefined ? `type ${fields}` : `typeof ${typeOf}`;
+  return `${key}${data === undefined ? '' : ` : ${data}`};${interval ? ' flags interval;' : ''}${dynamic === undefined ? '' : ` ${dynamic}`}`;
+}
+
 /** Elements of one set in one command each. */
-function elementCommands(verb: 'add' | 'delete', table: string, keys: Iterable<string>): readonly string[] {
+function elementCommands(
+  verb: 'add' | 'delete',
+  table: string,
+  elements: Iterable<readonly [key: string, value: string]>,
+): readonly string[] {
   const bySet = new Map<string, string[]>();
-  for (const key of keys) {
+  for (const [key, value] of elements) {
     if (key === STRUCTURE) continue;
     const space = key.indexOf(' ');
     const set = key.slice(0, space);
-    const elements = bySet.get(set) ?? [];
-    elements.push(key.slice(space + 1));
-    bySet.set(set, elements);
+    const texts = bySet.get(set) ?? [];
+    texts.push(`${key.slice(space + 1)}${value === PRESENT ? '' : ` : ${value}`}`);
+    bySet.set(set, texts);
   }
-  return [...bySet].map(([set, elements]) => `${verb} element ${table} ${set} { ${elements.join(', ')} }`);
+  return [...bySet].map(([set, texts]) => `${verb} element ${table} ${set} { ${texts.join(', ')} }`);
 }
 
 /** Rules as they are listed, without what counts or numbers them. */
@@ -124,36 +141,36 @@ function bare({ chains, rules }: FoundTable): unknown {
 }
 
 /** Made by this version, and nothing came or went since: chains, rules and sets by name and number. */
-function isMarked({ chains, rules, sets }: FoundTable, shape: NftTableShape, mark: string): boolean {
+function isMarked({ chains, rules, sets, maps }: FoundTable, shape: NftTableShape, mark: string): boolean {
+  const names = (things: readonly { readonly name: string }[]): readonly string[] =>
+    things.map(({ name }) => name).sort();
   return (
-    isDeepStrictEqual(chains.map(({ name }) => name).sort(), shape.chains.map(({ name }) => name).sort()) &&
-    isDeepStrictEqual(sets.map(({ name }) => name).sort(), shape.sets.map(({ name }) => name).sort()) &&
-    chains.every(({ hook }) => hook !== undefined) &&
+    isDeepStrictEqual(names(chains), names(shape.chains)) &&
+    isDeepStrictEqual(names([...sets, ...maps]), names(shape.sets)) &&
+    shape.chains.every(chain => {
+      const found = chains.find(({ name }) => name === chain.name);
+      return (found?.hook !== undefined) === (chain.head !== '');
+    }) &&
     shape.chains.every(chain => rules.filter(rule => rule.chain === chain.name).length === chain.rules.length) &&
     rules.every(({ comment }) => comment === `peerage ${mark}`)
   );
 }
 
-/** @returns keys of all elements; undefined when a set is of another type or holds what we never put in */
-function elementsOf({ sets }: FoundTable, shape: NftTableShape): readonly string[] | undefined {
-  const keys: string[] = [];
-  for (const { name, type, interval } of shape.sets) {
-    const set = sets.find(other => other.name === name);
-    if (set?.type !== type || set.flags.join() !== (interval ? 'interval' : '')) return undefined;
-    for (const element of set.elem) {
-      const text = elementText(element, interval, type === 'ipv4_addr' ? 32 : 128);
-      if (text === undefined) return undefined;
-      keys.push(elementKey(name, text));
+/** @returns all elements by key; undefined when a set is of another type or holds what we never put in */
+function elementsOf({ sets, maps }: FoundTable, shape: NftTableShape): ReadonlyMap<string, string> | undefined {
+  const elements = new Map<string, string>();
+  for (const ours of shape.sets) {
+    if (ours.dynamic !== undefined) continue;
+    const { name, type, interval, data } = ours;
+    const map = maps.find(other => other.name === name);
+    const set = data === undefined ? sets.find(other => other.name === name) : map;
+    if (set === undefined || !isDeepStrictEqual(set.type, type) || map?.map !== data) return undefined;
+    if (set.flags.join() !== (interval ? 'interval' : '')) return undefined;
+    for (const listed of set.elem) {
+      const element = listedElement(listed, ours);
+      if (element === undefined) return undefined;
+      elements.set(elementKey(name, element.key), element.value);
     }
   }
-  return keys;
-}
-
-/** nft lists a prefix of full length as a bare address. */
-function elementText(element: unknown, interval: boolean, bits: 32 | 128): string | undefined {
-  if (typeof element === 'string') return interval ? `${element}/${bits}` : element;
-  if (!interval || typeof element !== 'object' || element === null || !('prefix' in element)) return undefined;
-  const { prefix } = element;
-  if (typeof prefix !== 'object' || prefix === null || !('addr' in prefix) || !('len' in prefix)) return undefined;
-  return typeof prefix.addr === 'string' && typeof prefix.len === 'number' ? `${prefix.addr}/${prefix.len}` : undefined;
+  return elements;
 }

@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from '@jest/globals';
 import type { FoundTable, Nft } from '../../../src/kernel/nft.js';
+import { concatenation, linkName, markText } from '../../../src/kernel/nftElements.js';
 import {
   elementKey,
   fingerprint,
@@ -86,6 +87,7 @@ const LISTED: FoundTable = {
     },
     { name: 'hosts', type: 'ipv6_addr', flags: [], elem: ['2001:db8::1'] },
   ],
+  maps: [],
 };
 
 /** A machine that lists one table after another. */
@@ -135,5 +137,81 @@ describe('what is read', () => {
     const target = nftTableTarget(listing(...tables), SHAPE);
     const marks = [await target.read(), await target.read(), await target.read()].map(values => values.get(STRUCTURE));
     expect(marks).toEqual([MARK, MARK, `not ${MARK}`]);
+  });
+});
+
+describe('concatenations, maps, and what rules make', () => {
+  const LINKS: NftTableShape = {
+    family: 'bridge',
+    name: 'links',
+    sets: [
+      { name: 'pods', type: ['ifname', 'ipv4_addr'], interval: false },
+      { name: 'targets', type: ['ifname', 'integer'], typeOf: 'iifname . @nh,384,128', interval: false },
+      { name: 'via', type: 'ipv4_addr', data: 'mark', interval: false },
+      { name: 'seen', type: 'ifname', interval: false, dynamic: 'flags dynamic; counter;' },
+    ],
+    chains: [
+      { name: 'in', head: 'type filter hook prerouting priority 0; policy accept;', rules: ['goto no'] },
+      { name: 'no', head: '', rules: ['drop'] },
+    ],
+  };
+  const mark = fingerprint(LINKS);
+  const POD = elementKey('pods', concatenation(linkName('veth1'), '10.1.0.5'));
+  const TARGET = elementKey('targets', concatenation(linkName('veth1'), '0xfd000001'));
+  const VIA = elementKey('via', '10.1.0.5');
+
+  test('are written so, chains before the rules that name them', () => {
+    const delta = {
+      set: new Map([
+        [STRUCTURE, { value: mark, before }],
+        [POD, { value: PRESENT, before }],
+        [VIA, { value: markText(0x10000), before }],
+      ]),
+      removed: removed(),
+    };
+    expect(tableScript(LINKS, delta).split('\n').slice(3)).toEqual([
+      'add set bridge links pods { type ifname . ipv4_addr; }',
+      'add set bridge links targets { typeof iifname . @nh,384,128; }',
+      'add map bridge links via { type ipv4_addr : mark; }',
+      'add set bridge links seen { type ifname; flags dynamic; counter; }',
+      'add chain bridge links in { type filter hook prerouting priority 0; policy accept; }',
+      'add chain bridge links no',
+      `add rule bridge links in goto no comment "peerage ${mark}"`,
+      `add rule bridge links no drop comment "peerage ${mark}"`,
+      'add element bridge links pods { "veth1" . 10.1.0.5 }',
+      'add element bridge links via { 10.1.0.5 : 0x00010000 }',
+      '',
+    ]);
+  });
+
+  test('another value takes the place of the former in one script', () => {
+    const delta = { set: new Map([[VIA, { value: '0x00020000', before: '0x00010000' }]]), removed: removed() };
+    expect(tableScript(LINKS, delta)).toBe(
+      'delete element bridge links via { 10.1.0.5 }\nadd element bridge links via { 10.1.0.5 : 0x00020000 }\n',
+    );
+  });
+
+  test('are read back', async () => {
+    const listed: FoundTable = {
+      chains: [
+        { family: 'bridge', table: 'links', name: 'in', type: 'filter', hook: 'prerouting', prio: 0, policy: 'accept' },
+        { family: 'bridge', table: 'links', name: 'no' },
+      ],
+      rules: ['in', 'no'].map((chain, handle) => ({ chain, handle, comment: `peerage ${mark}`, expr: [] })),
+      sets: [
+        { name: 'pods', type: ['ifname', 'ipv4_addr'], flags: [], elem: [{ concat: ['veth1', '10.1.0.5'] }] },
+        { name: 'targets', type: ['ifname', 'integer'], flags: [], elem: [{ concat: ['veth1', '0xfd000001'] }] },
+        { name: 'seen', type: 'ifname', flags: ['dynamic'], elem: [{ elem: { val: 'veth9', counter: {} } }] },
+      ],
+      maps: [{ name: 'via', type: 'ipv4_addr', map: 'mark', flags: [], elem: [['10.1.0.5', 65536]] }],
+    };
+    expect(await nftTableTarget(listing(listed), LINKS).read()).toEqual(
+      new Map([
+        [STRUCTURE, mark],
+        [POD, PRESENT],
+        [TARGET, PRESENT],
+        [VIA, '0x00010000'],
+      ]),
+    );
   });
 });
