@@ -72,7 +72,7 @@ function serviceFields({ service, type, backend, problems, frontends, healthChec
   const [first] = frontends;
   const ranges = frontends.find(({ sourceRanges }) => sourceRanges !== null)?.sourceRanges;
   const affinity = first?.affinitySeconds ?? null;
-  const direct = frontends.some(({ dsr }) => dsr);
+  const direct = backend === 'ipvs' && frontends.some(({ dsr }) => dsr);
   return [
     ['Service', `${service} (${type})`],
     [

@@ -90,8 +90,10 @@ export function createProxy(nodeName: string, rules: ProxyRules): Proxy {
   return {
     apply: batch => {
       const moved = takeNodes(state, batch) ? state.facts.keys() : [];
-      const asked = takeServices(state, batch);
-      return settle(state, asked, new Set([...moved, ...asked, ...takeSlices(state, batch)]));
+      const changed = takeServices(state, batch);
+      const stirred = takeSlices(state, batch);
+      const asked = new Set([...changed, ...takePorts(state, stirred)]);
+      return settle(state, asked, new Set([...moved, ...asked, ...stirred]));
     },
     configure: next => {
       if (isDeepStrictEqual(next, state.rules)) return settle(state, new Set(), new Set());
@@ -159,10 +161,18 @@ function takeServices(state: State, batch: ObjectBatch): ReadonlySet<string> {
   return dirty;
 }
 
+/** @returns services whose frontends are others because of where their endpoints listen */
+function takePorts(state: State, stirred: ReadonlySet<string>): readonly string[] {
+  const isOther = (name: string): boolean =>
+    state.facts.get(name)?.asksDirect === true && takeFacts(state, name, state.services.get(name));
+  return [...stirred].filter(isOther);
+}
+
 /** @returns whether they are others than before */
-function takeFacts({ facts, rules }: State, name: string, service: Service | undefined): boolean {
+function takeFacts({ facts, rules, slices }: State, name: string, service: Service | undefined): boolean {
   const before = facts.get(name);
-  const after = service === undefined ? undefined : serviceFrontends(service, rules);
+  const own = [...(slices.get(name)?.values() ?? [])];
+  const after = service === undefined ? undefined : serviceFrontends(service, rules, own);
   if (isDeepStrictEqual(before, after)) return false;
   if (after === undefined) facts.delete(name);
   else facts.set(name, after);

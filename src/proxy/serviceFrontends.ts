@@ -1,11 +1,12 @@
 /** One Service to the frontends it asks for: a pure function of that object and the rules. */
 
 import { addressBits } from '../core/ip.js';
-import type { IpText, Protocol, Service, ServicePort } from '../kube/objectTypes.js';
+import type { EndpointSlice, IpText, Protocol, Service, ServicePort } from '../kube/objectTypes.js';
 import { describe } from '../kube/objects.js';
 import { externalPolicy, isOurs, SKIP_BALANCER_IPS } from '../kube/ownServices.js';
 import type { Problem } from '../kube/problems.js';
 import { judgeAddress, type ServiceTag } from '../kube/serviceRanges.js';
+import { cannotReturnDirectly, otherPorts } from './directReturn.js';
 import type { ProxyRules } from './proxyRules.js';
 import {
   frontendKey,
@@ -33,23 +34,40 @@ export interface ServiceFacts {
   readonly frontends: readonly Frontend[];
   readonly ports: readonly WantedPort[];
   readonly weights: Weights | undefined;
+  /** Direct server return is asked for: then frontends depend on endpoints, too. */
+  readonly asksDirect: boolean;
   /** Where a balancer outside asks whether this node has endpoints. */
   readonly healthCheckPort: number | undefined;
   readonly problems: readonly Problem[];
 }
 
-/** Facts of a service that is none of ours, or has no addresses, are undefined. */
-export function serviceFrontends(service: Service, rules: ProxyRules): ServiceFacts | undefined {
+/**
+ * Facts of a service that is none of ours, or has no addresses, are undefined.
+ * @param slices its own, which say at which ports its endpoints listen
+ */
+export function serviceFrontends(
+  service: Service,
+  rules: ProxyRules,
+  slices: readonly EndpointSlice[],
+): ServiceFacts | undefined {
   if (!isOurs(service, rules.proxyNames)) return undefined;
   const name = `${service.namespace}/${service.name}`;
   const balancing = balancingOf(service, rules.scheduling);
   const places = placesOf(service, rules);
   const families = ([4, 6] as const).filter(family => places.families.has(family));
   const subject = describe(service);
+  const isExternal = places.places.some(({ kind }) => mayBeDirect(kind));
+  const ports = service.ports.map(port => {
+    const others = balancing.dsr && isExternal ? otherPorts(port, families, slices) : [];
+    return { port, others, isDirect: balancing.dsr && others.length === 0 };
+  });
   return {
     service: name,
     createdAt: service.createdAt,
-    frontends: service.ports.flatMap(port => frontendsOf(service, port, places.places, families, balancing)),
+    asksDirect: balancing.dsr,
+    frontends: ports.flatMap(({ port, isDirect }) =>
+      frontendsOf(service, port, places.places, families, { ...balancing, dsr: isDirect }),
+    ),
     ports: families.flatMap(family =>
       service.ports.map(port => ({
         key: servicePortKey(family, name, port.name, port.protocol),
@@ -63,6 +81,9 @@ export function serviceFrontends(service: Service, rules: ProxyRules): ServiceFa
     problems: [
       ...balancing.complaints.map(text => ({ subject, text, reason: 'InvalidAnnotation' })),
       ...places.complaints.map(text => ({ subject, text, reason: 'AddressRefused' })),
+      ...ports
+        .filter(({ others }) => others.length > 0)
+        .map(({ port, others }) => ({ subject, text: cannotReturnDirectly(port, others), reason: 'NoDirectReturn' })),
     ],
   };
 }
@@ -135,13 +156,18 @@ function frontendsOf(
     sourceRanges: kind === 'loadBalancer' ? sourceRangesOf(service, family) : undefined,
     affinity: service.clientIpAffinity,
     scheduling: balancing.scheduling,
-    dsr: balancing.dsr && (kind === 'externalIp' || kind === 'loadBalancer'),
+    dsr: balancing.dsr && mayBeDirect(kind),
   });
   const hasNodePort = port.nodePort !== 0 && (service.type === 'NodePort' || service.type === 'LoadBalancer');
   return [
     ...places.map(({ kind, family, address }) => at(kind, family, address, port.port)),
     ...(hasNodePort ? families.map(family => at('nodePort', family, undefined, port.nodePort)) : []),
   ];
+}
+
+/** Others have no address of their own that a pod could answer from. */
+function mayBeDirect(kind: FrontendKind): boolean {
+  return kind === 'externalIp' || kind === 'loadBalancer';
 }
 
 function trafficRules(service: Service, kind: FrontendKind): Pick<Frontend, 'policy' | 'shortCircuit' | 'masquerade'> {

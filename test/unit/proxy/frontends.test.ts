@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import type { ProxyOutcome } from '../../../src/proxy/proxy.js';
 import type { Frontend } from '../../../src/proxy/proxyTypes.js';
 import { nodeOf, RULES, serviceOf, sliceOf, view } from './proxyCluster.js';
 import { batchOf, textsOf } from '../routing/cluster.js';
@@ -148,6 +149,56 @@ describe('how traffic is treated', () => {
     // Node ports have no address of their own to return from.
     expect(frontend('4|nodeport|TCP|30080')).toMatchObject({ ...external, dsr: false });
     expect(problems).toEqual([]);
+  });
+});
+
+describe('direct server return to a port that pods have to listen on themselves', () => {
+  const annotations = { 'kube-router.io/service.dsr': 'tunnel' };
+  const EXTERNAL = '4|192.0.2.1|TCP|80';
+  const asking = (spec: object = {}) => serviceOf({ externalIPs: ['192.0.2.1'], ...spec }, { annotations });
+  const at = (port: number, name = 'web-1') => sliceOf([{ node: 'n1' }], { name, ports: [{ port }] });
+
+  test('the same port: direct', () => {
+    const { frontend, problems } = view([asking(), at(80)]);
+    expect(frontend(EXTERNAL).dsr).toBe(true);
+    expect(problems).toEqual([]);
+  });
+  test('another port: served as others are, and said', () => {
+    const { frontend, problems } = view([asking(), at(8080)]);
+    expect(frontend(EXTERNAL).dsr).toBe(false);
+    expect(problems).toEqual([
+      expect.stringMatching(/^Service demo\/web port 80 is port 8080 of its endpoints.*without/),
+    ]);
+  });
+  test('an empty slice says nothing, and neither do ports of a service with no such address', () => {
+    const empty = sliceOf([], { ports: [{ port: 8080 }] });
+    expect(view([asking(), empty]).frontend(EXTERNAL).dsr).toBe(true);
+    expect(view([serviceOf({}, { annotations }), at(8080)]).problems).toEqual([]);
+  });
+  test('of two ports each for itself', () => {
+    const ports = [
+      { name: 'http', port: 80 },
+      { name: 'https', port: 443 },
+    ];
+    const slice = sliceOf([{ node: 'n1' }], {
+      ports: [
+        { name: 'http', port: 80 },
+        { name: 'https', port: 8443 },
+      ],
+    });
+    const { frontend, problems } = view([asking({ ports }), slice]);
+    expect([frontend(EXTERNAL).dsr, frontend('4|192.0.2.1|TCP|443').dsr]).toEqual([true, false]);
+    expect(problems).toEqual([expect.stringContaining('port https (443) is port 8443')]);
+  });
+  test('it follows the slices: pods with another port come and go', () => {
+    const { proxy } = view([asking(), at(80)]);
+    const told = (outcome: ProxyOutcome) => [...outcome.delta.frontends.set.values()].map(({ key, dsr }) => [key, dsr]);
+    const came = proxy.apply(batchOf('added', at(8080, 'web-2')));
+    expect(told(came)).toEqual([[EXTERNAL, false]]);
+    expect(textsOf(came.problems)).toEqual([expect.stringContaining('port 8080')]);
+    const left = proxy.apply(batchOf('deleted', at(8080, 'web-2')));
+    expect(told(left)).toEqual([[EXTERNAL, true]]);
+    expect(textsOf(left.problems)).toEqual([]);
   });
 });
 

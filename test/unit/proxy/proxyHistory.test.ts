@@ -24,17 +24,21 @@ const someService = fc
     nodePort: fc.constantFrom(0, 30001, 30002),
     healthCheckNodePort: fc.constantFrom(0, 32000),
     weights: fc.constantFrom('', 'n1=2', 'x'),
+    dsr: fc.constantFrom('', 'tunnel', 'tunnel'),
     ports: fc.subarray([
       { name: 'x', port: 80 },
       { name: 'y', port: 80, protocol: 'UDP' },
       { name: 'y', port: 443 },
     ]),
   })
-  .map(({ name, created, isDual, ingress, nodePort, weights, ports, ...spec }) => {
+  .map(({ name, created, isDual, ingress, nodePort, weights, dsr, ports, ...spec }) => {
     const n = name.charCodeAt(0);
     // One service has a cluster IP that others may ask for as an external one.
     const clusterIPs = [name === 'c' ? '10.0.0.98' : `10.96.0.${n}`, ...(isDual ? [`fd96::${n}`] : [])];
-    const annotations = { 'peerage.io/service.weights': weights };
+    const annotations = {
+      'peerage.io/service.weights': weights,
+      ...(dsr === '' ? {} : { 'kube-router.io/service.dsr': dsr }),
+    };
     const withNodePort = ports.map(port => ({ ...port, nodePort }));
     return serviceOf({ ...spec, clusterIPs, ports: withNodePort }, { name, created, ingress, annotations });
   });
@@ -56,10 +60,11 @@ const someSlice = fc
       { maxLength: 4 },
     ),
     isBoth: fc.boolean(),
+    port: fc.constantFrom(80, 8080),
   })
-  .map(({ endpoints, of, name, type, isBoth }) => {
+  .map(({ endpoints, of, name, type, isBoth, port }) => {
     const plain = endpoints.map(({ node, ...rest }) => (node === undefined ? rest : { ...rest, node }));
-    const ports = [{ name: 'x', port: 8080 }, ...(isBoth ? [{ name: 'y', port: 8081 }] : [])];
+    const ports = [{ name: 'x', port }, ...(isBoth ? [{ name: 'y', port: 8081 }] : [])];
     return sliceOf(plain, { of, name, type, ports });
   });
 
