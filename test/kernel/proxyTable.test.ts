@@ -7,7 +7,7 @@ import { openChannel } from '../../src/kernel/netlink/channel.js';
 import { openNft } from '../../src/kernel/nft.js';
 import { readElements } from '../../src/kernel/nftables/dump.js';
 import { NETLINK_NETFILTER } from '../../src/kernel/nftables/numbers.js';
-import { endpointOctets } from '../../src/proxy/nftables/elements.js';
+import { endpointOctets } from '../../src/kernel/nftables/elements.js';
 import { fanName } from '../../src/proxy/nftables/fanChains.js';
 import { backendsSet, SETS, setShapes } from '../../src/proxy/nftables/layout.js';
 import { identityOctets, shardOf } from '../../src/proxy/nftables/serviceIdentity.js';

@@ -1,8 +1,8 @@
 /** The elements that one service port needs in the firewall's sets: a pure function of its frontends and backends. */
 
 import { formatAddress, type IpAddress } from '../../core/ip.js';
-import { elementKey, portOctets, type ElementKey } from '../nftables/elements.js';
-import { addressOfText, frontendOctets, sourceRangeElements } from '../nftables/servicePortElements.js';
+import { addressOfText, elementKey, portOctets, type ElementKey } from '../../kernel/nftables/elements.js';
+import { frontendOctets, sourceRangeElements } from '../nftables/servicePortElements.js';
 import type { ServicePortElements } from '../nftables/tableKind.js';
 import type { KernelFrontend } from '../proxyBackend.js';
 import type { Backend, BackendLists, Frontend } from '../proxyTypes.js';

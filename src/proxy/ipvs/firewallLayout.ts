@@ -15,16 +15,13 @@ import type { UserType } from '../../kernel/nftables/numbers.js';
 import {
   AFTER_NAT,
   BEFORE_NAT,
-  hook,
-  lookup,
   markOffCluster,
   NAT,
-  plain,
   refuseChain,
   SOURCE_NAT,
   sourceRangesChain,
-  to,
 } from '../nftables/guardChains.js';
+import { hook, lookup, plain, to } from '../../kernel/nftables/ruleParts.js';
 import { SETS as PROXY_SETS, type Layout, type LayoutSettings } from '../nftables/layout.js';
 import * as rule from '../nftables/ruleParts.js';
 import type { Family } from '../proxyTypes.js';

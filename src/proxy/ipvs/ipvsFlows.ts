@@ -2,9 +2,9 @@
 
 import { formatAddress, type IpAddress } from '../../core/ip.js';
 import type { NetlinkChannel } from '../../kernel/netlink/channel.js';
-import { portOctets } from '../nftables/elements.js';
+import { addressOfText, portOctets } from '../../kernel/nftables/elements.js';
 import { createFlowCleaner } from '../nftables/flowCleaner.js';
-import { addressOfText, frontendOctets } from '../nftables/servicePortElements.js';
+import { frontendOctets } from '../nftables/servicePortElements.js';
 import type { ProxyEvent } from '../proxyBackend.js';
 import type { BackendLists, Family, Frontend, FrontendKey, ProxyDelta } from '../proxyTypes.js';
 

@@ -10,7 +10,7 @@ import type { ServerId } from '../../kernel/ipvs/messages.js';
 import { readStructure, readElements } from '../../kernel/nftables/dump.js';
 import * as message from '../../kernel/nftables/messages.js';
 import { TransactionError, type Transactions } from '../../kernel/nftables/transaction.js';
-import { addressOctets } from '../nftables/elements.js';
+import { addressOctets } from '../../kernel/nftables/elements.js';
 
 export const CLAIMS_TABLE = 'peerage-ipvs-servers';
 const SET = 'servers';

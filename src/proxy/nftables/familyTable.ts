@@ -7,11 +7,19 @@ import type { TableMonitor } from '../../kernel/nftables/tableMonitor.js';
 import type { Transactions } from '../../kernel/nftables/transaction.js';
 import type { KernelFrontend, ProxyEvent, TrafficCounters } from '../proxyBackend.js';
 import type { Family, Frontend, FrontendKey, ProxyDelta, ProxySettings, ServicePortKey } from '../proxyTypes.js';
-import { describeEndpoint, elementKey, keyOctets, portOctets, setOf, type ElementKey } from './elements.js';
+import {
+  addressOfText,
+  describeEndpoint,
+  elementKey,
+  keyOctets,
+  portOctets,
+  setOf,
+  type ElementKey,
+} from '../../kernel/nftables/elements.js';
 import { createFlowCleaner, type FlowCleaner } from './flowCleaner.js';
 import type { Layout, LayoutSettings } from './layout.js';
 import { CHAINS, createPlan, type Plan, type PlanChanges } from './plan.js';
-import { addressOfText, frontendOctets } from './servicePortElements.js';
+import { frontendOctets } from './servicePortElements.js';
 import type { TableKind } from './tableKind.js';
 import { addTraffic, forgetCounted, readCounted, trafficOf } from './traffic.js';
 import { createTableTarget, fingerprint, STRUCTURE, type TableTarget } from './tableTarget.js';

@@ -1,8 +1,9 @@
-/** Chains that the proxy's table and the firewall beside IPVS have in common, and the words that rules are written in. */
+/** Chains that the proxy's table and the firewall beside IPVS have in common. */
 
 import type { Expression } from '../../kernel/nftables/expressions.js';
 import type { ChainShape } from '../../kernel/nftables/messages.js';
 import type { Family, ProxySettings } from '../proxyTypes.js';
+import { lookup, plain } from '../../kernel/nftables/ruleParts.js';
 import * as rule from './ruleParts.js';
 
 /** Priorities of hooks: those of kube-proxy, so that other tables find both alike. */
@@ -10,21 +11,6 @@ export const NAT = -100;
 export const BEFORE_NAT = -110;
 export const AFTER_NAT = -90;
 export const SOURCE_NAT = 100;
-
-export const to = (kind: 'goto' | 'jump', chain: string): Expression => ({ kind: 'verdict', verdict: { kind, chain } });
-export const plain = (kind: 'drop' | 'return' | 'accept'): Expression => ({ kind: 'verdict', verdict: { kind } });
-export const lookup = (set: string, from: number): Expression => ({ kind: 'lookup', set, from });
-export const vmap = (set: string, from: number): Expression => ({ kind: 'vmap', set, from });
-
-export function hook(
-  name: string,
-  type: 'nat' | 'filter',
-  at: NonNullable<ChainShape['hook']>['at'],
-  priority: number,
-  rules: ChainShape['rules'],
-): ChainShape {
-  return { name, hook: { type, at, priority }, rules };
-}
 
 /** @param restricted set of endpoints @param ranges set of `endpoint . source` */
 export function sourceRangesChain(family: Family, restricted: string, ranges: string): ChainShape {

@@ -2,7 +2,7 @@
 
 import type { KernelBackend, KernelFrontend } from '../proxyBackend.js';
 import type { Family, Frontend } from '../proxyTypes.js';
-import { describeEndpoint, elementKey, slotOctets } from './elements.js';
+import { describeEndpoint, elementKey, slotOctets } from '../../kernel/nftables/elements.js';
 import { LOCAL_SLOTS, type Fan } from './fanChains.js';
 import { parseFrontendElement } from './frontendElement.js';
 import { backendsSet, SETS } from './layout.js';

@@ -18,18 +18,14 @@ import type { Family, ProxySettings } from '../proxyTypes.js';
 import {
   AFTER_NAT,
   BEFORE_NAT,
-  hook,
-  lookup,
   markOffCluster,
   NAT,
-  plain,
   refuseChain,
   SOURCE_NAT,
   sourceRangesChain,
-  to,
-  vmap,
 } from './guardChains.js';
-import { elementKey, type ElementKey } from './elements.js';
+import { hook, lookup, plain, to, vmap } from '../../kernel/nftables/ruleParts.js';
+import { elementKey, type ElementKey } from '../../kernel/nftables/elements.js';
 import { FRONTEND, loadFrontend, loadPolicy, POLICY_KEY } from './frontendRegisters.js';
 import * as rule from './ruleParts.js';
 import { SHARDS } from './serviceIdentity.js';

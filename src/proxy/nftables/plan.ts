@@ -5,7 +5,7 @@
 
 import { parseAddress, type IpAddress } from '../../core/ip.js';
 import type { BackendLists, Family, Frontend, FrontendKey, ProxyDelta, ServicePortKey } from '../proxyTypes.js';
-import { elementKey, type ElementKey } from './elements.js';
+import { elementKey, type ElementKey } from '../../kernel/nftables/elements.js';
 import { fanOctets, parseFan } from './fanChains.js';
 import { SETS } from './layout.js';
 import type { ServicePortElements, TableKind } from './tableKind.js';

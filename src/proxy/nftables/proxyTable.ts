@@ -1,7 +1,7 @@
 /** The table of the nftables backend: it balances, translates and guards. */
 
 import type { Family } from '../proxyTypes.js';
-import { elementKey, keyOctets, setOf, type ElementKey } from './elements.js';
+import { elementKey, keyOctets, setOf, type ElementKey } from '../../kernel/nftables/elements.js';
 import { identityOfElement } from './frontendElement.js';
 import { kernelFrontend } from './kernelFrontend.js';
 import { layoutOf, SETS } from './layout.js';

@@ -6,7 +6,7 @@
 
 import { createHash } from 'node:crypto';
 import type { Family } from '../proxyTypes.js';
-import { describeEndpoint } from './elements.js';
+import { describeEndpoint } from '../../kernel/nftables/elements.js';
 
 /** Octets of an identity. */
 export const IDENTITY_SIZE = 8;

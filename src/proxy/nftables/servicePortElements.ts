@@ -2,8 +2,15 @@
 
 import { parseAddress, prefixContains, type IpAddress, type IpPrefix } from '../../core/ip.js';
 import type { Backend, BackendLists, Frontend } from '../proxyTypes.js';
-import { addressOctets, elementKey, endpointOctets, portOctets, rangeOctets, slotOctets } from './elements.js';
-import type { ElementKey } from './elements.js';
+import {
+  addressOfText,
+  elementKey,
+  endpointOctets,
+  portOctets,
+  rangeOctets,
+  slotOctets,
+} from '../../kernel/nftables/elements.js';
+import type { ElementKey } from '../../kernel/nftables/elements.js';
 import { fanName, LOCAL_SLOTS, MOST_SLOTS_OF_LIST, type Fan } from './fanChains.js';
 import { frontendElementOctets } from './frontendElement.js';
 import { backendsSet, policyNumber, SETS } from './layout.js';
@@ -27,36 +34,6 @@ export function frontendOctets({ family, address, protocol, port }: Frontend): s
   const octets = address === undefined ? '\0'.repeat(family === 4 ? 4 : 16) : addressOfText(address);
   return endpointOctets(octets, protocol, port);
 }
-
-/** Octets of an address in text. @throws RangeError */
-export function addressOfText(text: string): string {
-  const plain = dottedOctets(text);
-  if (plain !== undefined) return plain;
-  const address = parseAddress(text);
-  if (!address.ok) throw new RangeError(address.error);
-  return addressOctets(address.value);
-}
-
-/** The usual address, many thousands of which are read at once. @returns undefined for anything that needs a closer look */
-function dottedOctets(text: string): string | undefined {
-  let [octet, digits] = [0, 0];
-  let octets = '';
-  for (let i = 0; i <= text.length; i++) {
-    const code = i === text.length ? DOT : text.charCodeAt(i);
-    if (code === DOT) {
-      if (digits === 0 || octet > 255) return undefined;
-      octets += String.fromCharCode(octet);
-      [octet, digits] = [0, 0];
-    } else {
-      // A leading zero is a mistake or an octal number.
-      if (code < ZERO || code > NINE || (digits > 0 && octet === 0)) return undefined;
-      octet = octet * 10 + code - ZERO;
-      digits += 1;
-    }
-  }
-  return octets.length === 4 ? octets : undefined;
-}
-const [DOT, ZERO, NINE] = [0x2e, 0x30, 0x39] as const;
 
 /** Most slots of one backend beside another of the least weight. */
 const MOST_SLOTS = 4096;

@@ -5,7 +5,7 @@
  */
 
 import type { UdpFlow } from '../../kernel/conntrack.js';
-import { endpointOctets, portOctets } from './elements.js';
+import { endpointOctets, portOctets } from '../../kernel/nftables/elements.js';
 
 export interface UdpExpectations {
   /** endpoint → those who may answer, `address . port`; nobody for frontends that were taken away. */

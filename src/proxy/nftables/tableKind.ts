@@ -3,7 +3,7 @@
 import type { IpAddress } from '../../core/ip.js';
 import type { KernelFrontend } from '../proxyBackend.js';
 import type { BackendLists, Family, Frontend } from '../proxyTypes.js';
-import type { ElementKey } from './elements.js';
+import type { ElementKey } from '../../kernel/nftables/elements.js';
 import type { Layout, LayoutSettings } from './layout.js';
 
 export interface ServicePortElements {

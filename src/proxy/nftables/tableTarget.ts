@@ -12,7 +12,14 @@ import { readElements, readStructure, type FoundStructure } from '../../kernel/n
 import * as message from '../../kernel/nftables/messages.js';
 import { TransactionError, type Transactions } from '../../kernel/nftables/transaction.js';
 import type { Family } from '../proxyTypes.js';
-import { elementKey, elementText, keyOctets, setOf, verdictOfText, type ElementKey } from './elements.js';
+import {
+  elementKey,
+  elementText,
+  keyOctets,
+  setOf,
+  verdictOfText,
+  type ElementKey,
+} from '../../kernel/nftables/elements.js';
 import { fanChain, parseFan } from './fanChains.js';
 import type { Layout } from './layout.js';
 import { CHAINS } from './plan.js';

@@ -2,8 +2,7 @@
 
 import { describe, expect, test } from '@jest/globals';
 import { parsePrefix, type IpAddress, type IpPrefix } from '../../../../src/core/ip.js';
-import { addressOfText } from '../../../../src/proxy/nftables/servicePortElements.js';
-import { keyOctets, portOctets, setOf } from '../../../../src/proxy/nftables/elements.js';
+import { addressOfText, keyOctets, portOctets, setOf } from '../../../../src/kernel/nftables/elements.js';
 import { closedFrontend, dependsOnHost, firewallElements } from '../../../../src/proxy/ipvs/firewallElements.js';
 import { firewallLayout } from '../../../../src/proxy/ipvs/firewallLayout.js';
 import type { Backend, BackendLists, Frontend } from '../../../../src/proxy/proxyTypes.js';

@@ -6,9 +6,9 @@ import { parseAddress } from '../../../../src/core/ip.js';
 import type { IpText } from '../../../../src/kube/objectTypes.js';
 import { createPlan, type Plan } from '../../../../src/proxy/nftables/plan.js';
 import { PROXY_TABLE } from '../../../../src/proxy/nftables/proxyTable.js';
-import { addressOctets } from '../../../../src/proxy/nftables/elements.js';
+import { addressOctets, addressOfText } from '../../../../src/kernel/nftables/elements.js';
 import { fanName, parseFan } from '../../../../src/proxy/nftables/fanChains.js';
-import { addressOfText, slotsOf } from '../../../../src/proxy/nftables/servicePortElements.js';
+import { slotsOf } from '../../../../src/proxy/nftables/servicePortElements.js';
 import type { Backend, ProxyDelta } from '../../../../src/proxy/proxyTypes.js';
 import { serviceDelta } from '../../../../bench/proxy/services.js';
 

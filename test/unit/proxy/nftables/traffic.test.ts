@@ -3,11 +3,10 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { ElementCount } from '../../../../src/kernel/nftables/dump.js';
-import { endpointOctets } from '../../../../src/proxy/nftables/elements.js';
+import { addressOfText, endpointOctets } from '../../../../src/kernel/nftables/elements.js';
 import { fanOctets, fanOfOctets, NO_FAN, type Fan } from '../../../../src/proxy/nftables/fanChains.js';
 import { frontendElementOctets, parseFrontendElement } from '../../../../src/proxy/nftables/frontendElement.js';
 import { describeIdentity, identityOctets, shardOf, SHARDS } from '../../../../src/proxy/nftables/serviceIdentity.js';
-import { addressOfText } from '../../../../src/proxy/nftables/servicePortElements.js';
 import { trafficOf, type Counted } from '../../../../src/proxy/nftables/traffic.js';
 import { frontendKey, servicePortKey, type Frontend } from '../../../../src/proxy/proxyTypes.js';
 import { serviceDelta } from '../../../../bench/proxy/services.js';

@@ -1,21 +1,52 @@
 /**
- * Elements of the proxy's maps as text: the octets that registers hold, as latin1. Equal elements are equal strings, so
+ * Elements of nf_tables sets and maps as text: the octets that registers hold, as latin1. Equal elements are equal strings, so
  * what is wanted and what the kernel has compare without being parsed.
  */
 
-import type { IpAddress, IpPrefix } from '../../core/ip.js';
-import { formatIpv4, formatIpv6, ipv4, maskWord } from '../../core/ip.js';
-import type { RuleVerdict } from '../../kernel/nftables/expressions.js';
-import type { WireElement } from '../../kernel/nftables/messages.js';
-import type { Protocol } from '../../kube/objectTypes.js';
+import { formatIpv4, formatIpv6, ipv4, maskWord, parseAddress, type IpAddress, type IpPrefix } from '../../core/ip.js';
+import type { RuleVerdict } from './expressions.js';
+import type { WireElement } from './messages.js';
+
+/** Protocols with ports at the same place. */
+export type PortProtocol = 'TCP' | 'UDP' | 'SCTP';
 
 /** IANA protocol numbers. */
-export const PROTOCOL_NUMBERS: Readonly<Record<Protocol, number>> = { TCP: 6, UDP: 17, SCTP: 132 };
+export const PROTOCOL_NUMBERS: Readonly<Record<PortProtocol, number>> = { TCP: 6, UDP: 17, SCTP: 132 };
 
 /** Four octets, or sixteen. */
 export function addressOctets(address: IpAddress): string {
   return address.version === 4 ? wordOctets(address.value) : address.words.map(wordOctets).join('');
 }
+
+/** Octets of an address in text. @throws RangeError */
+export function addressOfText(text: string): string {
+  const plain = dottedOctets(text);
+  if (plain !== undefined) return plain;
+  const address = parseAddress(text);
+  if (!address.ok) throw new RangeError(address.error);
+  return addressOctets(address.value);
+}
+
+/** The usual address, many thousands of which are read at once. @returns undefined for anything that needs a closer look */
+function dottedOctets(text: string): string | undefined {
+  let [octet, digits] = [0, 0];
+  let octets = '';
+  for (let i = 0; i <= text.length; i++) {
+    const code = i === text.length ? DOT : text.charCodeAt(i);
+    if (code === DOT) {
+      if (digits === 0 || octet > 255) return undefined;
+      octets += String.fromCharCode(octet);
+      [octet, digits] = [0, 0];
+    } else {
+      // A leading zero is a mistake or an octal number.
+      if (code < ZERO || code > NINE || (digits > 0 && octet === 0)) return undefined;
+      octet = octet * 10 + code - ZERO;
+      digits += 1;
+    }
+  }
+  return octets.length === 4 ? octets : undefined;
+}
+const [DOT, ZERO, NINE] = [0x2e, 0x30, 0x39] as const;
 
 /** A port in network order, padded to a register. */
 export function portOctets(port: number): string {
@@ -23,7 +54,7 @@ export function portOctets(port: number): string {
 }
 
 /** `address . protocol . port`, the key of most maps. @param address octets; of zeros: a node port */
-export function endpointOctets(address: string, protocol: Protocol, port: number): string {
+export function endpointOctets(address: string, protocol: PortProtocol, port: number): string {
   return `${address}${String.fromCharCode(PROTOCOL_NUMBERS[protocol], 0, 0, 0)}${portOctets(port)}`;
 }
 
