@@ -18,8 +18,9 @@ lab: setup build ## three nodes, a ToR, real sessions and packets (TOR=bird|peer
 test: setup build ## every test (ARGS='unit kernel' for some suites)
 	@node build/scripts/testAll.js $(ARGS)
 
-test-kube: setup build ## against the real Kubernetes API server, built once with Go (minutes)
+test-kube: setup build ## against the real Kubernetes API server, and Cyclonus, built once with Go (minutes)
 	@scripts/buildKube.sh
+	@scripts/buildCyclonus.sh
 	@node build/scripts/testAll.js kube
 
 test-vm: setup build ## in a qemu guest whose kernel has IPIP, FOU, IPVS and dummy links (minutes)

@@ -26,7 +26,7 @@ export default {
     { ...shared, displayName: 'kernel', testMatch: ['<rootDir>/test/kernel/**/*.test.ts'] },
     { ...shared, displayName: 'system', testMatch: ['<rootDir>/test/system/**/*.test.ts'] },
     { ...shared, displayName: 'interop', testMatch: ['<rootDir>/interop/*.test.ts'] },
-    { ...shared, displayName: 'kube', testMatch: ['<rootDir>/interop/kube/**/*.test.ts'] },
+    { ...shared, displayName: 'kube', testMatch: ['<rootDir>/interop/{kube,policy}/**/*.test.ts'] },
     { ...shared, displayName: 'vm', testMatch: ['<rootDir>/interop/vm/**/*.test.ts'] },
     { ...shared, displayName: 'fuzz', testMatch: ['<rootDir>/test/fuzz/**/*.test.ts'] },
   ],
