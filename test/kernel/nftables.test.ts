@@ -73,6 +73,36 @@ test('elements of a counted set count what finds them, by the address before tra
   expect((await readCounts(channel, TABLE, 'seen')).get(PINGED)?.packets).toBe(6n);
 });
 
+test('a set of ranges holds what is between its pairs, to the last address', async () => {
+  const pairs = [
+    { key: '\x7f\0\0\x09', value: undefined },
+    { key: '\x7f\0\0\x0b', value: undefined, closes: true },
+    { key: '\x7f\0\0\x20', value: undefined },
+  ];
+  await make(
+    [
+      { name: 'blocks', key: ['ipv4_addr'], ranges: true },
+      { name: 'seen', key: ['ipv4_addr'], dynamic: 100, counted: true },
+    ],
+    [
+      { kind: 'payload', base: 'network', offset: 16, length: 4, to: 0 },
+      { kind: 'lookup', set: 'blocks', from: 0 },
+      { kind: 'range', from: 0, first: [127, 0, 0, 10], last: [127, 0, 0, 255] },
+      { kind: 'ct', key: 'mark', to: 1 },
+      { kind: 'dynamic', operation: 'add', set: 'seen', key: 0 },
+      { kind: 'limit', perSecond: 100, burst: 50 },
+      { kind: 'log', group: 7, prefix: 'test ', octets: 64 },
+    ],
+  );
+  await add('blocks', pairs);
+  for (const last of [9, 10, 11, 32, 255]) ping(`127.0.0.${last}`);
+  const seen = [...(await readCounts(channel, TABLE, 'seen')).keys()].map(key => key.charCodeAt(3));
+  expect(seen.sort((a, b) => a - b)).toEqual([10, 32, 255]);
+  expect(await readElements(channel, TABLE, 'blocks')).toEqual(expect.arrayContaining(pairs));
+  expect(nft('list', 'table', 'ip', TABLE.name)).toContain('127.0.0.9-127.0.0.10');
+  expect(nft('list', 'table', 'ip', TABLE.name)).toContain('log prefix "test " group 7 snaplen 64');
+});
+
 test('a verdict of continue goes on with the rule, no element ends it', async () => {
   await make(
     [{ name: 'closed', key: ['ipv4_addr'], data: 'verdict' }],

@@ -203,12 +203,15 @@ function decodeElement(message: MessageCursor, list: AttributeCursor, cursors: E
   let key = '';
   let keyEnd: string | undefined;
   let value: string | RuleVerdict | undefined;
+  let flags = 0;
   const element = cursors.element.over(message.view, list.start, list.end);
   while (element.next()) {
     if (element.type === nft.NFTA_SET_ELEM_KEY) key = valueOctets(message, element, cursors.field);
     else if (element.type === nft.NFTA_SET_ELEM_KEY_END) keyEnd = valueOctets(message, element, cursors.field);
+    else if (element.type === nft.NFTA_SET_ELEM_FLAGS) flags = element.addressWord(0);
     else if (element.type === nft.NFTA_SET_ELEM_DATA) value = decodeData(message, element, cursors);
   }
+  if ((flags & nft.NFT_SET_ELEM_INTERVAL_END) !== 0) return { key, value, closes: true };
   return keyEnd === undefined ? { key, value } : { key, keyEnd, value };
 }
 

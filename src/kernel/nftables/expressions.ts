@@ -27,7 +27,7 @@ export type Expression =
     }
   | { readonly kind: 'meta'; readonly key: 'mark' | 'iif' | 'iifname' | 'l4proto'; readonly to: Register }
   | { readonly kind: 'setMark'; readonly from: Register }
-  | { readonly kind: 'ct'; readonly key: 'state' | 'direction' | 'status'; readonly to: Register }
+  | { readonly kind: 'ct'; readonly key: 'state' | 'direction' | 'status' | 'mark'; readonly to: Register }
   /** Of the connection as its first packet was before translation: an address is 4 or 16 octets, a port 2. */
   | { readonly kind: 'original'; readonly key: 'daddr4' | 'daddr6' | 'protocol' | 'dport'; readonly to: Register }
   /** What route lookup says of an address: unicast 1, local 2 and so on (RTN_*). */
@@ -55,6 +55,17 @@ export type Expression =
       readonly xor: readonly number[];
     }
   | { readonly kind: 'compare'; readonly from: Register; readonly equal: boolean; readonly octets: readonly number[] }
+  /** Goes on when the value is neither below nor above, in network order. */
+  | {
+      readonly kind: 'range';
+      readonly from: Register;
+      readonly first: readonly number[];
+      readonly last: readonly number[];
+    }
+  /** Goes on for so many packets. */
+  | { readonly kind: 'limit'; readonly perSecond: number; readonly burst: number }
+  /** Hands a copy of the packet's headers to whoever listens to the group (nfnetlink_log). The prefix is at most 127 octets. */
+  | { readonly kind: 'log'; readonly group: number; readonly prefix: string; readonly octets: number }
   | { readonly kind: 'dnat'; readonly family: 4 | 6; readonly address: Register; readonly port: Register }
   /** Each connection gets a source port chosen wholly at random. */
   | { readonly kind: 'masquerade' }
@@ -100,6 +111,9 @@ const NAMES: Readonly<Record<Expression['kind'], string>> = {
   verdict: 'immediate',
   bitwise: 'bitwise',
   compare: 'cmp',
+  range: 'range',
+  limit: 'limit',
+  log: 'log',
   dnat: 'nat',
   masquerade: 'masq',
   reject: 'reject',
@@ -107,7 +121,7 @@ const NAMES: Readonly<Record<Expression['kind'], string>> = {
 };
 
 const META_KEYS = { mark: 3, iif: 4, iifname: 6, l4proto: 16 } as const;
-const CT_KEYS = { state: 0, direction: 1, status: 2 } as const;
+const CT_KEYS = { state: 0, direction: 1, status: 2, mark: 3 } as const;
 /** Addresses by family, not NFT_CT_DST, which nft(8) knows no length of. */
 const TUPLE_KEYS = { protocol: 10, dport: 12, daddr4: 20, daddr6: 22 } as const;
 /** IP_CT_DIR_ORIGINAL */
@@ -197,6 +211,22 @@ function writeData(writer: NetlinkWriter, e: Expression): void {
       attributeBe32(writer, 2, e.equal ? 0 : 1);
       writeValue(writer, 3, Uint8Array.from(e.octets));
       return;
+    case 'range':
+      register(writer, 1, e.from);
+      attributeBe32(writer, 2, 0);
+      writeValue(writer, 3, Uint8Array.from(e.first));
+      writeValue(writer, 4, Uint8Array.from(e.last));
+      return;
+    case 'limit':
+      attributeBe64(writer, 1, e.perSecond);
+      attributeBe64(writer, 2, 1);
+      attributeBe32(writer, 3, e.burst);
+      return;
+    case 'log':
+      writer.attributeOctets(1, Uint8Array.of(e.group >>> 8, e.group & 255));
+      writer.attributeText(2, e.prefix);
+      attributeBe32(writer, 3, e.octets);
+      return;
     case 'dnat':
       attributeBe32(writer, 1, NFT_NAT_DNAT);
       attributeBe32(writer, 2, PROTOCOL_FAMILIES[e.family]);
@@ -239,9 +269,13 @@ function writeDynamic(writer: NetlinkWriter, e: Extract<Expression, { kind: 'dyn
   register(writer, 4, e.key);
   if (e.data !== undefined) register(writer, 5, e.data);
   if (e.timeout === undefined) return;
-  writer.attributeHead(6, 8);
-  writer.addressWord(Math.floor(e.timeout / 2 ** 32));
-  writer.addressWord(e.timeout >>> 0);
+  attributeBe64(writer, 6, e.timeout);
+}
+
+function attributeBe64(writer: NetlinkWriter, type: number, value: number): void {
+  writer.attributeHead(type, 8);
+  writer.addressWord(Math.floor(value / 2 ** 32));
+  writer.addressWord(value >>> 0);
 }
 
 /** An attribute that holds `struct nft_data` with a value. */

@@ -29,6 +29,8 @@ export interface SetShape {
   readonly untyped?: boolean;
   /** Every element is a range from one key to another, field by field. Of concatenations only. */
   readonly interval?: boolean;
+  /** Elements come in pairs: where a range begins, and with `closes` the first key after it. Ranges do not touch. */
+  readonly ranges?: boolean;
   /** Filled by rules from packets, with time-outs; at most so many elements. */
   readonly dynamic?: number;
   /** Every element counts the packets that found it (Linux 5.7). A deleted element's count is gone with it. */
@@ -102,10 +104,11 @@ function writeCounter(writer: NetlinkWriter): void {
   writer.endNested(expression);
 }
 
-function setFlags({ data, interval, dynamic }: SetShape): number {
+function setFlags({ data, interval, ranges, dynamic }: SetShape): number {
   return (
     (data === undefined ? 0 : nft.NFT_SET_MAP) |
     (interval === true ? nft.NFT_SET_INTERVAL | nft.NFT_SET_CONCAT : 0) |
+    (ranges === true ? nft.NFT_SET_INTERVAL : 0) |
     (dynamic === undefined ? 0 : nft.NFT_SET_EVAL | nft.NFT_SET_TIMEOUT)
   );
 }
@@ -199,6 +202,8 @@ export interface WireElement {
   /** Where the range ends, of sets with intervals. */
   readonly keyEnd?: string;
   readonly value: ElementValue;
+  /** Of sets of ranges: the range ends before this key. */
+  readonly closes?: boolean;
 }
 
 /** Octets of one message's list: an attribute is at most 64 KiB. */
@@ -235,10 +240,11 @@ function beginList(writer: NetlinkWriter, command: 'add' | 'delete', table: Tabl
   return writer.beginNested(nft.NFTA_SET_ELEM_LIST_ELEMENTS, true);
 }
 
-function writeElement(writer: NetlinkWriter, { key, keyEnd, value }: WireElement, withValue: boolean): void {
+function writeElement(writer: NetlinkWriter, { key, keyEnd, value, closes }: WireElement, withValue: boolean): void {
   const at = writer.beginNested(nft.NFTA_LIST_ELEM, true);
   writeValue(writer, nft.NFTA_SET_ELEM_KEY, Buffer.from(key, 'latin1'));
   if (keyEnd !== undefined) writeValue(writer, nft.NFTA_SET_ELEM_KEY_END, Buffer.from(keyEnd, 'latin1'));
+  if (closes === true) attributeBe32(writer, nft.NFTA_SET_ELEM_FLAGS, nft.NFT_SET_ELEM_INTERVAL_END);
   if (withValue && value !== undefined) {
     if (typeof value === 'string') writeValue(writer, nft.NFTA_SET_ELEM_DATA, Buffer.from(value, 'latin1'));
     else writeVerdict(writer, nft.NFTA_SET_ELEM_DATA, value);
