@@ -3,6 +3,7 @@
 import { dirname } from 'node:path';
 import { createControlClient, RouterUnreachable } from '../api/client.js';
 import { DEFAULT_CONTROL_PATH } from '../api/controlPath.js';
+import { runtimeAt } from '../proxy/dsr/lazyRuntime.js';
 import { RT_TABLE_MAIN } from '../kernel/rtnetlink.js';
 import { formatConfigErrors } from './config/configError.js';
 import type { GivenFlags } from './flags/flag.js';
@@ -41,12 +42,11 @@ export async function cleanUpNode(settings: AgentConfig, control?: string): Prom
   const { protocol, metric, table } = settings.fib;
   const owner = { protocol, metric, table: table === 'main' ? RT_TABLE_MAIN : table };
   const options = plumbingOptions(settings, process.env['KUBE_ROUTER_CNI_CONF_FILE']);
-  const { excludedCidrs } = proxySettings(settings.kubernetes, undefined, []).ipvs;
-  const { done, left } = await cleanUpMachine(
-    { ...options, stateDirectory: dirname(controlPath) },
-    owner,
-    excludedCidrs,
-  );
+  const { excludedCidrs: excluded, runtimeEndpoint } = proxySettings(settings.kubernetes, undefined, []).ipvs;
+  const { done, left } = await cleanUpMachine({ ...options, stateDirectory: dirname(controlPath) }, owner, {
+    excluded,
+    openRuntime: runtimeAt(runtimeEndpoint),
+  });
   process.stdout.write(done.map(line => `${line}\n`).join(''));
   process.stderr.write(left.map(line => `left: ${line}\n`).join(''));
   return left.length === 0 ? 0 : 1;

@@ -21,7 +21,8 @@ import { openTransactions, type Transactions } from '../kernel/nftables/transact
 import { RouteScan } from '../kernel/routeScan.js';
 import { routeOf, writeRouteDump, type Route } from '../kernel/routes.js';
 import * as rt from '../kernel/rtnetlink.js';
-import { createDsrRouteTarget } from './dsr/dsrRoutes.js';
+import { removeDirectReturn } from './dsr/dsrLeftovers.js';
+import { runtimeAt, type OpenRuntime } from './dsr/lazyRuntime.js';
 import { PACKET_TABLE } from './dsr/packetRules.js';
 import { removeHostRoutes } from './hostRoutes/hostRouteTarget.js';
 import { FIREWALL_TABLE } from './ipvs/firewall.js';
@@ -46,12 +47,15 @@ export interface Leftovers {
   close(): void;
 }
 
-/**
- * Works in the network namespace of the calling thread.
- * @param excluded virtual servers in these are nobody's to delete
- * @throws SyscallError
- */
-export function openLeftovers(excluded: readonly IpPrefix[] = []): Leftovers {
+export interface LeftoversOptions {
+  /** Virtual servers in these are nobody's to delete. Default: none. */
+  readonly excluded?: readonly IpPrefix[];
+  /** Asked for this node's pods, if they may have tunnels of direct server return. Default: at the usual places. */
+  readonly openRuntime?: OpenRuntime;
+}
+
+/** Works in the network namespace of the calling thread. @throws SyscallError */
+export function openLeftovers({ excluded = [], openRuntime = runtimeAt(undefined) }: LeftoversOptions = {}): Leftovers {
   const opened: { close(): void }[] = [];
   const keep = <T extends { close(): void }>(socket: T): T => {
     opened.push(socket);
@@ -63,7 +67,7 @@ export function openLeftovers(excluded: readonly IpPrefix[] = []): Leftovers {
     const transactions = keep(openTransactions());
     // A module that is not there has nothing of ours.
     const ipvs = openIpvs(() => Promise.resolve('not loaded'));
-    return new OpenLeftovers({ routes, netfilter, transactions, ipvs, excluded });
+    return new OpenLeftovers({ routes, netfilter, transactions, ipvs, excluded, openRuntime });
   } catch (error) {
     for (const socket of opened) socket.close();
     throw error;
@@ -76,6 +80,7 @@ interface Tools {
   readonly transactions: Transactions;
   readonly ipvs: Promise<Ipvs | string>;
   readonly excluded: readonly IpPrefix[];
+  readonly openRuntime: OpenRuntime;
 }
 
 /** Of all that is there for IPVS, what is ours. */
@@ -141,12 +146,9 @@ class OpenLeftovers implements Leftovers {
   }
 
   private async removeDsr(report: Report): Promise<void> {
-    const target = createDsrRouteTarget(this.tools.routes);
-    const found = await target.read();
-    if (found.size === 0) return;
-    const refused = await target.commit({ set: new Map(), removed: found });
-    report.removed.push(`${found.size - refused.size} rules and routes of direct server return`);
-    for (const [key, text] of refused) report.left.push(`direct server return, ${key}: ${text}`);
+    const { removed, left } = await removeDirectReturn(this.tools.routes, this.tools.openRuntime);
+    report.removed.push(...removed);
+    report.left.push(...left);
   }
 
   private async ownIpvs(ipvs: Ipvs): Promise<OwnIpvs> {

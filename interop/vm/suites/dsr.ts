@@ -12,6 +12,7 @@ import type { IpText } from '../../../src/kube/objectTypes.js';
 import type { ContainerRuntime } from '../../../src/proxy/dsr/containerRuntime.js';
 import { applyInPod } from '../../../src/proxy/dsr/podTunnel.js';
 import { withDsr } from '../../../src/proxy/dsr/withDsr.js';
+import { openLeftovers } from '../../../src/proxy/leftovers.js';
 import { openIpvsProxy } from '../../../src/proxy/ipvs/ipvsProxy.js';
 import type { ProxyBackend } from '../../../src/proxy/proxyBackend.js';
 import type { Family, ProxyDelta, ServiceAddress } from '../../../src/proxy/proxyTypes.js';
@@ -264,9 +265,25 @@ export const dsr = vmSuite('dsr', 900, ({ check, prepare, cleanup }) => {
       () => !inside('node', 'nft', 'list', 'tables').includes('peerage-dsr') || undefined,
     );
   });
+  check('a cleanup when the proxy has ended takes it out of the pod as well', async () => {
+    await apply([service(4, ['a'])]);
+    await waitFor('the address in the pod', WAIT, () => podLinks().includes(VIP[4]) || undefined);
+    const { node } = world().spaces;
+    await world().proxy.stop();
+    const leftovers = node.inside(() => openLeftovers({ openRuntime: () => Promise.resolve(RUNTIME) }));
+    try {
+      const { removed, left } = await leftovers.remove('ipvs');
+      assert.deepEqual(left, []);
+      assert.ok(removed.includes('1 tunnels of direct server return in pods'), removed.join());
+      assert.ok(removed.includes('2 rules and routes of direct server return'), removed.join());
+    } finally {
+      leftovers.close();
+    }
+    assert.doesNotMatch(podLinks(), /kube-tunnel/);
+    assert.doesNotMatch(node.ip('rule show'), /lookup 190/);
+  });
   cleanup('all of it goes', async () => {
     if (opened === undefined) return;
-    await opened.proxy.stop();
     await Promise.all(Object.values(opened.actors).map(actor => actor.stop()));
     for (const space of Object.values(opened.spaces)) space.remove();
   });

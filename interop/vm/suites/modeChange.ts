@@ -109,7 +109,7 @@ async function startIn(mode: ProxyBackend['kind']): Promise<void> {
   await world().proxy?.stop();
   const plain: OpenProxyBackend = mode === 'ipvs' ? openIpvs : onEvent => Promise.resolve(openNftablesProxy(onEvent));
   const routed = withHostRoutes(plain, { clock: systemClock, onRouteEvent: () => undefined });
-  const options = { clock: systemClock, logger: pino({ level: 'silent' }), patience: 30_000, excluded: [] };
+  const options = { clock: systemClock, logger: pino({ level: 'silent' }), patience: 30_000, leftovers: {} };
   const proxy = await node.inside(() => afterModeChange(routed, options)(() => undefined));
   proxy.configure({ ...SETTINGS, ipv6: false });
   const delta = deltaOf([WEB]);

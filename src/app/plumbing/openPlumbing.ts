@@ -2,7 +2,6 @@
 
 import type { Logger } from 'pino';
 import { systemClock } from '../../core/clock.js';
-import type { IpPrefix } from '../../core/ip.js';
 import type { Ownership } from '../../fib/ownership.js';
 import type { ProblemReport } from '../../kube/problems.js';
 import { openFouPorts } from '../../kernel/fou.js';
@@ -11,7 +10,7 @@ import { openMonitor } from '../../kernel/monitor.js';
 import { openRouteChannel } from '../../kernel/netlink/channel.js';
 import { openNft } from '../../kernel/nft.js';
 import { kernelSwitches } from '../../kernel/sysctl.js';
-import { openLeftovers } from '../../proxy/leftovers.js';
+import { openLeftovers, type LeftoversOptions } from '../../proxy/leftovers.js';
 import { watchFiles } from '../config/watchFiles.js';
 import { cleanUp, type CleanupReport } from './cleanup.js';
 import { createPlumbing, type Plumbing } from './plumbing.js';
@@ -60,17 +59,17 @@ function bound(plumbing: Plumbing): Plumbing {
 
 /**
  * Takes off this machine what is ours.
- * @param excluded virtual servers in these stay
+ * @param proxy what of the service proxy stays, and whom to ask about pods
  * @throws SyscallError when the kernel cannot be spoken to
  */
 export async function cleanUpMachine(
   options: NodePlumbingOptions,
   owner: Ownership,
-  excluded: readonly IpPrefix[],
+  proxy: LeftoversOptions,
 ): Promise<CleanupReport> {
   const channel = openRouteChannel();
   const fou = openFouPorts();
-  const leftovers = openLeftovers(excluded);
+  const leftovers = openLeftovers(proxy);
   try {
     return await cleanUp(
       { channel, fou, nft: openNft(), legacyIptables: openLegacyIptables(), switches: kernelSwitches, leftovers },

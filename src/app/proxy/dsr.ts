@@ -5,14 +5,15 @@ import { systemClock } from '../../core/clock.js';
 import type { ProblemReport } from '../../kube/problems.js';
 import { openNft } from '../../kernel/nft.js';
 import { sysctlName, type Switches } from '../../kernel/sysctl.js';
+import { runtimeAt } from '../../proxy/dsr/lazyRuntime.js';
 import { withDsr } from '../../proxy/dsr/withDsr.js';
 import type { OpenProxyBackend } from '../../proxy/proxyBackend.js';
 import { setSwitches } from '../plumbing/switchMemory.js';
 import type { WantedSwitch } from '../plumbing/switchPlan.js';
 
 export interface AgentDsrOptions {
-  /** Socket of the container runtime; empty: one of the usual places. */
-  readonly runtimeEndpoint: string;
+  /** Socket of the container runtime; undefined: one of the usual places. */
+  readonly runtimeEndpoint: string | undefined;
   readonly switches: Switches;
   /** Where it is remembered what switches said before. */
   readonly stateDirectory: string;
@@ -25,11 +26,7 @@ export function withAgentDsr(open: OpenProxyBackend, options: AgentDsrOptions): 
   return withDsr(open, {
     clock: systemClock,
     nft: openNft(),
-    openRuntime: async () => {
-      // Loaded when it is first needed: few nodes have such services, and gRPC takes memory.
-      const { openContainerRuntime } = await import('../../proxy/dsr/containerRuntime.js');
-      return openContainerRuntime(runtimeEndpoint === '' ? undefined : runtimeEndpoint);
-    },
+    openRuntime: runtimeAt(runtimeEndpoint),
     loosen: links => loosen(links, options),
     onProblems: problems => {
       const lines = [...problems].map(([what, text]) => ({ subject: `direct server return, ${what}`, text }));

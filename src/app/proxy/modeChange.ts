@@ -5,8 +5,7 @@
 
 import type { Logger } from 'pino';
 import type { Clock, TimerHandle } from '../../core/clock.js';
-import type { IpPrefix } from '../../core/ip.js';
-import { openLeftovers, type Leftovers } from '../../proxy/leftovers.js';
+import { openLeftovers, type Leftovers, type LeftoversOptions } from '../../proxy/leftovers.js';
 import type { OpenProxyBackend, ProxyBackend } from '../../proxy/proxyBackend.js';
 
 export interface ModeChangeOptions {
@@ -14,8 +13,8 @@ export interface ModeChangeOptions {
   readonly logger: Logger;
   /** Milliseconds that open connections through the other backend may take to end. */
   readonly patience: number;
-  readonly excluded: readonly IpPrefix[];
-  readonly open?: (excluded: readonly IpPrefix[]) => Leftovers;
+  readonly leftovers: LeftoversOptions;
+  readonly open?: (options: LeftoversOptions) => Leftovers;
 }
 
 /** Milliseconds between two looks whether its connections have ended, or after a failure. */
@@ -24,7 +23,7 @@ const LOOK_AGAIN = 5000;
 export function afterModeChange(open: OpenProxyBackend, options: ModeChangeOptions): OpenProxyBackend {
   return async onEvent => {
     // Opened first: sockets belong to the network namespace in which they are opened.
-    const leftovers = (options.open ?? openLeftovers)(options.excluded);
+    const leftovers = (options.open ?? openLeftovers)(options.leftovers);
     let isBroken = false;
     const opened = await open(event => {
       if (event.kind === 'error') isBroken = true;

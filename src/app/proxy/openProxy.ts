@@ -7,6 +7,7 @@ import { systemClock } from '../../core/clock.js';
 import type { ApiWriter } from '../../kube/client/apiWriter.js';
 import type { ProblemReport } from '../../kube/problems.js';
 import { kernelSwitches } from '../../kernel/sysctl.js';
+import { runtimeAt } from '../../proxy/dsr/lazyRuntime.js';
 import { withHostRoutes } from '../../proxy/hostRoutes/withHostRoutes.js';
 import type { OpenProxyBackend } from '../../proxy/proxyBackend.js';
 import type { Kubernetes } from '../config/kubernetesSchema.js';
@@ -83,7 +84,8 @@ function equipped(
   { settings, stateDirectory, logger, report }: OpenProxyOptions,
 ): OpenProxyBackend {
   const onRouteEvent = createHostRouteLog({ logger, report });
-  const { runtimeEndpoint } = settings.proxy.ipvs;
+  const { ipvs } = proxySettings(settings, undefined, []);
+  const { runtimeEndpoint } = ipvs;
   const switches = kernelSwitches;
   const direct = withAgentDsr(open, { runtimeEndpoint, switches, stateDirectory, logger, report });
   const switched = withSwitches(withHostRoutes(direct, { clock: systemClock, onRouteEvent }), {
@@ -95,11 +97,10 @@ function equipped(
     logger,
     report,
   });
-  const { ipvs } = proxySettings(settings, undefined, []);
   return afterModeChange(switched, {
     clock: systemClock,
     logger,
     patience: ipvs.gracefulPeriod * 1000,
-    excluded: ipvs.excludedCidrs,
+    leftovers: { excluded: ipvs.excludedCidrs, openRuntime: runtimeAt(runtimeEndpoint) },
   });
 }

@@ -61,6 +61,25 @@ export async function applyInPod(namespaces: readonly string[], tunnels: readonl
   }
 }
 
+/** @returns how many tunnels it had; rejects with what is wrong */
+export async function removeFromPod(namespaces: readonly string[]): Promise<number> {
+  const { channel } = enterFirst(namespaces);
+  try {
+    let removed = 0;
+    for (const name of Object.values(POD_LINKS)) if (await removeDevice(channel, name)) removed += 1;
+    return removed;
+  } finally {
+    channel.close();
+  }
+}
+
+/** @returns whether it was there */
+async function removeDevice(channel: NetlinkChannel, name: string): Promise<boolean> {
+  if ((await findDevice(channel, name)) === undefined) return false;
+  await run(channel, `delete ${name}`, writer => writeLinkDelete(writer, name));
+  return true;
+}
+
 function enterFirst(namespaces: readonly string[]): { readonly path: string; readonly channel: NetlinkChannel } {
   const reasons: string[] = [];
   for (const path of namespaces) {
@@ -76,11 +95,11 @@ function enterFirst(namespaces: readonly string[]): { readonly path: string; rea
 async function applyOne(channel: NetlinkChannel, path: string, { pod, vips }: PodTunnel): Promise<void> {
   const own = addressOf(pod);
   const name = POD_LINKS[own.version];
-  const device = await findDevice(channel, name);
   if (vips.size === 0) {
-    if (device !== undefined) await run(channel, `delete ${name}`, writer => writeLinkDelete(writer, name));
+    await removeDevice(channel, name);
     return;
   }
+  const device = await findDevice(channel, name);
   const isRight = device?.tunnel !== undefined && sameEnd(device.tunnel, own);
   if (device !== undefined && !isRight) await run(channel, `delete ${name}`, writer => writeLinkDelete(writer, name));
   if (!isRight) await make(channel, path, name, own);

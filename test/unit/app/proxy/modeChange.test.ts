@@ -39,7 +39,7 @@ async function start(kind: ProxyBackend['kind'], removals: readonly Removal[] = 
       clock,
       logger: pino({ level: 'silent' }),
       patience: PATIENCE,
-      excluded: [],
+      leftovers: {},
       open: () => ({
         connections: () => Promise.resolve(state.connections),
         remove: mode => {
