@@ -1,8 +1,29 @@
 /** UDP flows that the kernel tracks, listed and deleted one by one over netlink (linux/netfilter/nfnetlink_conntrack.h). */
 
+import {
+  AF_NUMBERS,
+  CT_DELETE,
+  CT_GET,
+  CTA_FILTER,
+  CTA_FILTER_ORIG_FLAGS,
+  CTA_FILTER_REPLY_FLAGS,
+  CTA_ID,
+  CTA_PROTO_NUM,
+  CTA_STATUS,
+  CTA_TUPLE_ORIG,
+  CTA_TUPLE_PROTO,
+  CTA_TUPLE_REPLY,
+  decodeTuple,
+  FILTER_PROTOCOL,
+  NFGENMSG,
+  octetsOf,
+  tupleCursors,
+  type FlowTuple,
+  type TupleCursors,
+} from './conntrackTuple.js';
 import { describeErrno, type NetlinkChannel } from './netlink/channel.js';
 import { NLA_F_NESTED, NLM_F_DUMP, NLM_F_REQUEST } from './netlink/numbers.js';
-import { AttributeCursor, type MessageCursor } from './netlink/reader.js';
+import type { MessageCursor } from './netlink/reader.js';
 import { NetlinkWriter } from './netlink/writer.js';
 
 /** Addresses and ports are octets, as latin1 text; ports are in network order. */
@@ -19,24 +40,13 @@ export interface UdpFlow {
   readonly id: number;
 }
 
-const SUBSYSTEM = 1 << 8;
-const [GET, DELETE] = [SUBSYSTEM | 1, SUBSYSTEM | 2];
-const [CTA_TUPLE_ORIG, CTA_TUPLE_REPLY, CTA_STATUS, CTA_ID, CTA_FILTER] = [1, 2, 3, 12, 25];
-const [CTA_TUPLE_IP, CTA_TUPLE_PROTO] = [1, 2];
-const [CTA_IP_V4_SRC, CTA_IP_V4_DST, CTA_IP_V6_SRC, CTA_IP_V6_DST] = [1, 2, 3, 4];
-const [CTA_PROTO_NUM, CTA_PROTO_SRC_PORT, CTA_PROTO_DST_PORT] = [1, 2, 3];
-const [CTA_FILTER_ORIG_FLAGS, CTA_FILTER_REPLY_FLAGS] = [1, 2];
-/** CTA_FILTER_F_CTA_PROTO_NUM of the kernel's nf_internals.h, which is part of the interface. */
-const FILTER_PROTOCOL = 1 << 3;
 const IPPROTO_UDP = 17;
 const IPS_DST_NAT = 0x20;
-const AF_NUMBERS = { 4: 2, 6: 10 } as const;
-const NFGENMSG = 4;
 
 /** All UDP flows of a family; the kernel leaves the others out. While flows come and go, some may be told twice or not. */
 export async function listUdpFlows(channel: NetlinkChannel, family: 4 | 6): Promise<readonly UdpFlow[]> {
   const request = new NetlinkWriter(256);
-  request.begin(GET, NLM_F_REQUEST | NLM_F_DUMP);
+  request.begin(CT_GET, NLM_F_REQUEST | NLM_F_DUMP);
   request.u8x4(AF_NUMBERS[family], 0, 0, 0);
   const tuple = request.beginNested(CTA_TUPLE_ORIG, true);
   const protocol = request.beginNested(CTA_TUPLE_PROTO, true);
@@ -49,7 +59,7 @@ export async function listUdpFlows(channel: NetlinkChannel, family: 4 | 6): Prom
   request.endNested(filter);
   request.end();
   const flows = new Map<number, UdpFlow>();
-  const cursors = { list: new AttributeCursor(), inner: new AttributeCursor(), field: new AttributeCursor() };
+  const cursors = tupleCursors();
   await channel.dump(request, message => {
     const flow = decodeFlow(message, cursors);
     if (flow !== undefined) flows.set(flow.id, flow);
@@ -85,7 +95,7 @@ export async function deleteUdpFlows(
 const ENOENT = 2;
 
 function writeDelete(writer: NetlinkWriter, family: 4 | 6, { tuple, id }: UdpFlow): void {
-  writer.begin(DELETE, NLM_F_REQUEST);
+  writer.begin(CT_DELETE, NLM_F_REQUEST);
   writer.u8x4(AF_NUMBERS[family], 0, 0, 0);
   writer.attributeOctets(CTA_TUPLE_ORIG | NLA_F_NESTED, Buffer.from(tuple, 'latin1'));
   writer.attributeHead(CTA_ID, 4);
@@ -93,28 +103,14 @@ function writeDelete(writer: NetlinkWriter, family: 4 | 6, { tuple, id }: UdpFlo
   writer.end();
 }
 
-interface Cursors {
-  readonly list: AttributeCursor;
-  readonly inner: AttributeCursor;
-  readonly field: AttributeCursor;
-}
-
-interface Tuple {
-  readonly source: string;
-  readonly destination: string;
-  readonly protocol: number;
-  readonly sourcePort: number;
-  readonly destinationPort: number;
-}
-
-function decodeFlow(message: MessageCursor, cursors: Cursors): UdpFlow | undefined {
-  let original: Tuple | undefined;
-  let reply: Tuple | undefined;
+function decodeFlow(message: MessageCursor, cursors: TupleCursors): UdpFlow | undefined {
+  let original: FlowTuple | undefined;
+  let reply: FlowTuple | undefined;
   let [tuple, status, id] = ['', 0, 0];
   const attribute = cursors.list.over(message.view, message.start + NFGENMSG, message.end);
   while (attribute.next()) {
     if (attribute.type === CTA_TUPLE_ORIG) {
-      tuple = octets(message, attribute);
+      tuple = octetsOf(message, attribute);
       original = decodeTuple(message, attribute, cursors);
     } else if (attribute.type === CTA_TUPLE_REPLY) reply = decodeTuple(message, attribute, cursors);
     else if (attribute.type === CTA_STATUS) status = attribute.addressWord(0);
@@ -130,28 +126,4 @@ function decodeFlow(message: MessageCursor, cursors: Cursors): UdpFlow | undefin
     tuple,
     id,
   };
-}
-
-function decodeTuple(message: MessageCursor, tuple: AttributeCursor, { inner, field }: Cursors): Tuple {
-  let [source, destination] = ['', ''];
-  let [protocol, sourcePort, destinationPort] = [0, 0, 0];
-  inner.over(message.view, tuple.start, tuple.end);
-  while (inner.next()) {
-    field.over(message.view, inner.start, inner.end);
-    const isAddress = inner.type === CTA_TUPLE_IP;
-    while (field.next()) {
-      if (isAddress && (field.type === CTA_IP_V4_SRC || field.type === CTA_IP_V6_SRC)) source = octets(message, field);
-      else if (isAddress && (field.type === CTA_IP_V4_DST || field.type === CTA_IP_V6_DST))
-        destination = octets(message, field);
-      else if (isAddress) continue;
-      else if (field.type === CTA_PROTO_NUM) protocol = field.u8();
-      else if (field.type === CTA_PROTO_SRC_PORT) sourcePort = field.port();
-      else if (field.type === CTA_PROTO_DST_PORT) destinationPort = field.port();
-    }
-  }
-  return { source, destination, protocol, sourcePort, destinationPort };
-}
-
-function octets(message: MessageCursor, { start, end }: AttributeCursor): string {
-  return Buffer.from(message.octets.buffer, message.octets.byteOffset + start, end - start).toString('latin1');
 }

@@ -30,7 +30,7 @@ export interface Actor {
   serveSctp(name: string, port: number, addresses: readonly string[]): Promise<void>;
   ask(question: Question): Promise<Answer>;
   /** Sends a line over a kept connection. @returns what comes back */
-  askKept(name: string): Promise<Answer>;
+  askKept(name: string, patience?: number): Promise<Answer>;
   stop(): Promise<void>;
 }
 
@@ -147,8 +147,8 @@ class Process implements Actor {
     return this.tell(protocol, { patience: PATIENCE, ...question });
   }
 
-  askKept(name: string): Promise<Answer> {
-    return this.tell('kept', { keep: name, patience: PATIENCE });
+  askKept(name: string, patience = PATIENCE): Promise<Answer> {
+    return this.tell('kept', { keep: name, patience });
   }
 
   stop(): Promise<void> {
