@@ -18,7 +18,7 @@ export interface ObjectMeta {
   /** RFC 3339; undefined in hand-written manifests. */
   readonly createdAt: string | undefined;
   readonly labels: Readonly<Record<string, string>>;
-  /** Only those of kube-router.io/, peerage.io/ and pod.network.openshift.io/. */
+  /** Only those of kube-router.io/, peerage.io/ and pod.network.openshift.io/, and the two by which pods ask for bandwidth. */
   readonly annotations: Readonly<Record<string, string>>;
 }
 

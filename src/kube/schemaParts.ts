@@ -73,7 +73,13 @@ export function triggerTime(annotations: unknown): number | undefined {
 }
 
 /** Annotations can be large (kubectl keeps a whole copy of the object in one): only keys that mean something to us are kept. */
-const KEPT_ANNOTATIONS = ['kube-router.io/', 'peerage.io/', 'pod.network.openshift.io/'] as const;
+const KEPT_ANNOTATIONS = [
+  'kube-router.io/',
+  'peerage.io/',
+  'pod.network.openshift.io/',
+  'kubernetes.io/ingress-bandwidth',
+  'kubernetes.io/egress-bandwidth',
+] as const;
 export function isKeptAnnotation(key: string): boolean {
   return KEPT_ANNOTATIONS.some(prefix => key.startsWith(prefix));
 }
