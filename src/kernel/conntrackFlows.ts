@@ -16,6 +16,7 @@ import {
   CTA_MARK,
   CTA_MARK_MASK,
   CTA_TUPLE_IP,
+  CTA_TUPLE_MASTER,
   CTA_TUPLE_ORIG,
   CTA_TUPLE_REPLY,
   CTA_ZONE,
@@ -41,6 +42,8 @@ export interface TrackedFlow {
   readonly reply: FlowTuple;
   /** Unsigned. */
   readonly mark: number;
+  /** It belongs to another, as the data connection of FTP to its control connection. */
+  readonly isRelated: boolean;
   /** Of connection tracking; 0 unless somebody uses them. */
   readonly zone: number;
   /** The original tuple as the kernel told it, to name the flow with. */
@@ -109,6 +112,7 @@ export function decodeFlow(
   let original: FlowTuple | undefined;
   let reply: FlowTuple | undefined;
   let [tuple, mark, zone] = ['', 0, 0];
+  let isRelated = false;
   const attribute = cursors.list.over(message.view, message.start + NFGENMSG, message.end);
   while (attribute.next()) {
     if (attribute.type === CTA_TUPLE_ORIG) {
@@ -118,10 +122,11 @@ export function decodeFlow(
       reply = decodeTuple(message, attribute, cursors);
       if (wanted !== undefined && !wanted.has(reply.source) && !wanted.has(original?.source ?? '')) return undefined;
     } else if (attribute.type === CTA_MARK) mark = attribute.addressWord(0);
+    else if (attribute.type === CTA_TUPLE_MASTER) isRelated = true;
     else if (attribute.type === CTA_ZONE) zone = attribute.port();
   }
   if (attribute.malformed || original === undefined || reply === undefined) return undefined;
-  return { original, reply, mark, zone, tuple };
+  return { original, reply, mark, isRelated, zone, tuple };
 }
 
 /** Flows are changed so many at once: each is a message of about a hundred octets. */

@@ -13,6 +13,7 @@ export const CTA_TUPLE_REPLY = 2;
 export const CTA_STATUS = 3;
 export const CTA_MARK = 8;
 export const CTA_ID = 12;
+export const CTA_TUPLE_MASTER = 14;
 export const CTA_ZONE = 18;
 export const CTA_MARK_MASK = 21;
 export const CTA_FILTER = 25;

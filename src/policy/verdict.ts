@@ -91,7 +91,7 @@ function allowedBy(direction: Direction, decision: Decision): EndVerdict {
   return { direction, allowed: true, decision, nearMisses: [] };
 }
 
-function isAccepting(decision: Decision): boolean {
+export function isAccepting(decision: Decision): boolean {
   if (decision.kind === 'rule') return decision.rule.action === 'accept';
   return decision.kind !== 'isolated';
 }
@@ -113,8 +113,11 @@ function nodeOf(party: Party): string | undefined {
   return party.kind === 'pod' && party.pod.state === 'hostNetwork' ? party.pod.node : undefined;
 }
 
-/** @param policies in order @param ownNode the other end is the pod's own node */
-function decide(
+/**
+ * The order of tiers, whatever rules are judged by: objects here, addresses elsewhere.
+ * @param policies that govern the pod, in order @param ownNode the other end is the pod's own node
+ */
+export function decide(
   policies: readonly Policy[],
   direction: Direction,
   holds: (rule: Rule) => boolean,
