@@ -15,6 +15,7 @@ import type { KernelFrontend, ProxyBackend, ProxyEvent, TrafficCounters } from '
 import type { FamilyTable } from '../nftables/familyTable.js';
 import type { Family, FrontendKey, ProxyDelta, ProxySettings, ServicePortKey } from '../proxyTypes.js';
 import { createIpvsFirewall } from './firewall.js';
+import { createHeldRemovals } from './heldRemovals.js';
 import { createIpvsFlows, type IpvsFlows } from './ipvsFlows.js';
 import { createIpvsServers, type IpvsServers } from './ipvsServers.js';
 import { createJointFrontends, type JointFrontends, type Part } from './jointFrontends.js';
@@ -85,6 +86,7 @@ class IpvsProxy implements ProxyBackend {
   private readonly servers: IpvsServers;
   private readonly joint: JointFrontends;
   private readonly flows: IpvsFlows;
+  private readonly held = createHeldRemovals();
   private readonly firewalls: ReadonlyMap<Family, FamilyTable>;
   private settings: ProxySettings | undefined;
   private hasBegun = false;
@@ -140,7 +142,7 @@ class IpvsProxy implements ProxyBackend {
   apply(delta: ProxyDelta): void {
     this.joint.apply(delta);
     this.flows.apply(delta);
-    for (const firewall of this.firewalls.values()) firewall.apply(delta);
+    this.tellFirewalls(this.held.hold(delta));
     this.servers.apply(delta);
   }
 
@@ -162,7 +164,9 @@ class IpvsProxy implements ProxyBackend {
   }
 
   async idle(): Promise<void> {
-    await Promise.all([this.servers.idle(), ...this.running.map(firewall => firewall.idle())]);
+    // What servers leave behind is the firewall's to do.
+    await this.servers.idle();
+    await Promise.all(this.running.map(firewall => firewall.idle()));
     await this.flows.idle();
   }
 
@@ -191,6 +195,12 @@ class IpvsProxy implements ProxyBackend {
   private tell(part: Part, event: ProxyEvent): void {
     const told = this.joint.take(part, event);
     if (told !== undefined) this.onEvent(told);
+    const follows = part === 'servers' && event.kind === 'removed' ? this.held.release(event.frontends) : undefined;
+    if (follows !== undefined) this.tellFirewalls(follows);
+  }
+
+  private tellFirewalls(delta: ProxyDelta): void {
+    for (const firewall of this.firewalls.values()) firewall.apply(delta);
   }
 
   private cleanFlows(frontends: readonly FrontendKey[]): void {
