@@ -13,7 +13,7 @@ import { nodeObject } from './objects.js';
 
 const NODES = ['n1', 'n2'] as const;
 const EDGE = '10.8.0.4';
-const WAIT = 90_000;
+const WAIT = 120_000;
 
 let topology: Topology;
 let plane: ControlPlane;
@@ -35,10 +35,10 @@ beforeAll(async () => {
     agents.set(node, PeerageProcess.agent(topology, node, { node, config: nodeConfig(ofNodes) }));
   }
   agents.set('edge', PeerageProcess.agent(topology, 'edge', { node: 'lb-1', config: edgeConfig(ofEdge) }));
-}, 240_000);
+}, 400_000);
 afterAll(async () => {
   await topology.close();
-}, 60_000);
+}, 400_000);
 
 const PLAIN = { cni: { enabled: false, forward: 'off' }, egress: { enabled: false } };
 
@@ -66,7 +66,7 @@ test('gets a subnet, which every node has a route to', async () => {
   for (const node of NODES) await hasRoute(node, '10.250.0.0/24');
   const { body } = await plane.admin.ask('GET', '/api/v1/namespaces/peerage-edge/configmaps/lb-1');
   expect(body).toMatchObject({ data: { ask: 'ipv4/24', subnets: '10.250.0.0/24' } });
-}, 150_000);
+}, 400_000);
 
 test('reaches every pod from the subnet', async () => {
   await topology.ip('edge', 'address', 'add', '10.250.0.1/32', 'dev', 'lo');
@@ -76,7 +76,7 @@ test('reaches every pod from the subnet', async () => {
     const { code, stdout } = await topology.exec('edge', 'ping', ping);
     expect([code, stdout]).toEqual([0, expect.stringContaining(' 0% packet loss')]);
   }
-}, 200_000);
+}, 400_000);
 
 test('has the same subnet after a restart, also when the agent that gave it is gone', async () => {
   const lease = '/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/peerage-loadbalancer';
@@ -93,4 +93,4 @@ test('has the same subnet after a restart, also when the agent that gave it is g
       ? true
       : undefined,
   );
-}, 200_000);
+}, 400_000);

@@ -1,7 +1,7 @@
 /**
  * What goes wrong in a cluster, with traffic flowing and its loss counted: the lab behind a real API server.
  *
- * Every test prints what was lost. The API server is away for a minute; with PEERAGE_LONG=1 for ten.
+ * Every test prints what was lost. The API server is away for half a minute; with PEERAGE_LONG=1 for ten.
  */
 
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
@@ -17,9 +17,9 @@ import { PeerageProcess } from '../../lab/topology/peerage.js';
 import { PingStream } from '../../lab/topology/probes.js';
 import { Topology } from '../../lab/topology/topology.js';
 
-const WAIT = 40_000;
+const WAIT = 120_000;
 /** Seconds that the API server is away. */
-const AWAY = process.env['PEERAGE_LONG'] === '1' ? 600 : 60;
+const AWAY = process.env['PEERAGE_LONG'] === '1' ? 600 : 30;
 /** Seconds between two packets of a stream. */
 const INTERVAL = 0.02;
 
@@ -38,10 +38,10 @@ beforeAll(async () => {
   for (const { name } of cluster.nodes)
     agents.set(name, PeerageProcess.agent(topology, name, { node: name, config: agentConfig(), env: ownClock() }));
   await allSessions();
-}, 180_000);
+}, 400_000);
 afterAll(async () => {
   await topology.close();
-}, 60_000);
+}, 400_000);
 
 beforeEach(() => {
   const [first, second] = cluster.nodes;
@@ -123,7 +123,7 @@ test(
     await kube.plane.restartServer();
     expect(await losses('API server away')).toEqual(NONE);
   },
-  (AWAY + 150) * 1000,
+  (AWAY + 300) * 1000,
 );
 
 test('an agent is killed and started again', async () => {
@@ -134,7 +134,7 @@ test('an agent is killed and started again', async () => {
   await allSessions();
   await sleep(5000);
   expect(await losses('agent killed')).toEqual(NONE);
-}, 120_000);
+}, 400_000);
 
 test('an agent is killed and started again while the API server is away', async () => {
   const agent = agents.get(cluster.nodes[0]!.name)!;
@@ -147,7 +147,7 @@ test('an agent is killed and started again while the API server is away', async 
   await kube.plane.restartServer();
   await sleep(5000);
   expect(await losses('agent killed while the API server was away')).toEqual(NONE);
-}, 240_000);
+}, 400_000);
 
 test('the wall clock jumps an hour ahead, then half an hour back', async () => {
   const agent = agents.get(cluster.nodes[0]!.name)!;
@@ -174,7 +174,7 @@ test('the wall clock jumps an hour ahead, then half an hour back', async () => {
   expect(await established()).toEqual(before);
   expect(await losses('wall clock set ahead and back')).toEqual(NONE);
   writeFileSync(clockFile(), '+0');
-}, 180_000);
+}, 400_000);
 
 async function annotate(communities: string | null): Promise<void> {
   const node: KubeManifest = { apiVersion: 'v1', kind: 'Node', metadata: { name: cluster.nodes[0]!.name } };
@@ -189,7 +189,7 @@ test('the ToR is killed and started again', async () => {
   await allSessions();
   await sleep(5000);
   expect(await losses('ToR killed')).toEqual(NONE);
-}, 120_000);
+}, 400_000);
 
 test('a node leaves and comes back', async () => {
   const node = cluster.nodes[2]!;
@@ -200,7 +200,7 @@ test('a node leaves and comes back', async () => {
   await hasRoute(cluster.nodes[0]!.name, node.podCidrs[0]!, true);
   await allSessions();
   expect(await losses('another node left and came back')).toEqual(NONE);
-}, 120_000);
+}, 400_000);
 
 test('somebody deletes our routes', async () => {
   const [first, second] = cluster.nodes;
@@ -213,7 +213,7 @@ test('somebody deletes our routes', async () => {
   expect(lost['ToR to pod']).toBe(0);
   // Noticed by the route monitor and put back at once: no more than a second of packets, on however busy a machine.
   expect(lost['pod to pod']).toBeLessThan(1 / INTERVAL);
-}, 60_000);
+}, 400_000);
 
 test('the link of another node flaps', async () => {
   const node = cluster.nodes[2]!;
@@ -227,7 +227,7 @@ test('the link of another node flaps', async () => {
   await hasRoute(node.name, cluster.nodes[0]!.podCidrs[0]!, true);
   await hasRoute(cluster.nodes[0]!.name, node.podCidrs[0]!, true);
   expect(await losses('link of another node down for 2 s')).toEqual(NONE);
-}, 120_000);
+}, 400_000);
 
 test('a thousand services are created in a burst', async () => {
   const count = 1000;
@@ -264,4 +264,4 @@ test('a thousand services are created in a burst', async () => {
   });
   for (const agent of agents.values()) expect((await agent.peers()).every(p => p.state === 'Established')).toBe(true);
   expect(await losses('a thousand services')).toEqual(NONE);
-}, 240_000);
+}, 400_000);

@@ -8,7 +8,7 @@ import type { PeerageProcess } from '../../lab/topology/peerage.js';
 import { Topology } from '../../lab/topology/topology.js';
 import { NODES, startNodesWithRights } from './rights.js';
 
-const WAIT = 90_000;
+const WAIT = 120_000;
 const LEASE = '/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/peerage-loadbalancer';
 
 let topology: Topology;
@@ -22,10 +22,10 @@ beforeAll(async () => {
     advertise: { loadBalancerIp: true, toNodes: true },
     services: { announceIdle: true, loadBalancerIpRanges: ['203.0.113.0/28', 'fd00:1b::/120'] },
   }));
-}, 240_000);
+}, 400_000);
 afterAll(async () => {
   await topology.close();
-}, 60_000);
+}, 400_000);
 
 function service(name: string, spec: object = {}): KubeManifest {
   const ports = [{ port: 80, protocol: 'TCP' }];
@@ -77,14 +77,14 @@ test('a service gets an address, marked as ours, and every node announces it', a
     loadBalancer: { ingress: [{ ip: '203.0.113.1', ipMode: 'VIP' }] },
   });
   for (const node of NODES) await announcedBy(node, '203.0.113.1/32', true);
-}, 150_000);
+}, 400_000);
 
 test('dual stack gets one of each, and what is asked for is given', async () => {
   await plane.admin.apply(service('dual', { ipFamilyPolicy: 'RequireDualStack' }));
   expect(await given('dual', ['203.0.113.2', 'fd00:1b::1'])).toHaveLength(2);
   await plane.admin.apply(service('asking', { loadBalancerIP: '203.0.113.9' }));
   await given('asking', ['203.0.113.9']);
-}, 200_000);
+}, 400_000);
 
 test('the agent that gives out is killed: the other one takes over, and every address stays', async () => {
   const before = await holder();
@@ -102,7 +102,7 @@ test('the agent that gives out is killed: the other one takes over, and every ad
   agent.restart();
   await announcedBy(before!, '203.0.113.3/32', true);
   expect(await holder()).toBe(survivor);
-}, 300_000);
+}, 400_000);
 
 test('an agent that is stopped gives the Lease back: the other one goes on without waiting for it to run out', async () => {
   const before = await holder();
@@ -114,7 +114,7 @@ test('an agent that is stopped gives the Lease back: the other one goes on witho
   });
   agent.restart();
   await announcedBy(before!, '203.0.113.1/32', true);
-}, 300_000);
+}, 400_000);
 
 test('addresses come free: of a service that is deleted, and of one that is no balancer any more', async () => {
   await plane.admin.merge(service('web'), { spec: { type: 'ClusterIP' } });
@@ -139,7 +139,7 @@ test('services that everybody changes at the same time each get an address of th
   isOver = true;
   await Promise.all(meddling);
   expect(new Set(all.flat()).size).toBe(names.length);
-}, 200_000);
+}, 400_000);
 
 test('a range that is used up is a problem of the service that comes too late, of nobody else', async () => {
   const names = ['x-1', 'x-2', 'x-3'];
@@ -150,4 +150,4 @@ test('a range that is used up is a problem of the service that comes too late, o
     for await (const problem of leader.client.list('/v1/problems')) text += JSON.stringify(problem);
     return /gets no IPv4 address: none is free in pool default/.test(text) ? true : undefined;
   });
-}, 200_000);
+}, 400_000);

@@ -27,12 +27,12 @@ import {
 } from '../../test/system/proxyWorld.js';
 
 const REPLICAS = 4;
-const REPLACEMENTS = 10;
+const REPLACEMENTS = 8;
 const PACE = 2000;
 /** Milliseconds from the end of readiness to the end of a pod. */
-const GRACE = 20_000;
+const GRACE = 15_000;
 /** Milliseconds that the API server is away. */
-const AWAY = 60_000;
+const AWAY = 25_000;
 
 interface RunningPod {
   readonly object: KubeManifest;
@@ -142,7 +142,7 @@ async function startKubeProxy(node: NodeName): Promise<void> {
 }
 
 function startCallers(): void {
-  const at = (host: string, port: number): CallPlan => ({ host, port, rate: 40, kept: 4, keepFor: 8000 });
+  const at = (host: string, port: number): CallPlan => ({ host, port, rate: 40, kept: 4, keepFor: 5000 });
   const from = (name: string, host: string, plan: CallPlan): Callers =>
     new Callers(name, world.topology.name(host), [plan]);
   callers = [

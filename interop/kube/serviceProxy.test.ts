@@ -28,10 +28,10 @@ beforeAll(async () => {
     '-e',
     `require('node:net').createServer().listen(${HEALTH_PORT}, '10.8.0.1')`,
   ]);
-}, 240_000);
+}, 400_000);
 afterAll(async () => {
   await topology.close();
-}, 60_000);
+}, 400_000);
 
 function service(name: string, spec: object = {}): KubeManifest {
   const ports = [{ port: 80, protocol: 'TCP' }];
@@ -75,7 +75,7 @@ test('a Service that asks for an address it may not have is told so, by one Even
     `/api/v1/namespaces/demo/events?fieldSelector=${encodeURIComponent(selector)}`,
   );
   expect(described.body).toMatchObject({ items: [{ type: 'Warning', message: event.note }] });
-}, 180_000);
+}, 400_000);
 
 test('a health-check port that is taken on a node is told by that node', async () => {
   const spec = { type: 'LoadBalancer', externalTrafficPolicy: 'Local', healthCheckNodePort: HEALTH_PORT };
@@ -84,7 +84,7 @@ test('a health-check port that is taken on a node is told by that node', async (
   expect(event).toMatchObject({ reason: 'FailedToStartServiceHealthcheck', reportingInstance: 'peerage-n1' });
   expect(event.note).toMatch(/^Node n1: health checks cannot be answered on 10\.8\.0\.1, port 31234: .*EADDRINUSE/);
   expect(await eventsOf('balanced')).toHaveLength(1);
-}, 180_000);
+}, 400_000);
 
 test("networks of services are the API server's, and come and go with its objects", async () => {
   const rules = async (): Promise<string> =>
@@ -109,7 +109,7 @@ test("networks of services are the API server's, and come and go with its object
   await plane.admin.ask('PATCH', path, patch, 'application/merge-patch+json');
   await plane.admin.ask('DELETE', path);
   await known('10.97.0.0', false);
-}, 360_000);
+}, 400_000);
 
 test('a node that the autoscaler is about to delete is no place for traffic', async () => {
   const eligible = (is: boolean): Promise<true> =>
@@ -125,7 +125,7 @@ test('a node that the autoscaler is about to delete is no place for traffic', as
   expect(await ask('n1', 10_256, '/healthz')).toMatch(/"nodeEligible":true.*\n200$/);
   await plane.admin.merge(nodeObject('n2', 2), { spec: { taints: null } });
   await eligible(true);
-}, 360_000);
+}, 400_000);
 
 test('the time from a change of a pod to the kernel is measured', async () => {
   await plane.admin.apply(service('web', { selector: { app: 'web' } }));
@@ -147,4 +147,4 @@ test('the time from a change of a pod to the kernel is measured', async () => {
       const text = await ask(node, METRICS_PORT, '/metrics');
       return /^kubeproxy_network_programming_duration_seconds_count [1-9]/m.test(text) ? true : undefined;
     });
-}, 300_000);
+}, 400_000);

@@ -13,7 +13,7 @@ export const PROGRAM = resolve('.cache/kube/control-plane');
 const PORT = 6443;
 const ADMIN = 'admin-token';
 /** Milliseconds that the API server may take to become ready, on a busy machine. */
-const START_TIME = 90_000;
+const START_TIME = 180_000;
 
 export interface ControlPlaneOptions {
   /** Program to take for etcd: the distribution's may be too old for streamed lists. Default: `etcd`. */
@@ -32,6 +32,7 @@ export class ControlPlane {
   readonly adminConfig: string;
   readonly url: string;
   private server: Program | undefined;
+  private controllers: Program | undefined;
 
   private constructor(
     private readonly topology: Topology,
@@ -64,12 +65,11 @@ export class ControlPlane {
     writeFileSync(join(folder, 'sa.key'), privateKey, { mode: 0o600 });
     writeFileSync(join(folder, 'tokens.csv'), `${ADMIN},admin,admin,"system:masters"\n`, { mode: 0o600 });
     const plane = new ControlPlane(topology, host, address, folder, options);
+    plane.writeConfig(plane.adminConfig, ADMIN);
     // Asked politely, without its etcd, it would take as long as one lets it.
     topology.beforeClose(() => plane.stopServer());
     await plane.startEtcd();
     await plane.restartServer();
-    plane.writeConfig(plane.adminConfig, ADMIN);
-    if (options.controllers !== false) plane.startControllers();
     return plane;
   }
 
@@ -82,14 +82,15 @@ export class ControlPlane {
     });
   }
 
-  /** The server is away: connections are refused. */
+  /** The server is away: connections are refused. Its controllers end, as they do who lose their lease. */
   async stopServer(): Promise<void> {
-    await this.server?.end('SIGKILL');
+    await Promise.all([this.server?.end('SIGKILL'), this.controllers?.end('SIGKILL')]);
   }
 
   async restartServer(): Promise<void> {
     this.server = this.startServer();
     await this.ready();
+    if (this.options.controllers !== false) this.controllers = this.startControllers();
   }
 
   /** Forgets all but the newest state, so that watches from before end in 410 Gone. */
@@ -188,8 +189,8 @@ export class ControlPlane {
     ]);
   }
 
-  private startControllers(): void {
-    this.topology.start(this.host, 'kube-controller-manager', PROGRAM, [
+  private startControllers(): Program {
+    return this.topology.start(this.host, 'kube-controller-manager', PROGRAM, [
       'kube-controller-manager',
       `--kubeconfig=${this.adminConfig}`,
       '--controllers=endpointslice-controller',
