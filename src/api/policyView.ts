@@ -1,5 +1,7 @@
 /** What is shown of network policies: verdicts with their reasons, who reaches whom, and expectations that were tried. */
 
+import type { Result } from '../core/result.js';
+
 /** One rule of one object. */
 export interface RuleView {
   /** `NetworkPolicy demo/web`. */
@@ -27,6 +29,8 @@ export interface EndView {
   readonly decidedBy: readonly RuleView[];
   /** Rules that come nearest to allowing it, nearest first; none where it is allowed. */
   readonly nearest: readonly NearMissView[];
+  /** What the kernel has of it, in words; null where this is not known: of manifests, and of pods of other nodes. */
+  readonly kernel: string | null;
 }
 
 export interface ConnectionView {
@@ -70,4 +74,42 @@ export interface ExpectationView {
   readonly passed: boolean;
   /** Why it came out as it did. */
   readonly reason: string;
+}
+
+/** One policy that governs pods of this node. */
+export interface PolicyView {
+  /** `NetworkPolicy demo/web`. */
+  readonly policy: string;
+  readonly tier: 'admin' | 'namespace' | 'baseline';
+  /** Of cluster-wide policies, within their tier; null: the order of NetworkPolicies means nothing. */
+  readonly priority: number | null;
+  /** Pods of this node that it governs. */
+  readonly pods: number;
+  /** Its rules in this direction; null: it says nothing of the direction. */
+  readonly ingress: number | null;
+  readonly egress: number | null;
+  /** `pending`: on its way to the kernel; `failed`: the kernel refused it, and its pods are closed. */
+  readonly state: 'programmed' | 'pending' | 'failed';
+  readonly error: string | null;
+}
+
+/** A question about connections, as people ask it. */
+export interface ExplainQuestion {
+  readonly from: string;
+  readonly to: string;
+  readonly port: string;
+}
+
+export interface MatrixScope {
+  /** Only pods of this namespace receive; undefined: all. */
+  readonly namespace?: string;
+  /** `80/tcp`: only whether this one is open. */
+  readonly port?: string;
+}
+
+/** What the control API knows of policies. Answers that are no answers are sentences that say what is wrong with the question. */
+export interface PoliciesView {
+  policies(): Iterable<PolicyView>;
+  explain(question: ExplainQuestion): Result<PolicyExplanation, string>;
+  matrix(scope: MatrixScope): Result<Iterable<ReachView>, string>;
 }

@@ -3,7 +3,7 @@
 import { z } from 'zod';
 import { FAMILIES } from '../bgp/families.js';
 import { parseAddress, parsePrefix } from '../core/ip.js';
-import type { Answered, RouteQuery, RouterView, ServicesView } from './view.js';
+import type { Answered, ExplainQuestion, PoliciesView, RouteQuery, RouterView, ServicesView } from './view.js';
 
 /** A value, or items that are streamed as an array. */
 export type Answer =
@@ -29,6 +29,8 @@ const Query = z.strictObject({
   longer: z.enum(['true', 'false']).optional(),
   untold: z.enum(['true', 'false']).optional(),
 });
+const Explain = z.strictObject({ from: z.string(), to: z.string(), port: z.string() });
+const Matrix = z.strictObject({ namespace: z.string().optional(), port: z.string().optional() });
 const Drain = z.strictObject({ on: z.boolean() });
 const Message = z.strictObject({ message: z.string().max(255).optional() });
 const Refresh = z.strictObject({ direction: z.enum(['in', 'out']) });
@@ -72,6 +74,22 @@ export const ROUTES: readonly Route[] = [
     method: 'GET',
     path: '/v1/services/:name',
     answer: async ({ services }, { name }) => (services === undefined ? noProxy() : serviceAnswer(services, name)),
+  },
+  {
+    method: 'GET',
+    path: '/v1/policies',
+    answer: ({ policies }) => (policies === undefined ? noFirewall() : { status: 200, items: policies.policies() }),
+  },
+  {
+    method: 'GET',
+    path: '/v1/policy/explain',
+    answer: ({ policies }, { query }) =>
+      policies === undefined ? noFirewall() : explained(policies, parse(Explain, Object.fromEntries(query))),
+  },
+  {
+    method: 'GET',
+    path: '/v1/policy/matrix',
+    answer: ({ policies }, { query }) => (policies === undefined ? noFirewall() : reached(policies, query)),
   },
   { method: 'POST', path: '/v1/drain', answer: (view, { body }) => drained(view, parse(Drain, body).on) },
   {
@@ -165,6 +183,25 @@ async function serviceAnswer(services: ServicesView, name: string): Promise<Answ
 
 function noProxy(): Answer {
   return { status: 404, value: { error: 'no service proxy runs here (--run-service-proxy)' } };
+}
+
+function explained(policies: PoliciesView, question: ExplainQuestion): Answer {
+  const answer = policies.explain(question);
+  return answer.ok ? { status: 200, value: answer.value } : { status: 404, value: { error: answer.error } };
+}
+
+function reached(policies: PoliciesView, query: URLSearchParams): Answer {
+  const { namespace, port } = parse(Matrix, Object.fromEntries(query));
+  const scope = { ...(namespace === undefined ? {} : { namespace }), ...(port === undefined ? {} : { port }) };
+  const answer = policies.matrix(scope);
+  return answer.ok ? { status: 200, items: answer.value } : { status: 404, value: { error: answer.error } };
+}
+
+function noFirewall(): Answer {
+  return {
+    status: 404,
+    value: { error: 'no firewall runs here (--run-firewall); a folder is asked with --manifests' },
+  };
 }
 
 function noPeer(name: string): Answer {

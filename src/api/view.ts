@@ -1,10 +1,12 @@
 /** What the control API shows: the engine's view of itself, and the kernel's routes beside it. */
 
 import type { EngineView, RouteQuery } from '../engine/view.js';
+import type { PoliciesView } from './policyView.js';
 import type { ServicesView } from './serviceView.js';
 
 export { FAMILIES, type Family } from '../bgp/families.js';
 export type * from '../engine/view.js';
+export type * from './policyView.js';
 export type * from './serviceView.js';
 
 export interface FibRouteView {
@@ -40,6 +42,8 @@ export type RouterView = {
   drain(isOn: boolean): Answered<void>;
   /** Of the service proxy; absent where none runs. */
   readonly services?: ServicesView;
+  /** Of the firewall; absent where none runs. */
+  readonly policies?: PoliciesView;
 };
 
 /** Thrown by a RouterView that has no configuration yet, such as an agent that waits for its Node. */

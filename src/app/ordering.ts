@@ -23,12 +23,19 @@ export interface Plane {
   close(): void;
 }
 
+/** What BGP waits for at the start, and no address ever after: policies in the kernel. */
+export interface StartGate {
+  open(): void;
+}
+
 export interface Ordering<T> {
   /** What routing wants announced. @returns what to announce and withdraw right now; the rest comes through `changed` */
   want(delta: KeyedDelta<T>): KeyedDelta<T>;
   /** @param release told which keys may be taken out */
   register(name: string, release: (keys: readonly string[]) => void): Plane;
-  /** Every plane has said `synced`. What is missing now is missing on purpose. */
+  /** `isSettled` waits until it is open. */
+  gate(): StartGate;
+  /** Every plane has said `synced`, and every gate is open. What is missing now is missing on purpose. */
   readonly isSettled: boolean;
   /** On: withdraws everything and announces nothing until it is off again. Planes go on serving. */
   hold(isOn: boolean): void;
@@ -57,6 +64,7 @@ interface State<T> extends OrderingOptions<T> {
   /** When a key was withdrawn, until it has settled. */
   readonly withdrawnAt: Map<string, number>;
   readonly planes: Map<string, PlaneState>;
+  readonly gates: Set<StartGate>;
   isHeld: boolean;
   timer: TimerHandle | undefined;
 }
@@ -68,6 +76,7 @@ export function createOrdering<T>(options: OrderingOptions<T>): Ordering<T> {
     announced: new Map(),
     withdrawnAt: new Map(),
     planes: new Map(),
+    gates: new Set(),
     isHeld: false,
     timer: undefined,
   };
@@ -80,6 +89,11 @@ export function createOrdering<T>(options: OrderingOptions<T>): Ordering<T> {
       return delta;
     },
     register: (name, release) => register(state, name, release),
+    gate: () => {
+      const gate = { open: () => settling(state, () => state.gates.delete(gate)) };
+      state.gates.add(gate);
+      return gate;
+    },
     get isSettled() {
       return isSettled(state);
     },
@@ -95,11 +109,6 @@ function register<T>(state: State<T>, name: string, release: PlaneState['release
   const plane: PlaneState = { release, serves: new Set(), retiring: new Set(), isSynced: false };
   state.planes.set(name, plane);
   tell(state, [...state.announced.keys()]);
-  const settling = (change: () => void): void => {
-    const wasSettled = isSettled(state);
-    change();
-    if (!wasSettled && isSettled(state)) state.settled?.();
-  };
   return {
     programmed: keys => {
       const news = [...keys];
@@ -122,17 +131,23 @@ function register<T>(state: State<T>, name: string, release: PlaneState['release
       }
       tell(state, news);
     },
-    synced: () => settling(() => (plane.isSynced = true)),
+    synced: () => settling(state, () => (plane.isSynced = true)),
     close: () =>
-      settling(() => {
+      settling(state, () => {
         state.planes.delete(name);
         tell(state, state.wanted.keys());
       }),
   };
 }
 
-function isSettled<T>({ planes }: State<T>): boolean {
-  return [...planes.values()].every(plane => plane.isSynced);
+function settling<T>(state: State<T>, change: () => void): void {
+  const wasSettled = isSettled(state);
+  change();
+  if (!wasSettled && isSettled(state)) state.settled?.();
+}
+
+function isSettled<T>({ planes, gates }: State<T>): boolean {
+  return gates.size === 0 && [...planes.values()].every(plane => plane.isSynced);
 }
 
 /** Looks at some keys again, tells what changed, and gives planes the permissions that are due. */

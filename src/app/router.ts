@@ -7,6 +7,7 @@ import { systemClock } from '../core/clock.js';
 import type { Logger } from 'pino';
 import { Subject } from 'rxjs';
 import { createControlServer } from '../api/server.js';
+import type { PoliciesView } from '../api/policyView.js';
 import type { ServicesView } from '../api/serviceView.js';
 import { NotReady, type RouterView } from '../api/view.js';
 import type { ApplyReport, EngineConfig, EngineEvent, EngineOptions } from '../engine/engineTypes.js';
@@ -54,6 +55,8 @@ export interface RouterSettings {
   readonly problems?: () => readonly StandingProblem[];
   /** What the service proxy shows; absent where none runs. */
   readonly services?: ServicesView;
+  /** Of the firewall, if one runs. */
+  readonly policies?: PoliciesView;
 }
 
 export interface RunningRouter {
@@ -83,6 +86,7 @@ export async function startRouter({
   watcher,
   problems,
   services,
+  policies,
 }: RouterSettings): Promise<RunningRouter> {
   // The joints between engine and kernel carry batches, never single routes.
   const changes = new Subject<RibChanges>();
@@ -138,6 +142,7 @@ export async function startRouter({
     fib: query => kernel?.fib?.routes(query) ?? [],
     drain: isOn => draining.set('operator', isOn),
     ...(services === undefined ? {} : { services }),
+    ...(policies === undefined ? {} : { policies }),
     problems: async () => {
       const ofEngine = isConfigured ? (await engine.summary()).problems : [WAITING];
       const others = (problems?.() ?? []).map(problem => ({ ...problem, since: problem.since.toISOString() }));

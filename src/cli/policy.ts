@@ -1,12 +1,14 @@
-/** `peerage explain policy` and `peerage policy …`: questions about network policies, answered from manifests. */
+/** `peerage explain policy` and `peerage policy …`: questions about network policies, answered from manifests or by a running agent. */
 
 import { Option, type Command } from 'commander';
+import { controlOption } from './controlOption.js';
 
 interface ExplainOptions {
   readonly from: string;
   readonly to: string;
   readonly port: string;
-  readonly manifests: string;
+  readonly manifests?: string;
+  readonly control: string;
   readonly output: 'table' | 'json';
 }
 
@@ -18,18 +20,20 @@ export function addExplainCommand(program: Command): void {
     .requiredOption('--from <end>', 'who connects: namespace/pod, or an address')
     .requiredOption('--to <end>', 'to whom: namespace/pod, namespace/service, or an address')
     .requiredOption('--port <port/protocol>', 'such as 80/tcp')
-    .requiredOption('--manifests <folder>', 'folder of Kubernetes objects, *.yaml and *.json')
+    .option('--manifests <folder>', 'folder of Kubernetes objects to ask, *.yaml and *.json, in place of the agent')
+    .addOption(controlOption())
     .addOption(new Option('-o, --output <format>', 'output format').choices(['table', 'json']).default('table'))
     .addHelpText('after', EXPLAIN_EXAMPLES)
-    .action(async ({ output, ...question }: ExplainOptions) => {
+    .action(async ({ output, from, to, port, ...asked }: ExplainOptions) => {
       // Loaded on demand: most commands need neither schemas nor policies.
       const { explainPolicy } = await import('./policyQuestions.js');
-      await explainPolicy(question, output);
+      await explainPolicy(asked, { from, to, port }, output);
     });
 }
 
 interface MatrixOptions {
-  readonly manifests: string;
+  readonly manifests?: string;
+  readonly control: string;
   readonly namespace?: string;
   readonly port?: string;
   readonly output: 'table' | 'json';
@@ -44,18 +48,19 @@ export function addPolicyCommands(program: Command): void {
   const policy = program
     .command('policy')
     .helpCommand(false)
-    .description('try network policies before a cluster has them');
+    .description('who reaches whom, and whether it comes out as expected');
   policy
     .command('matrix')
     .description('who can reach whom, on which ports')
-    .requiredOption('--manifests <folder>', 'folder of Kubernetes objects, *.yaml and *.json')
+    .option('--manifests <folder>', 'folder of Kubernetes objects to ask, *.yaml and *.json, in place of the agent')
+    .addOption(controlOption())
     .option('--namespace <namespace>', 'only what pods of this namespace receive')
     .option('--port <port/protocol>', 'only whether this port is open, as a grid')
     .addOption(new Option('-o, --output <format>', 'output format').choices(['table', 'json']).default('table'))
     .addHelpText('after', MATRIX_EXAMPLES)
-    .action(async ({ output, ...question }: MatrixOptions) => {
+    .action(async ({ output, manifests, control, ...scope }: MatrixOptions) => {
       const { printMatrix } = await import('./policyTrials.js');
-      await printMatrix(question, output);
+      await printMatrix({ control, ...(manifests === undefined ? {} : { manifests }) }, scope, output);
     });
   policy
     .command('test <file>')
@@ -70,7 +75,11 @@ export function addPolicyCommands(program: Command): void {
 }
 
 const MATRIX_EXAMPLES = `
+Asks the running agent, or with --manifests a folder. Of a large cluster, say
+--namespace: there is a line for every two pods.
+
 Examples:
+  peerage policy matrix --namespace demo
   peerage policy matrix --manifests ./cluster
   peerage policy matrix --manifests ./cluster --namespace demo --port 80/tcp`;
 
@@ -83,9 +92,13 @@ Examples:
   peerage policy test expectations.yaml --manifests ./rendered`;
 
 const EXPLAIN_EXAMPLES = `
-A Deployment or another workload stands for its pods where these are not in the
-folder. Where a name is ambiguous, say namespace/service/name and the like.
+Asks the running agent, which runs the firewall (--run-firewall) and knows the
+whole cluster; it adds what its kernel has for pods of its own node. With
+--manifests, a folder is asked: there a Deployment or another workload stands
+for its pods where these are not in the folder. Where a name is ambiguous, say
+namespace/service/name and the like.
 
 Examples:
+  peerage explain policy --from demo/client --to demo/web --port 80/tcp
   peerage explain policy --from demo/client --to demo/web --port 80/tcp --manifests ./cluster
   peerage explain policy --from 203.0.113.7 --to demo/pod/web-0 --port 53/udp --manifests ./cluster`;

@@ -1,16 +1,36 @@
 /** What `peerage explain policy` prints. */
 
-import type { ConnectionView, EndView, NearMissView, PolicyExplanation, RuleView } from '../api/policyView.js';
-import { askPolicy, type PolicyQuestion } from '../app/policy/askPolicy.js';
+import { createControlClient } from '../api/client.js';
+import type {
+  ConnectionView,
+  EndView,
+  ExplainQuestion,
+  NearMissView,
+  PolicyExplanation,
+  RuleView,
+} from '../api/policyView.js';
+import { askManifests } from '../app/policy/askPolicy.js';
 import { write } from './output.js';
 
+/** Who answers: a folder of manifests, or else the agent behind a control socket. */
+export interface Asked {
+  readonly manifests?: string;
+  readonly control: string;
+}
+
 /** @throws when the question cannot be answered, with a sentence that says why */
-export async function explainPolicy(question: PolicyQuestion, output: 'table' | 'json'): Promise<void> {
-  const answer = await askPolicy(question);
-  if (!answer.ok) throw new Error(answer.error);
-  const { explanation, warnings } = answer.value;
-  warnOf(warnings);
+export async function explainPolicy(asked: Asked, question: ExplainQuestion, output: 'table' | 'json'): Promise<void> {
+  const explanation = await explanationOf(asked, question);
   await write(output === 'json' ? `${JSON.stringify(explanation)}\n` : explanationText(explanation));
+}
+
+async function explanationOf({ manifests, control }: Asked, question: ExplainQuestion): Promise<PolicyExplanation> {
+  if (manifests === undefined)
+    return (await createControlClient(control).get('/v1/policy/explain', { ...question })) as PolicyExplanation;
+  const answer = await askManifests(manifests, question);
+  if (!answer.ok) throw new Error(answer.error);
+  warnOf(answer.value.warnings);
+  return answer.value.explanation;
 }
 
 export function warnOf(warnings: readonly string[]): void {
@@ -33,7 +53,10 @@ function connectionText({ from, to, port, protocol, families, allowed, egress, i
   return [head, ...endLines(egress, from), ...endLines(ingress, to), ''].join('\n');
 }
 
-function endLines({ direction, allowed, reason, decidedBy, nearest }: EndView, subject: string): readonly string[] {
+function endLines(
+  { direction, allowed, reason, decidedBy, nearest, kernel }: EndView,
+  subject: string,
+): readonly string[] {
   const more = nearest.length - SHOWN;
   return [
     `  ${direction === 'egress' ? 'egress of' : 'ingress of'} ${subject}: ${allowed ? 'allowed' : 'denied'}`,
@@ -42,6 +65,7 @@ function endLines({ direction, allowed, reason, decidedBy, nearest }: EndView, s
     ...(nearest.length === 0 ? [] : ['    would have been allowed by:']),
     ...nearest.slice(0, SHOWN).map(missText),
     ...(more > 0 ? [`      and ${more} more`] : []),
+    ...(kernel === null ? [] : [`    kernel: ${kernel}`]),
   ];
 }
 

@@ -1,10 +1,11 @@
 /** What `peerage policy matrix` and `peerage policy test` print. */
 
-import type { ExpectationView, ReachView } from '../api/policyView.js';
+import { createControlClient } from '../api/client.js';
+import type { ExpectationView, MatrixScope, ReachView } from '../api/policyView.js';
 import { runExpectations } from '../app/policy/expectations.js';
-import { policyMatrix, type MatrixQuestion } from '../app/policy/policyMatrix.js';
+import { matrixOfManifests } from '../app/policy/policyMatrix.js';
 import { printList, write, type Column } from './output.js';
-import { warnOf } from './policyQuestions.js';
+import { warnOf, type Asked } from './policyQuestions.js';
 
 const REACH_COLUMNS: readonly Column<ReachView>[] = [
   { head: 'FROM', value: cell => cell.from },
@@ -13,13 +14,23 @@ const REACH_COLUMNS: readonly Column<ReachView>[] = [
 ];
 
 /** @throws when the question cannot be answered, with a sentence that says why */
-export async function printMatrix(question: MatrixQuestion, output: 'table' | 'json'): Promise<void> {
-  const answer = await policyMatrix(question);
-  if (!answer.ok) throw new Error(answer.error);
-  const { cells, warnings } = answer.value;
-  warnOf(warnings);
-  if (output === 'json' || question.port === undefined) await printList(cells, REACH_COLUMNS, output);
+export async function printMatrix(asked: Asked, scope: MatrixScope, output: 'table' | 'json'): Promise<void> {
+  const cells = await cellsOf(asked, scope);
+  if (output === 'json' || scope.port === undefined) await printList(cells, REACH_COLUMNS, output);
   else await printGrid(cells);
+}
+
+/** A running agent's as they come: it may know very many pods. */
+async function cellsOf(
+  { manifests, control }: Asked,
+  scope: MatrixScope,
+): Promise<AsyncIterable<ReachView> | readonly ReachView[]> {
+  if (manifests === undefined)
+    return createControlClient(control).list('/v1/policy/matrix', { ...scope }) as AsyncIterable<ReachView>;
+  const answer = await matrixOfManifests(manifests, scope);
+  if (!answer.ok) throw new Error(answer.error);
+  warnOf(answer.value.warnings);
+  return answer.value.cells;
 }
 
 interface GridRow {
@@ -28,14 +39,16 @@ interface GridRow {
 }
 
 /** A row for everyone who sends, a numbered column for everyone who receives. */
-async function printGrid(cells: readonly ReachView[]): Promise<void> {
-  const receivers = [...new Set(cells.map(({ to }) => to))].sort();
+async function printGrid(cells: AsyncIterable<ReachView> | readonly ReachView[]): Promise<void> {
+  const reached = new Set<string>();
   const rows = new Map<string, Map<string, string>>();
-  for (const { from, to, ports } of cells) {
+  for await (const { from, to, ports } of cells) {
+    reached.add(to);
     const marks = rows.get(from) ?? new Map<string, string>();
     const [mark, other] = [ports === 'open' ? '.' : 'X', marks.get(to)];
     rows.set(from, marks.set(to, other === undefined || other === mark ? mark : '~'));
   }
+  const receivers = [...reached].sort();
   const columns: readonly Column<GridRow>[] = [
     { head: '', value: row => row.from },
     ...receivers.map((to, i) => ({ head: String(i + 1), value: (row: GridRow) => row.marks.get(to) ?? ' ' })),

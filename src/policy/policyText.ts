@@ -1,6 +1,7 @@
 /** Policies, rules and decisions in words. */
 
 import { formatPrefix } from '../core/ip.js';
+import type { ObjectKey } from '../kube/objects.js';
 import { selectorText } from './labelSelector.js';
 import { LAST_PORT } from './compileNetworkPolicy.js';
 import type { Direction, Group, NamespaceScope, Peer, Policy, PortMatch, Rule } from './policyTypes.js';
@@ -8,6 +9,10 @@ import type { Decision, Exemption } from './verdict.js';
 
 /** `NetworkPolicy demo/web`. */
 export function policyTitle({ key }: Policy): string {
+  return policyTitleOf(key);
+}
+
+export function policyTitleOf(key: ObjectKey): string {
   return key.replace('/', ' ');
 }
 

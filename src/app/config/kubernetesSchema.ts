@@ -4,6 +4,8 @@ import { z } from 'zod';
 import { parseCommunity, parseLargeCommunity } from '../../bgp/wire/communityText.js';
 import { BALANCER_CLASSES } from '../../routing/loadBalancer/pools.js';
 import { OverlaySection } from '../overlayConfig.js';
+import { FirewallSection } from './firewallSchema.js';
+import { AntiSpoofSection } from './podAddressSchema.js';
 import { ProxySection } from './proxySchema.js';
 import { PeerGroup, PeerOptions, Router } from './schema.js';
 import { address, prefix, text } from './textSchema.js';
@@ -315,8 +317,10 @@ const KubernetesShape = z.strictObject({
   egress: Egress.prefault({}).describe('Traffic of pods to the world outside.'),
   cni: Cni.prefault({}).describe("The pods' bridge and the CNI configuration."),
   sourceDestCheck: SourceDestCheck.prefault({}).describe('Clouds that drop packets of pods.'),
+  antiSpoof: AntiSpoofSection.prefault({}).describe('Pods that send from addresses of others.'),
   loadBalancer: LoadBalancer.prefault({}).describe('Addresses for services of type LoadBalancer.'),
   proxy: ProxySection.prefault({}).describe('The service proxy.'),
+  firewall: FirewallSection.prefault({}).describe('Network policies.'),
   health: Health.prefault({}).describe('Health over HTTP.'),
   metrics: Metrics.prefault({}).describe('Metrics over HTTP.'),
 });

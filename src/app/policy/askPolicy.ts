@@ -1,19 +1,12 @@
-/** `peerage explain policy` on a folder of manifests: one question, one answer. Impure. */
+/** `peerage explain policy`: one question, one answer. */
 
-import type { PolicyExplanation } from '../../api/policyView.js';
+import type { ExplainQuestion, PolicyExplanation } from '../../api/policyView.js';
 import { ok, type Result } from '../../core/result.js';
-import { explainConnections } from './explainPolicy.js';
+import { explainConnections, type KernelState } from './explainPolicy.js';
 import { loadOfflineCluster, warningsOf } from './offlineCluster.js';
+import type { PolicyCluster } from './policyCluster.js';
 import { parsePort } from './portText.js';
 import { connectionsBetween, findSubject, subjectText } from './subjects.js';
-
-export interface PolicyQuestion {
-  readonly manifests: string;
-  readonly from: string;
-  readonly to: string;
-  /** `80/tcp`. */
-  readonly port: string;
-}
 
 export interface PolicyAnswer {
   readonly explanation: PolicyExplanation;
@@ -21,13 +14,25 @@ export interface PolicyAnswer {
   readonly warnings: readonly string[];
 }
 
-/** @returns the answer, or what is wrong with the question */
-export async function askPolicy(question: PolicyQuestion): Promise<Result<PolicyAnswer, string>> {
+/** Asks a folder of manifests. @returns the answer, or what is wrong with the question */
+export async function askManifests(
+  manifests: string,
+  question: ExplainQuestion,
+): Promise<Result<PolicyAnswer, string>> {
+  const loaded = await loadOfflineCluster(manifests);
+  if (!loaded.ok) return loaded;
+  const answered = answerPolicy(loaded.value, question);
+  return answered.ok ? ok({ explanation: answered.value, warnings: warningsOf(loaded.value) }) : answered;
+}
+
+/** @param kernel what is known of the kernel that the pods' traffic passes @returns the answer, or what is wrong with the question */
+export function answerPolicy(
+  cluster: PolicyCluster,
+  question: ExplainQuestion,
+  kernel?: KernelState,
+): Result<PolicyExplanation, string> {
   const port = parsePort(question.port);
   if (!port.ok) return port;
-  const loaded = await loadOfflineCluster(question.manifests);
-  if (!loaded.ok) return loaded;
-  const cluster = loaded.value;
   const from = findSubject(cluster, question.from);
   if (!from.ok) return from;
   const to = findSubject(cluster, question.to);
@@ -35,6 +40,7 @@ export async function askPolicy(question: PolicyQuestion): Promise<Result<Policy
   const connections = connectionsBetween(cluster, from.value, to.value, port.value.protocol, port.value.port);
   if (!connections.ok) return connections;
   const names = [subjectText(from.value), subjectText(to.value)] as const;
-  const explanation = explainConnections(cluster.world, cluster.sources, ...names, connections.value);
-  return ok({ explanation, warnings: warningsOf(cluster) });
+  return ok(
+    explainConnections({ ...cluster, ...(kernel === undefined ? {} : { kernel }) }, ...names, connections.value),
+  );
 }

@@ -8,7 +8,8 @@ import type { ExpectationView } from '../../api/policyView.js';
 import { err, ok, type Result } from '../../core/result.js';
 import { decisionText } from '../../policy/policyText.js';
 import { verdict, type Verdict } from '../../policy/verdict.js';
-import { loadOfflineCluster, warningsOf, type OfflineCluster } from './offlineCluster.js';
+import { loadOfflineCluster, warningsOf } from './offlineCluster.js';
+import type { PolicyCluster } from './policyCluster.js';
 import { parsePort, portText, type ProtocolPort } from './portText.js';
 import { connectionsBetween, findSubject, type NamedConnection, type Subject } from './subjects.js';
 
@@ -99,7 +100,7 @@ function pathText(path: readonly PropertyKey[]): string {
 
 /** Every end with every other, on every port. */
 function tryExpectation(
-  cluster: OfflineCluster,
+  cluster: PolicyCluster,
   wanted: Expectation,
   place: string,
 ): Result<readonly ExpectationView[], string> {
@@ -119,7 +120,7 @@ function tryExpectation(
 }
 
 function tryAll(
-  cluster: OfflineCluster,
+  cluster: PolicyCluster,
   wanted: Expectation,
   place: string,
   froms: readonly Subject[],
@@ -138,7 +139,7 @@ function tryAll(
 }
 
 /** `namespace/*` means every pod of the namespace. */
-function subjectsOf(cluster: OfflineCluster, text: string): Result<readonly Subject[], string> {
+function subjectsOf(cluster: PolicyCluster, text: string): Result<readonly Subject[], string> {
   const namespace = /^([^/]+)\/\*$/.exec(text)?.[1];
   if (namespace === undefined) {
     const found = findSubject(cluster, text);
@@ -151,7 +152,7 @@ function subjectsOf(cluster: OfflineCluster, text: string): Result<readonly Subj
 }
 
 function resultOf(
-  { world }: OfflineCluster,
+  { world }: PolicyCluster,
   { name, expect }: Expectation,
   place: string,
   connection: NamedConnection,

@@ -3,30 +3,39 @@
 import type { ConnectionView, EndView, PolicyExplanation, RuleView } from '../../api/policyView.js';
 import type { ObjectKey } from '../../kube/objects.js';
 import { decisionText, policyTitle, rulePlace, ruleText } from '../../policy/policyText.js';
-import type { Direction, Policy, Rule } from '../../policy/policyTypes.js';
+import type { Direction, Policy, PolicyPod, Rule } from '../../policy/policyTypes.js';
 import type { PolicyWorld } from '../../policy/policyWorld.js';
-import { verdict, type Decision, type EndVerdict } from '../../policy/verdict.js';
+import { verdict, type Decision, type EndVerdict, type Party } from '../../policy/verdict.js';
 import { mergeFamilies } from './mergeFamilies.js';
 import type { NamedConnection } from './subjects.js';
 
 type Sources = ReadonlyMap<ObjectKey, string>;
 
-/** @param connections at least one @param sources where objects were read */
+/** What the kernel has of a pod's policies, for people; undefined: nobody knows, as of pods of other nodes. */
+export type KernelState = (pod: PolicyPod) => string | undefined;
+
+interface Known {
+  readonly world: PolicyWorld;
+  /** Where objects were read. */
+  readonly sources: Sources;
+  readonly kernel?: KernelState;
+}
+
+/** @param connections at least one */
 export function explainConnections(
-  world: PolicyWorld,
-  sources: Sources,
+  known: Known,
   from: string,
   to: string,
   connections: readonly NamedConnection[],
 ): PolicyExplanation {
-  const views = mergeFamilies(connections.map(connection => connectionView(world, sources, connection)));
+  const views = mergeFamilies(connections.map(connection => connectionView(known, connection)));
   const allowed = views.filter(view => view.allowed).length;
   return { from, to, allowed: allowed === 0 ? 'none' : allowed === views.length ? 'all' : 'some', connections: views };
 }
 
-function connectionView(world: PolicyWorld, sources: Sources, connection: NamedConnection): ConnectionView {
-  const { fromText, toText, port, protocol, family } = connection;
-  const { allowed, egress, ingress } = verdict(world, connection);
+function connectionView(known: Known, connection: NamedConnection): ConnectionView {
+  const { fromText, toText, port, protocol, family, from, to } = connection;
+  const { allowed, egress, ingress } = verdict(known.world, connection);
   return {
     from: fromText,
     to: toText,
@@ -34,18 +43,24 @@ function connectionView(world: PolicyWorld, sources: Sources, connection: NamedC
     protocol,
     families: family === undefined ? [] : [family],
     allowed,
-    egress: endView(egress, sources),
-    ingress: endView(ingress, sources),
+    egress: endView(egress, from, known),
+    ingress: endView(ingress, to, known),
   };
 }
 
-function endView({ direction, allowed, decision, nearMisses }: EndVerdict, sources: Sources): EndView {
+/** @param self whose word it is */
+function endView(
+  { direction, allowed, decision, nearMisses }: EndVerdict,
+  self: Party,
+  { sources, kernel }: Known,
+): EndView {
   return {
     direction,
     allowed,
     reason: decisionText(decision, direction),
     decidedBy: decidedBy(decision, direction, sources),
     nearest: nearMisses.map(({ policy, rule, missed }) => ({ ...ruleView(policy, rule, direction, sources), missed })),
+    kernel: (self.kind === 'pod' ? kernel?.(self.pod) : undefined) ?? null,
   };
 }
 

@@ -7,24 +7,13 @@ import { listFiles } from '../../kube/client/folder.js';
 import { readManifest } from '../../kube/client/manifestFile.js';
 import type { ObjectChange } from '../../kube/objectBatch.js';
 import { keyOf, type ObjectKey } from '../../kube/objects.js';
-import type { EndpointSlice, KubeObject, Pod, Service } from '../../kube/objectTypes.js';
-import { readOfflineObject, type OfflineObject, type ServiceTarget } from '../../kube/offlineObjects.js';
+import type { EndpointSlice, KubeObject, Pod } from '../../kube/objectTypes.js';
+import { readOfflineObject, type OfflineObject } from '../../kube/offlineObjects.js';
 import type { Problem } from '../../kube/problems.js';
 import { createPolicyModel } from '../../policy/policyModel.js';
-import type { PolicyWorld } from '../../policy/policyWorld.js';
+import type { KnownService, PolicyCluster } from './policyCluster.js';
 
-export interface OfflineService {
-  readonly service: Service;
-  readonly target: ServiceTarget;
-  readonly slices: readonly EndpointSlice[];
-}
-
-export interface OfflineCluster {
-  readonly world: PolicyWorld;
-  /** By `namespace/name`. */
-  readonly services: ReadonlyMap<string, OfflineService>;
-  /** File and line. */
-  readonly sources: ReadonlyMap<ObjectKey, string>;
+export interface OfflineCluster extends PolicyCluster {
   /** What could not be used: answers may be wrong for want of it. */
   readonly problems: readonly Problem[];
 }
@@ -62,7 +51,7 @@ export function warningsOf({ problems }: OfflineCluster): readonly string[] {
 function clusterOf(placed: readonly Placed[], problems: Problem[]): OfflineCluster {
   const changes = new Map<ObjectKey, ObjectChange>();
   const sources = new Map<ObjectKey, string>();
-  const services = new Map<string, OfflineService>();
+  const services = new Map<string, KnownService>();
   const add = (object: KubeObject, place: string): boolean => {
     const key = keyOf(object);
     const first = sources.get(key);
@@ -90,7 +79,7 @@ function clusterOf(placed: readonly Placed[], problems: Problem[]): OfflineClust
   for (const object of objects) if (object.kind === 'EndpointSlice') addSlice(services, object);
   const world = createPolicyModel(undefined);
   world.apply({ changes, synced: true });
-  return { world, services, sources, problems };
+  return { world, services, sources, problems, place: 'in the manifests' };
 }
 
 /** Whether a pod looks as if the workload had made it: then nothing has to stand for it. */
@@ -103,7 +92,7 @@ function isOf(workload: Pod, pod: Pod): boolean {
   );
 }
 
-function addSlice(services: Map<string, OfflineService>, slice: EndpointSlice): void {
+function addSlice(services: Map<string, KnownService>, slice: EndpointSlice): void {
   const name = `${slice.namespace}/${slice.service ?? ''}`;
   const known = services.get(name);
   if (known !== undefined) services.set(name, { ...known, slices: [...known.slices, slice] });

@@ -6,20 +6,20 @@ import { closest } from '../../core/closest.js';
 import type { IpText, Protocol } from '../../kube/objectTypes.js';
 import { podName, type PolicyPod } from '../../policy/policyTypes.js';
 import type { Connection, Party } from '../../policy/verdict.js';
-import type { OfflineCluster, OfflineService } from './offlineCluster.js';
+import type { KnownService, PolicyCluster } from './policyCluster.js';
 
 export type Subject =
   /** `address`: one of its addresses was named; undefined: any of them. */
   | { readonly kind: 'pod'; readonly pod: PolicyPod; readonly address?: IpAddress }
   | { readonly kind: 'node'; readonly name: string; readonly address: IpAddress }
   | { readonly kind: 'address'; readonly address: IpAddress }
-  | { readonly kind: 'service'; readonly name: string; readonly service: OfflineService };
+  | { readonly kind: 'service'; readonly name: string; readonly service: KnownService };
 
 /**
  * @param text `namespace/name`, `namespace/kind/name` (kind: pod, service, deployment and other workloads) or an address;
  *   addresses of pods, nodes and services are those
  */
-export function findSubject(cluster: OfflineCluster, text: string): Result<Subject, string> {
+export function findSubject(cluster: PolicyCluster, text: string): Result<Subject, string> {
   if (!text.includes('/')) return findAddress(cluster, text);
   const [namespace = '', ...rest] = text.split('/');
   const [kind, name] = rest.length === 1 ? [undefined, rest[0] ?? ''] : [rest[0], rest.slice(1).join('/')];
@@ -38,7 +38,7 @@ interface Candidate {
   readonly subject: Subject;
 }
 
-function candidates({ world, services }: OfflineCluster, namespace: string, name: string): readonly Candidate[] {
+function candidates({ world, services }: PolicyCluster, namespace: string, name: string): readonly Candidate[] {
   const found: Candidate[] = [];
   const service = services.get(`${namespace}/${name}`);
   if (service !== undefined)
@@ -61,14 +61,14 @@ const POD_KINDS = [
   'cronjob',
 ] as const;
 
-function notFound({ world, services }: OfflineCluster, text: string): string {
+function notFound({ world, services, place }: PolicyCluster, text: string): string {
   const withKind = (kind: string) => (name: string) => name.replace('/', `/${kind}/`);
   const [pods, others] = [[...world.pods.keys()], [...services.keys()]];
   const near = closest(text, [...pods, ...others, ...pods.map(withKind('pod')), ...others.map(withKind('service'))]);
-  return `there is no ${text} in the manifests${near === undefined ? '' : `; did you mean ${near}?`}`;
+  return `there is no ${text} ${place}${near === undefined ? '' : `; did you mean ${near}?`}`;
 }
 
-function findAddress({ world, services }: OfflineCluster, text: string): Result<Subject, string> {
+function findAddress({ world, services }: PolicyCluster, text: string): Result<Subject, string> {
   const parsed = parseAddress(text);
   if (!parsed.ok) return err(`${parsed.error}, and no namespace/name either`);
   const canonical = formatAddress(parsed.value) as IpText;
@@ -110,7 +110,7 @@ export interface NamedConnection extends Connection {
  * @returns one for each endpoint and each family that both ends have
  */
 export function connectionsBetween(
-  cluster: OfflineCluster,
+  cluster: PolicyCluster,
   from: Subject,
   to: Subject,
   protocol: Protocol,
@@ -163,7 +163,7 @@ interface Endpoint {
 }
 
 function endpointsOf(
-  cluster: OfflineCluster,
+  cluster: PolicyCluster,
   { name, service }: Extract<Subject, { kind: 'service' }>,
   protocol: Protocol,
   port: number,
@@ -183,12 +183,12 @@ function endpointsOf(
     : ok(found);
 }
 
-type TargetPort = OfflineService['target']['ports'][number];
+type TargetPort = KnownService['target']['ports'][number];
 
 /** Whether they are ready does not matter: policies judge them all alike. */
 function selectedEndpoints(
-  { world }: OfflineCluster,
-  { service, target }: OfflineService,
+  { world }: PolicyCluster,
+  { service, target }: KnownService,
   wanted: TargetPort,
 ): readonly Endpoint[] {
   const labels = Object.entries(target.selector);
@@ -204,8 +204,8 @@ function selectedEndpoints(
 
 /** Several addresses of one pod are one endpoint. */
 function sliceEndpoints(
-  cluster: OfflineCluster,
-  { slices }: OfflineService,
+  cluster: PolicyCluster,
+  { slices }: KnownService,
   portName: string,
   protocol: Protocol,
 ): readonly Endpoint[] {

@@ -234,3 +234,16 @@ test('in any history, nothing is announced that a plane does not serve, and noth
     { numRuns: 500 },
   );
 });
+
+test('a gate holds up the start, and no address', () => {
+  const { ordering, announced, log, want, plane } = bench();
+  const gate = ordering.gate();
+  const proxy = plane('proxy');
+  proxy.synced();
+  want({ a: '1' });
+  proxy.programmed(['a']);
+  expect([ordering.isSettled, [...announced.keys()], log]).toEqual([false, ['a'], ['0 announce a=1']]);
+  gate.open();
+  gate.open();
+  expect([ordering.isSettled, log.at(-1), log.length]).toEqual([true, '0 settled', 2]);
+});
