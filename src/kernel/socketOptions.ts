@@ -155,7 +155,7 @@ export function setMd5Key(fd: number, peer: IpAddress | IpPrefix, key: string | 
 }
 
 /** struct sockaddr_in or sockaddr_in6. @throws Error when the zone of a link-local address names no link */
-function encodeSockaddr(address: IpAddress, port: number): Buffer {
+export function encodeSockaddr(address: IpAddress, port: number): Buffer {
   const sockaddr = Buffer.alloc(address.version === 4 ? 16 : 28);
   sockaddr.writeUInt16BE(port, 2);
   if (address.version === 4) {
