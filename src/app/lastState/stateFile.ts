@@ -4,7 +4,7 @@ import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Clock, TimerHandle } from '../../core/clock.js';
 import type { RoutingIntent } from '../../routing/intent.js';
-import { readIfThere, writeAtomically } from '../plumbing/atomicFile.js';
+import { readIfThere, writeAtomically, writeAtomicallyAside } from '../plumbing/atomicFile.js';
 import { formatIntent, parseIntent } from './savedIntent.js';
 
 /** Its name, beside the control socket. */
@@ -35,31 +35,58 @@ export interface StateFile {
 export function openStateFile({ path, nodeName, clock, failed }: StateFileOptions): StateFile {
   let timer: TimerHandle | undefined;
   let due: (() => RoutingIntent) | undefined;
+  /** What is in the file, or is on its way into it. */
   let written: string | undefined;
-  const write = (): void => {
-    timer = undefined;
+  let isWriting = false;
+  /** @returns undefined: the file has it already */
+  const next = (): string | undefined => {
     const text = due && formatIntent(nodeName, due());
     due = undefined;
-    if (text === undefined || text === written) return;
-    failed(
-      whyNot(() => {
-        mkdirSync(dirname(path), { recursive: true });
-        // The mode of what is there is kept.
-        closeSync(openSync(path, 'a', MODE));
-        writeAtomically(path, text);
-        written = text;
-      }),
-    );
+    return text === written ? undefined : text;
+  };
+  const prepare = (): void => {
+    mkdirSync(dirname(path), { recursive: true });
+    // The mode of what is there is kept.
+    closeSync(openSync(path, 'a', MODE));
+  };
+  const schedule = (): void => {
+    timer ??= clock.setTimeout(() => void write(), GATHER_TIME);
+  };
+  const write = async (): Promise<void> => {
+    timer = undefined;
+    const text = next();
+    if (text === undefined) return;
+    written = text;
+    isWriting = true;
+    let wrong: string | undefined;
+    try {
+      prepare();
+      await writeAtomicallyAside(path, text);
+    } catch (error) {
+      wrong = textOf(error);
+      written = undefined;
+    }
+    isWriting = false;
+    failed(wrong);
+    if (due !== undefined) schedule();
   };
   return {
     saved: read(path, nodeName, failed),
     save: intent => {
       due = intent;
-      timer ??= clock.setTimeout(write, GATHER_TIME);
+      if (!isWriting) schedule();
     },
     close: () => {
       timer?.cancel();
-      write();
+      // What is on its way may never arrive.
+      const text = next() ?? (isWriting ? written : undefined);
+      if (text === undefined) return;
+      failed(
+        whyNot(() => {
+          prepare();
+          writeAtomically(path, text);
+        }),
+      );
     },
   };
 }
@@ -80,6 +107,10 @@ function whyNot(act: () => unknown): string | undefined {
     act();
     return undefined;
   } catch (error) {
-    return error instanceof Error ? error.message : String(error);
+    return textOf(error);
   }
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

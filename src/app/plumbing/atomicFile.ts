@@ -11,6 +11,7 @@ import {
   unlinkSync,
   writeSync,
 } from 'node:fs';
+import { open, rename } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 
 /** @returns undefined when there is no such file. @throws the system's error */
@@ -27,8 +28,7 @@ export function readIfThere(path: string): string | undefined {
 export function writeAtomically(path: string, text: string): void {
   const { target, mode } = placeOf(path);
   const folder = dirname(target);
-  // No extension that a container runtime would read.
-  const draft = join(folder, `.${basename(target)}.peerage-${process.pid}`);
+  const draft = draftOf(target, 'now');
   try {
     const file = openSync(draft, 'w', mode);
     try {
@@ -43,6 +43,36 @@ export function writeAtomically(path: string, text: string): void {
     throw error;
   }
   syncFolder(folder);
+}
+
+/** The same on threads of the pool: a disk may take half a second. @throws the system's error */
+export async function writeAtomicallyAside(path: string, text: string): Promise<void> {
+  const { target, mode } = placeOf(path);
+  const draft = draftOf(target, 'aside');
+  try {
+    const file = await open(draft, 'w', mode);
+    try {
+      await file.writeFile(text);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(draft, target);
+  } catch (error) {
+    deleteIfThere(draft);
+    throw error;
+  }
+  const folder = await open(dirname(target), 'r');
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}
+
+/** Another name in the same folder. No extension that a container runtime would read. */
+function draftOf(target: string, who: string): string {
+  return join(dirname(target), `.${basename(target)}.peerage-${process.pid}-${who}`);
 }
 
 /** @returns whether there was one. @throws the system's error */

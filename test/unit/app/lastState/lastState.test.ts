@@ -1,8 +1,9 @@
-import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { NEVER, Subject, VirtualTimeScheduler, startWith } from 'rxjs';
+import { waitFor } from '../../../../lab/topology/commands.js';
 import { toEngineConfig } from '../../../../src/app/config/engineConfig.js';
 import { agentGraph } from '../../../../src/app/graph.js';
 import { AgentConfig } from '../../../../src/app/kubeConfig.js';
@@ -153,7 +154,7 @@ describe('the last good state', () => {
 });
 
 describe('the file', () => {
-  test('is written whole, for nobody else to read, and read again', () => {
+  test('is written whole, for nobody else to read, and read again', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'peerage-state-'));
     try {
       const path = join(folder, 'run', 'routing.json');
@@ -169,6 +170,12 @@ describe('the file', () => {
       expect(statSync(path).mode & 0o777).toBe(0o600);
       expect(open().saved).toEqual(saved);
       expect(failures).toEqual([undefined]);
+      const second = open();
+      second.save(() => ({ ...saved, peers: new Map() }));
+      await waitFor('the file', 30_000, () => (readFileSync(path, 'utf8') === left().text ? undefined : true));
+      expect(statSync(path).mode & 0o777).toBe(0o600);
+      second.close();
+      expect(open().saved).toEqual({ ...saved, peers: new Map() });
       writeFileSync(path, 'garbage');
       expect(open().saved).toBeUndefined();
       expect(failures.at(-1)).toBe('is not of this format: it is written anew');
