@@ -3,7 +3,7 @@
  * one, and taken out again. What is not ours stays as it is, in its place.
  */
 
-import { formatPrefix } from '../../core/ip.js';
+import { formatPrefix, type IpPrefix } from '../../core/ip.js';
 import { err, ok, type Result } from '../../core/result.js';
 import { parseCidr } from '../../kube/schemaParts.js';
 import {
@@ -77,6 +77,22 @@ export function restoreCniConf(text: string): Result<RestoredCniConf, string> {
   if (!changed.ok) return changed;
   if (notes.some(note => note['created'] === true)) return ok({ kind: 'delete' });
   return ok(changed.value === text ? { kind: 'untouched' } : { kind: 'restored', text: changed.value });
+}
+
+/** Networks that the plugin hands out addresses of. @returns none for a configuration that cannot be understood */
+export function rangesOfCniConf(text: string): readonly IpPrefix[] {
+  const found: IpPrefix[] = [];
+  changePlugin(text, plugin => {
+    const { ipam } = plugin;
+    if (!isJsonObject(ipam)) return plugin;
+    const moved = movedRange(ipam);
+    for (const range of [...(moved === undefined ? [] : [moved]), ...rangeSets(ipam['ranges']).flat()]) {
+      const parsed = parseCidr(subnetOf(range));
+      if (parsed.ok) found.push(parsed.value);
+    }
+    return plugin;
+  });
+  return found;
 }
 
 function changePlugin(text: string, change: (plugin: JsonObject) => JsonObject): Result<string, string> {

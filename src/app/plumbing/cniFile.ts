@@ -2,9 +2,10 @@
 
 import { existsSync } from 'node:fs';
 import { dirname, extname } from 'node:path';
+import type { IpPrefix } from '../../core/ip.js';
 import { err, ok, type Result } from '../../core/result.js';
 import { deleteIfThere, readIfThere, writeAtomically } from './atomicFile.js';
-import { mergeCniConf, newCniConf, restoreCniConf, type CniWish } from './cniConf.js';
+import { mergeCniConf, newCniConf, rangesOfCniConf, restoreCniConf, type CniWish } from './cniConf.js';
 
 export interface CniFileOutcome {
   readonly done: 'made' | 'changed' | 'kept';
@@ -43,5 +44,14 @@ export function restoreCniFile(path: string): Result<'deleted' | 'restored' | 'u
       return ok('restored');
     case 'untouched':
       return ok('untouched');
+  }
+}
+
+/** Networks that pods get their addresses of, before anybody else has said so. @returns none where that cannot be read */
+export function rangesOfCniFile(path: string): readonly IpPrefix[] {
+  try {
+    return rangesOfCniConf(readIfThere(path) ?? '');
+  } catch {
+    return [];
   }
 }

@@ -2,6 +2,7 @@
 
 import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../../core/clock.js';
+import type { IpPrefix } from '../../core/ip.js';
 import { changesOf, type ObjectBatch } from '../../kube/objectBatch.js';
 import type { Node } from '../../kube/objectTypes.js';
 import { createPolicyModel, type PolicyModel } from '../../policy/policyModel.js';
@@ -37,12 +38,18 @@ const NOTHING: PolicyDelta = {
 
 export interface PolicyStageOptions {
   readonly nodeName: string;
+  /** This node's pod networks as far as they are known before its Node object is. */
+  readonly formerCidrs?: readonly IpPrefix[];
   /** For measuring. */
   readonly clock: Pick<Clock, 'now'>;
 }
 
 /** Owns the state of the derivation. The first input has to be the configuration. */
-export function createPolicyStage({ nodeName, clock }: PolicyStageOptions): (input: PolicyInput) => PolicyUpdate {
+export function createPolicyStage({
+  nodeName,
+  formerCidrs = [],
+  clock,
+}: PolicyStageOptions): (input: PolicyInput) => PolicyUpdate {
   const model = createPolicyModel(nodeName);
   const services = createLiveServices();
   let kubernetes: Kubernetes | undefined;
@@ -66,7 +73,7 @@ export function createPolicyStage({ nodeName, clock }: PolicyStageOptions): (inp
     const begun = clock.now();
     const delta = take(input);
     const seconds = (clock.now() - begun) / 1000;
-    const next = kubernetes === undefined ? undefined : firewallSettings(kubernetes, own);
+    const next = kubernetes === undefined ? undefined : firewallSettings(kubernetes, own, formerCidrs);
     const isOther = !isDeepStrictEqual(next, settings);
     settings = next;
     return { delta, settings: isOther ? next : undefined, isComplete, seconds, model, services };

@@ -1,7 +1,14 @@
 /** What becomes of CNI configurations of every shape, and that nothing of others is lost on the way there and back. */
 
 import { describe, expect, test } from '@jest/globals';
-import { mergeCniConf, newCniConf, restoreCniConf, type CniWish } from '../../../../src/app/plumbing/cniConf.js';
+import {
+  mergeCniConf,
+  newCniConf,
+  rangesOfCniConf,
+  restoreCniConf,
+  type CniWish,
+} from '../../../../src/app/plumbing/cniConf.js';
+import { formatPrefix } from '../../../../src/core/ip.js';
 
 const WISH: CniWish = { podCidrs: ['10.244.1.0/24', 'fd00:1::/64'], mtu: 1450, bridge: 'kube-bridge' };
 const RANGES = [[{ subnet: '10.244.1.0/24' }], [{ subnet: 'fd00:1::/64' }]];
@@ -242,5 +249,23 @@ describe('restoring', () => {
     expect(changed).toMatch(/"10\.1\.0\.0\/24"[^]*1300|1300[^]*"10\.1\.0\.0\/24"/);
     expect(changed).not.toContain('10.244.1.0');
     expect(restored(changed)).toEqual({ kind: 'delete' });
+  });
+});
+
+describe('networks that pods get addresses of', () => {
+  const bridge = (ipam: object): string => JSON.stringify({ type: 'bridge', ipam: { type: 'host-local', ...ipam } });
+  test.each([
+    ['what we wrote', newCniConf(true, WISH), WISH.podCidrs],
+    ['the old form', bridge({ subnet: '10.9.0.0/16' }), ['10.9.0.0/16']],
+    [
+      'both forms',
+      bridge({ subnet: '10.9.0.0/16', ranges: [[{ subnet: 'fd09::/64' }]] }),
+      ['10.9.0.0/16', 'fd09::/64'],
+    ],
+    ['none', bridge({}), []],
+    ['a range that is none', bridge({ ranges: [[{ subnet: 'x' }]] }), []],
+    ['no JSON', '{', []],
+  ])('%s', (_what, text, expected) => {
+    expect(rangesOfCniConf(text).map(formatPrefix)).toEqual(expected);
   });
 });

@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { AgentConfig } from '../../../../src/app/kubeConfig.js';
 import { createPolicyStage, type PolicyUpdate } from '../../../../src/app/policy/policyStage.js';
-import { formatPrefix } from '../../../../src/core/ip.js';
+import { formatPrefix, parsePrefix } from '../../../../src/core/ip.js';
 import type { ObjectBatch } from '../../../../src/kube/objectBatch.js';
 import { VirtualClock } from '../../core/virtualClock.js';
 import { batchOf, nodeN } from '../../routing/cluster.js';
@@ -71,4 +71,13 @@ test('what comes later is a change, not the whole', () => {
   const { delta } = tell(batchOf('added', ONLY_CLIENT));
   expect([...delta.pods.set.keys()]).toEqual(['demo/web']);
   expect([...tell(batchOf('deleted', ONLY_CLIENT)).delta.policies.removed]).toEqual(['NetworkPolicy/demo/web']);
+});
+
+test('until the Node is known, its pod networks are those of a former life', () => {
+  const former = parsePrefix('10.244.7.0/24');
+  const formerCidrs = former.ok ? [former.value] : [];
+  const stage = createPolicyStage({ nodeName: NODE, formerCidrs, clock: new VirtualClock() });
+  expect(stage(options()).settings?.podCidrs).toEqual(formerCidrs);
+  const { settings } = stage({ kind: 'batch', batch: batchOf('added', nodeN(1, { cidrs: ['10.244.8.0/24'] })) });
+  expect(settings?.podCidrs.map(formatPrefix)).toEqual(['10.244.8.0/24']);
 });
