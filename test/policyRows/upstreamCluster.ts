@@ -3,12 +3,9 @@
  * namespaces x, y and z with pods a, b and c each, and policies of namespace x.
  */
 
-import { describe, test } from '@jest/globals';
-import type { Protocol } from '../../../src/kube/objectTypes.js';
-import { createPolicyModel } from '../../../src/policy/policyModel.js';
-import { batchBetween } from './modelCluster.js';
-import type { JsonPeer, JsonPort, JsonRule, JsonSelector } from './oracle.js';
-import { expectTable, type Expectation } from './truthTable.js';
+import type { Protocol } from '../../src/kube/objectTypes.js';
+import type { JsonPeer, JsonPort, JsonRule, JsonSelector } from '../unit/policy/oracle.js';
+import type { Expectation, Row } from './rows.js';
 
 const NAMESPACES = ['x', 'y', 'z'];
 const PODS = ['a', 'b', 'c'];
@@ -86,7 +83,7 @@ export const to = (peers: readonly JsonPeer[], ports?: readonly JsonPort[]): Jso
   ...(ports ? { ports } : {}),
 });
 
-interface Step {
+interface WrittenStep {
   /** All there are from now on. */
   readonly policies: readonly unknown[];
   readonly labels?: Readonly<Record<string, Labels>>;
@@ -102,19 +99,16 @@ export const ONLY_Y: readonly Expectation[] = [
 export const CLOSED_A: Expectation = ['* -> x/a', false];
 export const B_BLOCK = `${addressOfPod('x', 'b')}/32`;
 
-export type Case = readonly [name: string, steps: readonly Step[]];
+export type Case = readonly [name: string, steps: readonly WrittenStep[]];
 
-export function testCases(title: string, cases: readonly Case[]): void {
-  describe(title, () => {
-    test.each(cases)('%s', (_name, steps) => {
-      const model = createPolicyModel(undefined);
-      let before: readonly unknown[] = [];
-      for (const { policies, labels, port = 80, protocol = 'TCP', expect: expectations } of steps) {
-        const after = [...cluster(labels), ...policies];
-        model.apply(batchBetween(before, after));
-        before = after;
-        expectTable(model, protocol, port, expectations);
-      }
-    });
-  });
+export function rowsOf(cases: readonly Case[]): readonly Row[] {
+  return cases.map(([name, steps]) => ({
+    name,
+    steps: steps.map(({ policies, labels, port = 80, protocol = 'TCP', expect }) => ({
+      objects: [...cluster(labels), ...policies],
+      protocol,
+      port,
+      expect,
+    })),
+  }));
 }

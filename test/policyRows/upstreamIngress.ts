@@ -11,7 +11,7 @@ import {
   to,
   ONLY_Y,
   CLOSED_A,
-  testCases,
+  rowsOf,
   type Case,
 } from './upstreamCluster.js';
 
@@ -264,4 +264,4 @@ const CASES: readonly Case[] = [
   ]),
 ];
 
-testCases('who may come in', CASES);
+export const UPSTREAM_INGRESS = rowsOf(CASES);

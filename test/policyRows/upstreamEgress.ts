@@ -1,6 +1,6 @@
 /** Upstream's end-to-end cases (see upstreamCluster.ts). */
 
-import type { Expectation } from './truthTable.js';
+import type { Expectation } from './rows.js';
 import {
   addressOfPod,
   policy,
@@ -13,7 +13,7 @@ import {
   ONLY_Y,
   CLOSED_A,
   B_BLOCK,
-  testCases,
+  rowsOf,
   type Case,
 } from './upstreamCluster.js';
 
@@ -227,4 +227,4 @@ const CASES: readonly Case[] = [
   ],
 ];
 
-testCases('who may go out, and all else', CASES);
+export const UPSTREAM_EGRESS = rowsOf(CASES);
