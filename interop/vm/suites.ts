@@ -7,6 +7,7 @@ import { dsr } from './suites/dsr.js';
 import { ipvs } from './suites/ipvs.js';
 import { ipvsHistory } from './suites/ipvsHistory.js';
 import { ipvsProxy } from './suites/ipvsProxy.js';
+import { ipvsScale } from './suites/ipvsScale.js';
 import { modeChange } from './suites/modeChange.js';
 import { overlay } from './suites/overlay.js';
 import { proxyRows } from './suites/proxyRows.js';
@@ -24,3 +25,6 @@ export const SUITES: readonly VmSuite[] = [
   overlay,
   cleanup,
 ];
+
+/** Run only when PEERAGE_VM_SUITES names them: they measure more than they prove. */
+export const ON_REQUEST: readonly VmSuite[] = [ipvsScale];
