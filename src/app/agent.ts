@@ -11,6 +11,7 @@ import { formatAddress } from '../core/ip.js';
 import type { EngineConfig } from '../engine/engineTypes.js';
 import { createProblemSet, type Problem, type ProblemReport, type ProblemSet } from '../kube/problems.js';
 import type { OwnNode } from '../routing/intent.js';
+import { openAntiSpoof } from './antiSpoof/openAntiSpoof.js';
 import { openClusterSource, type ClusterSource, type Part } from './clusterSource.js';
 import { formatConfigErrors } from './config/configError.js';
 import { toEngineConfig } from './config/engineConfig.js';
@@ -190,6 +191,7 @@ async function runGraph({
   const drainCordoned = (): void =>
     void router.draining.set('cordon', isCordoned && current.kubernetes.onCordon === 'gracefulShutdown');
   const plumbing = openPlumbing({ nodeName, logger, report });
+  const antiSpoof = openAntiSpoof({ logger, report, registry: metrics.registry });
   const stateDirectory = dirname(options.control ?? loaded.settings.control ?? DEFAULT_CONTROL_PATH);
   const stateFile = openStateFile({
     path: join(stateDirectory, STATE_FILE),
@@ -234,6 +236,7 @@ async function runGraph({
       overlay: ({ own, nodes }) => router.overlay?.update(own, nodes),
       plumbingOptions: next => plumbing.configure({ ...next, stateDirectory }),
       plumbing: batch => plumbing.nodesChanged(batch),
+      antiSpoofOptions: next => antiSpoof.configure(next),
       loadBalancer: outcome => balancer.update(outcome),
     },
   });
@@ -286,6 +289,7 @@ async function runGraph({
   stateFile.close();
   await reloader.close();
   await plumbing.stop();
+  await antiSpoof.stop();
   await proxy?.stop();
   if (failed instanceof StageError) return endNow(logger, failed.stage, failed);
   if (failed !== undefined)

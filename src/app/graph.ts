@@ -3,6 +3,7 @@
  * order.
  *
  *   manifests ─► inbox ─► gate (synced) ─► gather ─┬► overlay ──► tunnels (before any route through them)
+ *                  │                               ├► policy ────► network policies in the kernel (before BGP begins)
  *                  │                               ├► proxy ─────► services in the kernel (before their announcement)
  *                  │                               ├► plumbing ─► bridge, CNI file, egress, kernel switches
  *                  │                               ├► loadBalancer ─► status of services, where we hold the Lease
@@ -28,6 +29,7 @@ import {
   type SchedulerLike,
 } from 'rxjs';
 import { systemClock, type Clock } from '../core/clock.js';
+import type { IpPrefix } from '../core/ip.js';
 import type { EngineConfig } from '../engine/engineTypes.js';
 import type { OverlayOptions } from '../fib/overlay/overlayOptions.js';
 import type { SourceEvent } from '../kube/client/folder.js';
@@ -37,6 +39,8 @@ import type { ProblemReport } from '../kube/problems.js';
 import type { KeyedDelta, NetworkIntent, OwnNode, RoutingDelta, RoutingIntent } from '../routing/intent.js';
 import { createRouting, type RoutingOutcome } from '../routing/routing.js';
 import { DEFAULT_ROUTING } from '../routing/routingOptions.js';
+import type { AntiSpoofOptions } from './antiSpoof/antiSpoof.js';
+import { antiSpoofOptions } from './antiSpoof/openAntiSpoof.js';
 import { gather, holdUntil, newInbox, sink, stage } from './graphParts.js';
 import type { AgentConfig } from './kubeConfig.js';
 import type { EngineInput, EngineOutcome } from './kubeEngine.js';
@@ -52,6 +56,7 @@ import {
 import { createOrdering, type Ordering } from './ordering.js';
 import type { NodePlumbingOptions } from './plumbing/plumbingOptions.js';
 import { createOverlayNodes, type OverlayUpdate } from './overlayNodes.js';
+import { createPolicyStage, type PolicyInput, type PolicyUpdate } from './policy/policyStage.js';
 import { createProxyStage, type ProxyInput, type ProxyUpdate } from './proxy/proxyStage.js';
 
 type Input =
@@ -79,6 +84,8 @@ export interface GraphOptions {
   /** The configuration, and every later one. */
   readonly settings: Observable<AgentConfig>;
   readonly compose: (input: EngineInput) => EngineOutcome;
+  /** What is known of this node's pods before objects are. */
+  readonly pods?: { readonly formerCidrs: readonly IpPrefix[] };
   /** The CNI configuration to keep where the settings name none. */
   readonly cniFile?: string | undefined;
   readonly sinks: GraphSinks;
@@ -106,10 +113,14 @@ export interface GraphSinks {
   plumbingOptions(options: NodePlumbingOptions): void;
   /** Bridge, CNI configuration and egress keep their own account of the nodes. */
   plumbing(batch: ObjectBatch): void;
+  /** How pods are held to their own addresses. */
+  antiSpoofOptions?(options: AntiSpoofOptions): void;
   /** Which services shall have which load-balancer addresses. */
   loadBalancer(outcome: BalancerOutcome): void;
   /** What the kernel shall do for services. Left out where another program does it: nothing is derived then. */
   proxy?(update: ProxyUpdate): void;
+  /** Which connections the kernel shall let through. Left out where no firewall runs: nothing is derived then. */
+  policy?(update: PolicyUpdate): void;
   problems(report: ProblemReport): void;
   /** Told after the first complete reading of the cluster and whenever it changes. */
   ownNode(own: OwnNode | undefined): void;
@@ -171,6 +182,13 @@ export function agentGraph(options: GraphOptions): Observable<never> {
       ),
       inbox.stream.pipe(ofKind('leading')),
     ).pipe(stage('loadBalancer', createBalancerStage()), share());
+    const governed =
+      sinks.policy === undefined
+        ? NEVER
+        : merge(
+            given.pipe(map(({ settings }): PolicyInput => ({ kind: 'options', kubernetes: settings.kubernetes }))),
+            batches.pipe(map((batch): PolicyInput => ({ kind: 'batch', batch }))),
+          ).pipe(stage('policy', createPolicyStage({ ...options.pods, nodeName: options.nodeName, clock })), share());
     const proxied =
       sinks.proxy === undefined
         ? NEVER
@@ -190,7 +208,9 @@ export function agentGraph(options: GraphOptions): Observable<never> {
       tunnels.pipe(sink('overlay', update => sinks.overlay(update))),
       given.pipe(sink('plumbing', ({ settings }) => sinks.plumbingOptions(plumbingOptions(settings, options.cniFile)))),
       batches.pipe(sink('plumbing', batch => sinks.plumbing(batch))),
+      given.pipe(sink('antiSpoof', ({ settings }) => sinks.antiSpoofOptions?.(antiSpoofOptions(settings.kubernetes)))),
       tunnels.pipe(sink('problems', ({ problems }) => sinks.problems(problems))),
+      governed.pipe(sink('policy', update => sinks.policy?.(update))),
       proxied.pipe(sink('problems', ({ outcome }) => sinks.problems(outcome.problems))),
       proxied.pipe(sink('proxy', update => sinks.proxy?.(update))),
       balanced.pipe(sink('problems', ({ problems }) => sinks.problems(problems))),

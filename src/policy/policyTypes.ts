@@ -103,6 +103,11 @@ export type PodName = Brand<string, 'PodName'>;
 export function podName(namespace: string, name: string): PodName {
   return `${namespace}/${name}` as PodName;
 }
+/** Neither part can have a slash in it. */
+export function splitPodName(key: PodName): { readonly namespace: string; readonly pod: string } {
+  const [namespace = '', pod = ''] = key.split('/');
+  return { namespace, pod };
+}
 
 /** The policies that govern a pod in one direction, in the order they are asked. */
 export interface GoverningPolicies {

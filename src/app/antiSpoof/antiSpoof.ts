@@ -57,14 +57,13 @@ export function createAntiSpoof(deps: AntiSpoofDeps): AntiSpoof {
   return new RunningAntiSpoof(deps);
 }
 
-interface Plane {
-  readonly shape: NftTableShape;
-  readonly reconciler: Reconciler<string, string>;
-}
+type Plane = Reconciler<string, string>;
 
 class RunningAntiSpoof implements AntiSpoof {
   private options: AntiSpoofOptions | undefined;
-  private readonly planes: readonly [Plane, Plane];
+  /** Undefined while nobody wants them. */
+  private planes: Readonly<Record<'bridge' | 'routed', Plane>> | undefined;
+  private hasLooked = false;
   private known: readonly PodLink[] = [];
   private timer: TimerHandle | undefined;
   private looking: Promise<void> | undefined;
@@ -77,7 +76,6 @@ class RunningAntiSpoof implements AntiSpoof {
   private caught: ReadonlyMap<PodName, number> = new Map();
 
   constructor(private readonly deps: AntiSpoofDeps) {
-    this.planes = [this.plane(BRIDGE_TABLE), this.plane(ROUTED_TABLE)];
     this.unsubscribe = deps.monitor.subscribe(events => {
       if (events.some(({ kind }) => kind === 'link' || kind === 'overrun')) this.wake(GATHER);
     });
@@ -101,7 +99,7 @@ class RunningAntiSpoof implements AntiSpoof {
 
   async idle(): Promise<void> {
     while (this.looking !== undefined || this.again) await (this.looking ?? this.look());
-    await Promise.all(this.planes.map(({ reconciler }) => reconciler.idle()));
+    await Promise.all(Object.values(this.planes ?? {}).map(plane => plane.idle()));
   }
 
   async stop(): Promise<void> {
@@ -111,7 +109,7 @@ class RunningAntiSpoof implements AntiSpoof {
     this.timer?.cancel();
     await this.looking;
     await this.endWatch();
-    await Promise.all(this.planes.map(({ reconciler }) => reconciler.stop()));
+    await this.stopPlanes();
   }
 
   private get isOn(): boolean {
@@ -120,21 +118,18 @@ class RunningAntiSpoof implements AntiSpoof {
 
   private plane(shape: NftTableShape): Plane {
     const owner = `${shape.family} ${shape.name}`;
-    const reconciler = createReconciler<string, string>({
+    return createReconciler<string, string>({
       target: nftTableTarget(this.deps.nft, shape),
       clock: this.deps.clock,
       equal: (a, b) => a === b,
       readBackInterval: LOOK_AGAIN,
       onEvent: event => {
         const { logger } = this.deps;
-        // Where nobody wants the table, it does not matter that the kernel could not have it.
-        if (event.kind === 'error' && this.isOn) this.complain(owner, [event.text]);
-        else if (event.kind !== 'error') this.complain(owner, []);
+        this.complain(owner, event.kind === 'error' ? [event.text] : []);
         if (event.kind === 'drift')
           logger.warn({ table: owner }, 'anti-spoofing was changed by somebody else; put right');
       },
     });
-    return { shape, reconciler };
   }
 
   private wake(delay: number): void {
@@ -154,7 +149,7 @@ class RunningAntiSpoof implements AntiSpoof {
         this.looking = undefined;
         if (this.stopped) return;
         if (this.again) this.wake(GATHER);
-        else this.timer = this.deps.clock.setTimeout(() => void this.look(), LOOK_AGAIN);
+        else if (this.isOn) this.timer = this.deps.clock.setTimeout(() => void this.look(), LOOK_AGAIN);
       });
     return this.looking;
   }
@@ -164,9 +159,7 @@ class RunningAntiSpoof implements AntiSpoof {
     const { options } = this;
     if (options === undefined) return;
     if (options.mode === 'off') {
-      this.wrong.clear();
-      this.tell();
-      this.write(new Map(), new Map());
+      await this.takeOut();
       return;
     }
     const { attachments, complaints } = await readAttachments(options.attachments);
@@ -175,15 +168,29 @@ class RunningAntiSpoof implements AntiSpoof {
     this.known = podLinks(attachments, links);
     const closed = options.mode === 'strict' ? unknownPorts(options.bridge, this.known, links) : [];
     const { bridge, routed } = spoofElements(this.known, closed);
-    this.write(withStructure(BRIDGE_TABLE, bridge), withStructure(ROUTED_TABLE, routed));
+    this.planes ??= { bridge: this.plane(BRIDGE_TABLE), routed: this.plane(ROUTED_TABLE) };
+    this.planes.bridge.replaceAll(withStructure(BRIDGE_TABLE, bridge));
+    this.planes.routed.replaceAll(withStructure(ROUTED_TABLE, routed));
+    for (const plane of Object.values(this.planes)) plane.begin();
     await this.tellCaught();
   }
 
-  private write(bridge: ReadonlyMap<string, string>, routed: ReadonlyMap<string, string>): void {
-    for (const [i, { reconciler }] of this.planes.entries()) {
-      reconciler.replaceAll(i === 0 ? bridge : routed);
-      reconciler.begin();
+  /** Tables of this process, or of one before it. Where nobody wants them, the kernel need not be able to have them. */
+  private async takeOut(): Promise<void> {
+    if (this.hasLooked && this.planes === undefined) return;
+    this.hasLooked = true;
+    await this.stopPlanes();
+    this.wrong.clear();
+    for (const { family, name } of [BRIDGE_TABLE, ROUTED_TABLE]) {
+      const found = await this.deps.nft.readTable(family, name).catch(() => undefined);
+      if (found !== undefined) await this.deps.nft.run(`delete table ${family} ${name}\n`);
     }
+    this.tell();
+  }
+
+  private async stopPlanes(): Promise<void> {
+    await Promise.all(Object.values(this.planes ?? {}).map(plane => plane.stop()));
+    this.planes = undefined;
   }
 
   /** At most once a minute, however often pods come and go. */

@@ -18,11 +18,6 @@ const portOrNone = z.int().min(0).max(65535);
 const number = z.int().min(0).max(0xffff_ffff);
 const ranges = z.array(prefix).default([]);
 
-function notBuilt(what: string): z.ZodDefault<z.ZodBoolean> {
-  const schema = z.boolean().refine(value => !value, { message: `${what} not built yet: leave it false` });
-  return schema.default(false);
-}
-
 const Run = z.strictObject({
   router: z
     .boolean()
@@ -30,7 +25,7 @@ const Run = z.strictObject({
     .default(true)
     .describe('Speak BGP and install routes.'),
   serviceProxy: z.boolean().default(false).describe('Serve services in place of kube-proxy.'),
-  firewall: notBuilt('network policies are'),
+  firewall: z.boolean().default(false).describe('Enforce network policies.'),
   loadBalancer: z.boolean().default(false).describe('Give addresses to services of type LoadBalancer.'),
 });
 
@@ -332,6 +327,10 @@ export const Kubernetes = KubernetesShape.refine(({ ipv4, ipv6 }) => ipv4 || ipv
   .refine(({ run, role }) => !run.loadBalancer || role === 'node', {
     path: ['run', 'loadBalancer'],
     message: 'a host outside the cluster gives out no addresses: leave it false',
+  })
+  .refine(({ run, role }) => !run.firewall || role === 'node', {
+    path: ['run', 'firewall'],
+    message: 'a host outside the cluster has no pods to protect: leave it false',
   })
   .refine(hasAddresses, {
     path: ['run', 'loadBalancer'],

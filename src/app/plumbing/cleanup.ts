@@ -15,10 +15,12 @@ import { describeErrno, dumpAll, NetlinkError, type NetlinkChannel } from '../..
 import { NetlinkWriter } from '../../kernel/netlink/writer.js';
 import type { LegacyIptables } from '../../kernel/legacyForward.js';
 import type { Nft } from '../../kernel/nft.js';
+import type { NftTableShape } from '../../kernel/nftTable.js';
 import { RouteScan } from '../../kernel/routeScan.js';
 import { routeOf, writeRoute, writeRouteDump, type Route } from '../../kernel/routes.js';
 import { AF_INET, AF_INET6 } from '../../kernel/rtnetlink.js';
 import { sysctlName, type Switches } from '../../kernel/sysctl.js';
+import { BRIDGE_TABLE, ROUTED_TABLE } from '../../policy/antiSpoof/spoofTables.js';
 import type { Leftovers } from '../../proxy/leftovers.js';
 import { STATE_FILE } from '../lastState/stateFile.js';
 import { restoreCniFile } from './cniFile.js';
@@ -57,7 +59,8 @@ interface Cleanup extends CleanupTools {
 const STEPS: readonly (readonly [what: string, step: (cleanup: Cleanup) => Promise<void> | void])[] = [
   ['firewall', closeFirewall],
   ['service proxy', deleteProxy],
-  ['pod egress', deleteEgress],
+  ['anti-spoofing', cleanup => deleteTables(cleanup, [BRIDGE_TABLE, ROUTED_TABLE])],
+  ['pod egress', cleanup => deleteTables(cleanup, [EGRESS_TABLE])],
   ['routes', deleteRoutes],
   ['overlay', deleteOverlay],
   ['bridge', deleteBridge],
@@ -95,11 +98,14 @@ async function closeFirewall({ nft, legacyIptables, done }: Cleanup): Promise<vo
     done(`took our rules out of chain ${chain}`);
 }
 
-async function deleteEgress({ nft, done }: Cleanup): Promise<void> {
-  const { family, name } = EGRESS_TABLE;
-  if ((await nft.readTable(family, name)) === undefined) return;
-  await nft.run(`delete table ${family} ${name}\n`);
-  done(`deleted nftables table ${family} ${name}`);
+async function deleteTables({ nft, done }: Cleanup, tables: readonly NftTableShape[]): Promise<void> {
+  // A kernel without bridge tables could not be asked for one.
+  const chains = await nft.chains();
+  for (const { family, name } of tables) {
+    if (!chains.some(chain => chain.family === family && chain.table === name)) continue;
+    await nft.run(`delete table ${family} ${name}\n`);
+    done(`deleted nftables table ${family} ${name}`);
+  }
 }
 
 /** Of both modes: the node may have had another before the last. */
