@@ -7,10 +7,12 @@ import type { TenantAddress } from './tenantModel.js';
 import { CLOSED, GLOBAL } from './tenantNumber.js';
 import { SETS } from './tenantTable.js';
 
+const ZERO = '\0\0\0\0';
+
 /** What an address comes to in the table of its family. */
 export function addressElements(address: IpText, { number, isLocal }: TenantAddress): ReadonlyMap<ElementKey, string> {
   const octets = addressOfText(address);
-  const elements = new Map([[elementKey(SETS.tenants, octets), slotOctets(number)]]);
+  const elements = new Map([[elementKey(SETS.tenants, octets), ZERO + slotOctets(number)]]);
   if (!isLocal) return elements;
   elements.set(elementKey(SETS.deniedTo, octets), '');
   elements.set(elementKey(SETS.deniedFrom, octets), '');
@@ -19,14 +21,12 @@ export function addressElements(address: IpText, { number, isLocal }: TenantAddr
   return elements;
 }
 
-const ANY = '\0\0\0\0';
-
 /** @param networks of all nodes' pods, of one family */
 export function networkElements(networks: readonly IpPrefix[]): ReadonlyMap<ElementKey, string> {
   return new Map(
     outermost(networks).map(network => {
       const [first, last] = rangeOctets(network);
-      return [elementKey(SETS.podNetworks, ANY + behindGateway(network, first), last), ''];
+      return [elementKey(SETS.podNetworks, ZERO + behindGateway(network, first), last), ''];
     }),
   );
 }

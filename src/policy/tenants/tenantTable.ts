@@ -27,7 +27,7 @@ import { elementKey, type ElementKey } from '../../kernel/nftables/elements.js';
 export const TENANT_TABLE = 'peerage-tenants';
 
 export const SETS = {
-  /** address → number, of every pod there is. */
+  /** address → 0 . number, of every pod there is. */
   tenants: 'tenants',
   /** number . address, of this node's pods. */
   members: 'members',
@@ -56,13 +56,13 @@ const [POD, UNKNOWN, PAIR, COMPARE, DENIED] = ['from-pod', 'from-unknown', 'pod-
 export function tenantLayout(family: Family): TenantLayout {
   const address = family === 4 ? 'ipv4_addr' : 'ipv6_addr';
   const sets: readonly SetShape[] = [
-    { name: SETS.tenants, key: [address], data: ['mark'] },
+    { name: SETS.tenants, key: [address], data: ['mark', 'mark'] },
     { name: SETS.members, key: ['mark', address] },
     { name: SETS.podNetworks, key: ['mark', address], interval: true },
     { name: SETS.deniedTo, key: [address], counted: true },
     { name: SETS.deniedFrom, key: [address], counted: true },
   ];
-  const discovery: SetShape = { name: SETS.discovery, key: ['inet_proto'] };
+  const discovery: SetShape = { name: SETS.discovery, key: ['mark'] };
   return {
     sets: family === 4 ? sets : [...sets, discovery],
     chains: chainsOf(family),
@@ -101,6 +101,7 @@ function chainsOf(family: Family): readonly ChainShape[] {
       rules: [
         [...parts.number(destination), to('goto', PAIR)],
         [...isEstablished, accept],
+        [...isGlobal(source), accept],
         [...parts.inPodNetworks(destination), to('goto', DENIED)],
       ],
     },
@@ -130,8 +131,14 @@ function chainsOf(family: Family): readonly ChainShape[] {
 
 type Load = (register: Register) => Rule;
 
-/** Where a number is, and the address behind it: together a key of `members`. */
-const [NUMBER, ADDRESS] = [0, 1] as const;
+/**
+ * Where the map's answer begins, where the number in it is, and the address behind it: the last two are a key of `members`.
+ *
+ * nft(8) takes a map's answer to be of no length, and up to 1.0.9 it aborts when it lists a key that begins with one. It
+ * goes by what was last put into a register by number: so the answer begins one register before the key, where zeros were
+ * put.
+ */
+const [ANSWER, NUMBER, ADDRESS] = [0, 1, 2] as const;
 /** Of an address that is only looked up. */
 const ASIDE = 8;
 
@@ -147,8 +154,8 @@ function partsOf(family: Family): Parts {
   return {
     source: register => loadSource(family, register),
     destination: register => loadDestination(family, register),
-    number: end => [...end(ASIDE), { kind: 'lookup', set: SETS.tenants, from: ASIDE, to: NUMBER }],
-    inPodNetworks: end => [...zeros(NUMBER, ADDRESS), ...end(ADDRESS), lookup(SETS.podNetworks, NUMBER)],
+    number: end => [...end(ASIDE), ...zeros(NUMBER, 1), { kind: 'lookup', set: SETS.tenants, from: ASIDE, to: ANSWER }],
+    inPodNetworks: end => [...zeros(NUMBER, 1), ...end(ADDRESS), lookup(SETS.podNetworks, NUMBER)],
   };
 }
 
