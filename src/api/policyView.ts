@@ -93,6 +93,26 @@ export interface PolicyView {
   readonly error: string | null;
 }
 
+/** A connection that was denied, of those that the kernel told of: it tells of some packets only. */
+export interface DenialView {
+  /** When its first and its last packet came, ISO 8601. */
+  readonly first: string;
+  readonly last: string;
+  /** `namespace/name` of a pod, `node NAME`, or an address. */
+  readonly from: string;
+  readonly fromAddress: string;
+  readonly to: string;
+  readonly toAddress: string;
+  /** `5432/tcp`, or the protocol alone. */
+  readonly port: string;
+  /** At which end: `egress` at who sends. */
+  readonly direction: 'egress' | 'ingress';
+  /** A sentence. */
+  readonly reason: string;
+  /** Packets that were told of. */
+  readonly packets: number;
+}
+
 /** A question about connections, as people ask it. */
 export interface ExplainQuestion {
   readonly from: string;
