@@ -55,8 +55,9 @@ export function decodeHostLink(message: MessageCursor): HostLink | undefined {
       while (info.next()) if (info.type === rt.IFLA_INFO_KIND) kind = info.text();
     }
   }
-  const { name, mtu, master } = link;
-  return { index: link.index, name, mtu, kind, master, peer: namespace < 0 ? null : { namespace, index } };
+  const { name, mtu, master, flags } = link;
+  const up = (flags & rt.IFF_UP) !== 0;
+  return { index: link.index, name, mtu, up, kind, master, peer: namespace < 0 ? null : { namespace, index } };
 }
 
 async function readInside(

@@ -12,6 +12,8 @@ export interface HostLink {
   readonly index: number;
   readonly name: string;
   readonly mtu: number;
+  /** Administratively. */
+  readonly up: boolean;
   /** IFLA_INFO_KIND: veth, bridge, ifb, …; empty for hardware. */
   readonly kind: string;
   /** Index of the bridge it belongs to. */

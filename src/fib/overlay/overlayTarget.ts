@@ -4,8 +4,8 @@ import { assertNever } from '../../core/assertNever.js';
 import type { Delta } from '../../core/deltaTable.js';
 import type { Target } from '../../core/reconciler.js';
 import type { FouPorts } from '../../kernel/fou.js';
-import { describeErrno, type NetlinkChannel } from '../../kernel/netlink/channel.js';
-import { NetlinkWriter } from '../../kernel/netlink/writer.js';
+import type { NetlinkChannel } from '../../kernel/netlink/channel.js';
+import { newKeyedBatch, type KeyedBatch } from '../../kernel/netlink/keyedBatch.js';
 import { writeNeighbour, writeVxlanForwarding } from '../../kernel/neighbours.js';
 import { writeRoute, type Route } from '../../kernel/routes.js';
 import { RT_SCOPE_UNIVERSE } from '../../kernel/rtnetlink.js';
@@ -43,8 +43,6 @@ type Failures = Map<ObjectKey, string>;
 type Change = Delta<ObjectKey, OverlayObject>;
 type Kind = OverlayObject['kind'];
 
-/** Messages a batch. */
-const BATCH = 500;
 /** Of routes in the overlay's table; IPv6 reads 0 as 1024. */
 const METRIC = 20;
 /** What a delete finds gone already: ENOENT, ESRCH, ENODEV. */
@@ -84,7 +82,7 @@ class KernelOverlay implements OverlayTarget {
   }
 
   private async makeDevices(delta: Change, failures: Failures): Promise<void> {
-    const batch = new Batch(this.options.channel, failures);
+    const batch = newKeyedBatch(this.options.channel, failures);
     let any = false;
     for (const [key, { value, before }] of delta.set) {
       if (value.kind !== 'device') continue;
@@ -108,7 +106,7 @@ class KernelOverlay implements OverlayTarget {
   }
 
   private async deleteDevices(delta: Change, failures: Failures): Promise<void> {
-    const batch = new Batch(this.options.channel, failures);
+    const batch = newKeyedBatch(this.options.channel, failures);
     for (const [key, object] of delta.removed) {
       if (object.kind !== 'device' && object.kind !== 'oddDevice') continue;
       batch.add(key, writer => writeLinkDelete(writer, object.device.name), GONE);
@@ -118,7 +116,7 @@ class KernelOverlay implements OverlayTarget {
   }
 
   private async put(delta: Change, kinds: readonly Kind[], failures: Failures): Promise<void> {
-    const batch = new Batch(this.options.channel, failures);
+    const batch = newKeyedBatch(this.options.channel, failures);
     for (const [key, { value, before }] of delta.set) {
       if (!kinds.includes(value.kind)) continue;
       this.write(batch, key, value, before === undefined ? 'create' : 'replace');
@@ -128,7 +126,7 @@ class KernelOverlay implements OverlayTarget {
   }
 
   private async takeOut(delta: Change, kinds: readonly Kind[], failures: Failures): Promise<void> {
-    const batch = new Batch(this.options.channel, failures);
+    const batch = newKeyedBatch(this.options.channel, failures);
     for (const [key, object] of delta.removed) {
       if (!kinds.includes(object.kind)) continue;
       this.write(batch, key, object, 'delete');
@@ -137,7 +135,12 @@ class KernelOverlay implements OverlayTarget {
     await batch.send();
   }
 
-  private write(batch: Batch, key: ObjectKey, object: OverlayObject, command: 'create' | 'replace' | 'delete'): void {
+  private write(
+    batch: KeyedBatch<ObjectKey>,
+    key: ObjectKey,
+    object: OverlayObject,
+    command: 'create' | 'replace' | 'delete',
+  ): void {
     const isDelete = command === 'delete';
     const accept = isDelete ? GONE : undefined;
     const ifindex = 'device' in object && typeof object.device === 'string' ? this.devices.get(object.device) : 0;
@@ -196,46 +199,5 @@ class KernelOverlay implements OverlayTarget {
       const reason = await this.options.fou.change(command, object.version, object.port);
       if (reason !== undefined) failures.set(key, reason);
     }
-  }
-}
-
-/** Messages on their way to the kernel, each with the key it is for. */
-class Batch {
-  private readonly writer = new NetlinkWriter(64 << 10);
-  private readonly keys: (ObjectKey | undefined)[] = [];
-  private readonly accepted: (ReadonlySet<number> | undefined)[] = [];
-
-  constructor(
-    private readonly channel: NetlinkChannel,
-    private readonly failures: Failures,
-  ) {}
-
-  /** @param key undefined: its failure is of no consequence  @param accepted errnos that are as good as success */
-  add(key: ObjectKey | undefined, write: (writer: NetlinkWriter) => void, accepted?: ReadonlySet<number>): void {
-    write(this.writer);
-    this.keys.push(key);
-    this.accepted.push(accepted);
-  }
-
-  refuse(key: ObjectKey, reason: string): void {
-    this.failures.set(key, reason);
-  }
-
-  async sendIfFull(): Promise<void> {
-    if (this.keys.length >= BATCH) await this.send();
-  }
-
-  async send(): Promise<void> {
-    if (this.keys.length === 0) return;
-    const { errnos, texts } = await this.channel.transact(this.writer);
-    this.keys.forEach((key, i) => {
-      const errno = errnos[i]!;
-      if (key === undefined || errno === 0 || this.accepted[i]?.has(errno) === true) return;
-      // What follows a failed message for the same thing only fails because of it.
-      if (!this.failures.has(key)) this.failures.set(key, describeErrno(errno, texts.get(i)));
-    });
-    this.writer.reset();
-    this.keys.length = 0;
-    this.accepted.length = 0;
   }
 }

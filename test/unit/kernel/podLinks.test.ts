@@ -7,7 +7,7 @@ const NOTHING: PodLinkFacts = { links: [], inside: new Map(), routes: [], neighb
 const BRIDGE = link(3, { name: 'kube-bridge', kind: 'bridge' });
 
 function link(index: number, more: Partial<HostLink> = {}): HostLink {
-  return { index, name: `veth${index}`, mtu: 1500, kind: 'veth', master: null, peer: null, ...more };
+  return { index, name: `veth${index}`, mtu: 1500, up: true, kind: 'veth', master: null, peer: null, ...more };
 }
 
 function inside(ifindex: number, text: string, scope = 0): InterfaceAddress {
