@@ -44,6 +44,8 @@ const nodeMetadata = z
   .intersection(metadata, z.object({ deletionTimestamp: maybe(z.string()) }))
   .transform(({ deletionTimestamp, ...rest }) => ({ rest, isDeleted: deletionTimestamp !== undefined }));
 
+const condition = z.object({ type: orElse<string>(z.string(), ''), status: orElse<string>(z.string(), '') });
+
 export const node: z.ZodType<Node> = z
   .object({
     metadata: nodeMetadata,
@@ -53,7 +55,7 @@ export const node: z.ZodType<Node> = z
       unschedulable: orElse<boolean>(z.boolean(), false),
       taints: listOf(z.object({ key: orElse<string>(z.string(), '') })),
     }),
-    status: section({ addresses: listOf(internalIp) }),
+    status: section({ addresses: listOf(internalIp), conditions: listOf(condition) }),
   })
   .transform(({ metadata: { rest, isDeleted }, spec, status }) => ({
     kind: 'Node',
@@ -62,7 +64,14 @@ export const node: z.ZodType<Node> = z
     internalIps: status.addresses.filter(present),
     unschedulable: spec.unschedulable,
     leaving: isDeleted || spec.taints.some(({ key }) => key === AUTOSCALER_TAINT),
+    ...readiness(status.conditions),
   }));
+
+/** Unknown (the node has not been heard of for a while) is not ready. */
+export function readiness(conditions: readonly z.infer<typeof condition>[]): Pick<Node, 'ready'> {
+  const ready = conditions.find(({ type }) => type === 'Ready');
+  return ready === undefined ? {} : { ready: ready.status === 'True' };
+}
 
 export const namespace: z.ZodType<Namespace> = z
   .object({ metadata })

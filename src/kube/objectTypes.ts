@@ -32,6 +32,8 @@ export interface Node extends ObjectMeta {
   readonly unschedulable: boolean;
   /** It is being deleted, or the cluster autoscaler is about to: traffic from outside should go elsewhere. */
   readonly leaving: boolean;
+  /** Its condition Ready; undefined where nobody says, as in hand-written manifests. */
+  readonly ready?: boolean;
 }
 
 export interface Namespace extends ObjectMeta {

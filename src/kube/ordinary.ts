@@ -21,6 +21,7 @@ import type {
   ServicePort,
   TrafficPolicy,
 } from './objectTypes.js';
+import { readiness } from './objectSchemas.js';
 import { AUTOSCALER_TAINT, isKeptAnnotation, parseCidr, triggerTime } from './schemaParts.js';
 
 type Json = Readonly<Record<string, unknown>>;
@@ -201,7 +202,7 @@ function affinity({ sessionAffinity = 'None', sessionAffinityConfig }: Json): nu
 function node(json: Json, namespace: string): Node {
   const { podCIDR, podCIDRs, unschedulable, taints } = section(json['spec']);
   const deleted = maybeText(section(json['metadata'])['deletionTimestamp']);
-  const { addresses } = section(json['status']);
+  const { addresses, conditions } = section(json['status']);
   const cidrs = list(podCIDRs).map(cidr);
   const first = podCIDR === undefined || podCIDR === '' ? undefined : cidr(podCIDR);
   return {
@@ -212,7 +213,13 @@ function node(json: Json, namespace: string): Node {
     unschedulable: flag(unschedulable, false),
     // Every taint is looked at: a bad one is for the schemas.
     leaving: list(taints).map(taintKey).includes(AUTOSCALER_TAINT) || deleted !== undefined,
+    ...readiness(list(conditions).map(condition)),
   };
+}
+
+function condition(json: unknown): { readonly type: string; readonly status: string } {
+  const { type, status } = object(json);
+  return { type: text(type, ''), status: text(status, '') };
 }
 
 function taintKey(json: unknown): string {

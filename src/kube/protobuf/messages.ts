@@ -29,7 +29,13 @@ const node = message({
       podCIDRs: [7, each('text')],
     }),
   ],
-  status: [3, message({ addresses: [5, each(message({ type: [1, 'word'], address: [2, 'text'] }))] })],
+  status: [
+    3,
+    message({
+      conditions: [4, each(message({ type: [1, 'word'], status: [2, 'word'] }))],
+      addresses: [5, each(message({ type: [1, 'word'], address: [2, 'text'] }))],
+    }),
+  ],
 });
 
 const servicePort = message({ name: [1, 'word'], protocol: [2, 'word'], port: [3, 'number'], nodePort: [5, 'number'] });

@@ -1,0 +1,243 @@
+/**
+ * Namespaces with egress addresses, their pods, and the nodes that may hold them, to what this node has to do: elements of
+ * its table, tunnels to holders, and addresses to announce. Incremental: a pod costs its namespace, a node that comes or
+ * goes the namespaces that ask for addresses. All nodes know the same objects and so agree who holds what.
+ */
+
+import { isDeepStrictEqual } from 'node:util';
+import type { IpAddress, IpPrefix } from '../../core/ip.js';
+import { markText } from '../../kernel/nftElements.js';
+import { elementKey, PRESENT } from '../../kernel/nftTable.js';
+import { changesOf, type ObjectBatch } from '../../kube/objectBatch.js';
+import type { IpText, Namespace, Node } from '../../kube/objectTypes.js';
+import type { Problem } from '../../kube/problems.js';
+import { podName, type PodName } from '../policyTypes.js';
+import { ElementClaims } from './elementClaims.js';
+import { EGRESS_NODE, egressClaim, holderOf, type EgressClaim } from './egressClaims.js';
+import { egressMark } from './egressTable.js';
+import { slotsOf } from './slots.js';
+
+/** Another node that holds addresses for pods of this one. */
+export interface EgressHolder {
+  /** Of the mark and of the routing table that lead to it. */
+  readonly slot: number;
+  readonly v4: IpAddress | undefined;
+  readonly v6: IpAddress | undefined;
+}
+
+export interface EgressChanges {
+  /** By key of the table; undefined: to be taken out. */
+  readonly elements: ReadonlyMap<string, string | undefined>;
+  /** All of them, by name of the node. */
+  readonly holders: ReadonlyMap<string, EgressHolder>;
+  /** All that this node holds. */
+  readonly held: ReadonlySet<IpText>;
+  readonly problems: readonly Problem[];
+}
+
+export interface EgressModel {
+  apply(batch: ObjectBatch): EgressChanges;
+  /** @param ranges where egress addresses are from; none: nobody has any */
+  configure(ranges: readonly IpPrefix[]): EgressChanges;
+  /** All elements that there should be. */
+  elements(): ReadonlyMap<string, string>;
+}
+
+interface EgressNode {
+  readonly v4: IpAddress | undefined;
+  readonly v6: IpAddress | undefined;
+  readonly isEligible: boolean;
+}
+
+interface EgressPod {
+  readonly addresses: readonly IpText[];
+  readonly isLocal: boolean;
+}
+
+export function createEgressModel(nodeName: string): EgressModel {
+  return new Model(nodeName);
+}
+
+const NO_PODS: ReadonlyMap<PodName, EgressPod> = new Map();
+
+class Model implements EgressModel {
+  private ranges: readonly IpPrefix[] = [];
+  private readonly namespaces = new Map<string, Namespace>();
+  private readonly claims = new Map<string, EgressClaim>();
+  private readonly pods = new Map<string, Map<PodName, EgressPod>>();
+  private readonly nodes = new Map<string, EgressNode>();
+  /** The namespace that has each address. */
+  private users: ReadonlyMap<IpText, string> = new Map();
+  /** The node that holds each address. */
+  private owners: ReadonlyMap<IpText, string> = new Map();
+  private slots: ReadonlyMap<string, number> = new Map();
+  private readonly table = new ElementClaims();
+
+  constructor(private readonly nodeName: string) {}
+
+  apply(batch: ObjectBatch): EgressChanges {
+    const dirty = new Set([...this.takePods(batch), ...this.takeNamespaces(batch)]);
+    if (this.takeNodes(batch) || changesOf(batch, 'Namespace').length > 0) this.assign(dirty);
+    return this.settle(dirty);
+  }
+
+  configure(ranges: readonly IpPrefix[]): EgressChanges {
+    this.ranges = ranges;
+    const dirty = new Set([...this.namespaces.keys(), ...this.pods.keys()]);
+    for (const namespace of this.namespaces.values()) this.claim(namespace);
+    this.assign(dirty);
+    return this.settle(dirty);
+  }
+
+  elements(): ReadonlyMap<string, string> {
+    return this.table.all();
+  }
+
+  private takePods(batch: ObjectBatch): readonly string[] {
+    return changesOf(batch, 'Pod').flatMap(({ change, object }) => {
+      const { namespace, name, hostNetwork, phase, ips, nodeName } = object;
+      const key = podName(namespace, name);
+      const ofNamespace = this.pods.get(namespace) ?? new Map<PodName, EgressPod>();
+      const isGone = change === 'deleted' || hostNetwork || phase === 'Succeeded' || phase === 'Failed';
+      const pod = isGone || ips.length === 0 ? undefined : { addresses: ips, isLocal: nodeName === this.nodeName };
+      if (isDeepStrictEqual(pod, ofNamespace.get(key))) return [];
+      if (pod === undefined) ofNamespace.delete(key);
+      else ofNamespace.set(key, pod);
+      if (ofNamespace.size === 0) this.pods.delete(namespace);
+      else this.pods.set(namespace, ofNamespace);
+      return [namespace];
+    });
+  }
+
+  private takeNamespaces(batch: ObjectBatch): readonly string[] {
+    return changesOf(batch, 'Namespace').map(({ change, object }) => {
+      if (change === 'deleted') {
+        this.namespaces.delete(object.name);
+        this.claims.delete(object.name);
+      } else {
+        this.namespaces.set(object.name, object);
+        this.claim(object);
+      }
+      return object.name;
+    });
+  }
+
+  private claim(namespace: Namespace): void {
+    const claim = this.ranges.length === 0 ? undefined : egressClaim(namespace, this.ranges);
+    if (claim === undefined) this.claims.delete(namespace.name);
+    else this.claims.set(namespace.name, claim);
+  }
+
+  /** @returns whether any of them matters in another way than before */
+  private takeNodes(batch: ObjectBatch): boolean {
+    let isOther = false;
+    for (const { change, object } of changesOf(batch, 'Node')) {
+      const node = change === 'deleted' ? undefined : nodeOf(object);
+      if (isDeepStrictEqual(node, this.nodes.get(object.name))) continue;
+      isOther = true;
+      if (node === undefined) this.nodes.delete(object.name);
+      else this.nodes.set(object.name, node);
+    }
+    return isOther;
+  }
+
+  /** Who has which address, and who holds it. @param dirty namespaces for which that is another now are added */
+  private assign(dirty: Set<string>): void {
+    const users = new Map<IpText, string>();
+    for (const name of [...this.claims.keys()].sort())
+      for (const address of addressesOf(this.claims.get(name))) if (!users.has(address)) users.set(address, name);
+    const owners = new Map<IpText, string>();
+    for (const address of users.keys()) {
+      const owner = holderOf(this.eligible(address), address);
+      if (owner !== undefined) owners.set(address, owner);
+    }
+    const slots = slotsOf(new Set([...owners.values()].filter(name => name !== this.nodeName)));
+    if (!isDeepStrictEqual([users, owners, slots], [this.users, this.owners, this.slots]))
+      for (const name of this.claims.keys()) dirty.add(name);
+    [this.users, this.owners, this.slots] = [users, owners, slots];
+  }
+
+  private eligible(address: IpText): readonly string[] {
+    const family = address.includes(':') ? 'v6' : 'v4';
+    return [...this.nodes].flatMap(([name, node]) => (node.isEligible && node[family] !== undefined ? [name] : []));
+  }
+
+  private settle(dirty: ReadonlySet<string>): EgressChanges {
+    for (const name of dirty) this.table.set(name, this.elementsOf(name));
+    const held = new Set([...this.owners].flatMap(([address, owner]) => (owner === this.nodeName ? [address] : [])));
+    this.table.set('', new Map([...held].map(address => [elementKey(`held${versionOf(address)}`, address), PRESENT])));
+    const holders = new Map(
+      [...this.slots].map(([name, slot]) => {
+        const node = this.nodes.get(name);
+        return [name, { slot, v4: node?.v4, v6: node?.v6 }] as const;
+      }),
+    );
+    return { elements: this.table.settle(), holders, held, problems: this.problems() };
+  }
+
+  private elementsOf(name: string): ReadonlyMap<string, string> {
+    const claim = this.claims.get(name);
+    const elements = new Map<string, string>();
+    for (const [key, { addresses, isLocal }] of this.pods.get(name) ?? NO_PODS)
+      for (const address of addresses) {
+        const version = versionOf(address);
+        if (isLocal) elements.set(elementKey(`known${version}`, address), PRESENT);
+        const way = claim === undefined ? undefined : this.wayOf(name, claim, key, version);
+        if (way?.kind === 'snat') elements.set(elementKey(`snat${version}`, address), way.address);
+        else if (way?.kind === 'via' && isLocal) elements.set(elementKey(`via${version}`, address), way.mark);
+        else if (way?.kind === 'dead' && isLocal) elements.set(elementKey(`dead${version}`, address), PRESENT);
+      }
+    return elements;
+  }
+
+  /** @returns undefined: the claim says nothing of this family */
+  private wayOf(namespace: string, claim: EgressClaim, pod: PodName, version: 4 | 6): Way | undefined {
+    if (claim.complaints.length > 0) return { kind: 'dead' };
+    const asked = claim.addresses[version];
+    if (asked.length === 0) return undefined;
+    const own = asked.filter(address => this.users.get(address) === namespace);
+    // A pod stays with its address for as long as the namespace has it.
+    const address = holderOf(own, pod);
+    const owner = this.owners.get(address as IpText);
+    if (address === undefined || owner === undefined) return { kind: 'dead' };
+    if (owner === this.nodeName) return { kind: 'snat', address };
+    const slot = this.slots.get(owner);
+    return slot === undefined ? { kind: 'dead' } : { kind: 'via', mark: markText(egressMark(slot)) };
+  }
+
+  private problems(): readonly Problem[] {
+    return [...this.claims].flatMap(([name, claim]) => {
+      const subject = `Namespace ${name}`;
+      const lost = ': its pods reach nothing outside the cluster';
+      const taken = addressesOf(claim).flatMap(address => {
+        const user = this.users.get(address);
+        return user === name ? [] : [`egress address ${address} is that of namespace ${user ?? ''} already`];
+      });
+      const isOrphan = addressesOf(claim).some(address => !this.owners.has(address));
+      const orphans = isOrphan ? [`no node that is ready has the label ${EGRESS_NODE}${lost}`] : [];
+      return [...claim.complaints.map(text => `${text}${lost}`), ...taken, ...orphans].map(text => ({ subject, text }));
+    });
+  }
+}
+
+type Way =
+  | { readonly kind: 'dead' }
+  | { readonly kind: 'snat'; readonly address: string }
+  | { readonly kind: 'via'; readonly mark: string };
+
+function addressesOf(claim: EgressClaim | undefined): readonly IpText[] {
+  return claim === undefined || claim.complaints.length > 0 ? [] : [...claim.addresses[4], ...claim.addresses[6]];
+}
+
+function versionOf(address: IpText): 4 | 6 {
+  return address.includes(':') ? 6 : 4;
+}
+
+function nodeOf({ labels, leaving, ready, internalIps }: Node): EgressNode {
+  const label = labels[EGRESS_NODE];
+  return {
+    v4: internalIps.find(({ version }) => version === 4),
+    v6: internalIps.find(({ version }) => version === 6),
+    isEligible: label !== undefined && label !== 'false' && !leaving && ready !== false,
+  };
+}
