@@ -21,14 +21,12 @@ export function addAgentFlags(command: Command): FlagTexts {
 }
 
 function optionOf(flag: Flag): Option {
-  const { name, short, placeholder, meaning, group, status, ownDefault, upstreamDefault } = flag;
+  const { name, short, placeholder, meaning, group, ownDefault, upstreamDefault } = flag;
   const names = `${short === undefined ? '' : `-${short}, `}--${name}`;
   const isSwitch = placeholder === '';
   const value = ownDefault ?? upstreamDefault;
   const text = `${meaning}${value === '' || value === '–' ? '' : ` (default: ${value})`}`;
-  const option = new Option(`${names} ${isSwitch ? '[bool]' : `<${bare(placeholder)}>`}`, text).helpGroup(`${group}:`);
-  // What is not built yet is accepted with a word at the start, and not advertised.
-  return status === 'later' ? option.hideHelp() : option;
+  return new Option(`${names} ${isSwitch ? '[bool]' : `<${bare(placeholder)}>`}`, text).helpGroup(`${group}:`);
 }
 
 function bare(placeholder: string): string {

@@ -6,9 +6,11 @@ import {
   FAMILIES,
   type Family,
   type FibRouteView,
+  type DenialView,
   type FrontendView,
   type PeerDetail,
   type PeerSummary,
+  type PolicyView,
   type ProblemView,
   type RouterSummary,
   type RouteView,
@@ -17,6 +19,8 @@ import {
 import { controlOption } from './controlOption.js';
 import { age, duration, FIB_COLUMNS, PEER_COLUMNS, PROBLEM_COLUMNS, ROUTE_COLUMNS } from './columns.js';
 import { printFields, printList, write, type Column, type OutputFormat } from './output.js';
+import { DENIAL_COLUMNS } from './showDenials.js';
+import { POLICY_COLUMNS } from './showPolicies.js';
 import { FRONTEND_COLUMNS, printService } from './showServices.js';
 
 interface ShowOptions {
@@ -76,6 +80,16 @@ export function addShowCommands(program: Command): void {
     async (name: string, options: ShowOptions) => {
       const service = (await client(options).get(`/v1/services/${encodeURIComponent(name)}`)) as ServiceDetail;
       await printService(service, options.output);
+    },
+  );
+  add('policies', 'network policies that govern pods of this node, and what the kernel has of them').action(
+    async (options: ShowOptions) => {
+      await showList<PolicyView>(options, '/v1/policies', undefined, POLICY_COLUMNS);
+    },
+  );
+  add('denials', 'connections that network policies denied of late, of those that the kernel told of').action(
+    async (options: ShowOptions) => {
+      await showList<DenialView>(options, '/v1/denials', undefined, DENIAL_COLUMNS);
     },
   );
   add('problems', 'what is wrong now: objects that cannot be used, and what does not work').action(

@@ -15,11 +15,8 @@ export interface GivenFlag {
 /** The flags that were given, by name without dashes. */
 export type GivenFlags = ReadonlyMap<string, GivenFlag>;
 
-/**
- * `works`: as in kube-router. `different`: accepted, and what it does here stands in the note. `later`: accepted, of a
- * part that is not built yet.
- */
-export type FlagStatus = 'works' | 'different' | 'later';
+/** `works`: as in kube-router. `different`: accepted, and what it does here stands in the note. */
+export type FlagStatus = 'works' | 'different';
 
 /** In the order of the help. */
 export const FLAG_GROUPS = [

@@ -4,19 +4,6 @@ import { oneOf, onePerFamily, portRange, positive, prefixPart } from './checks.j
 import { flag, type Flag, type FlagSpec, type FlagValue } from './flag.js';
 import { bool, duration, listOf, named, text, uint, type GoValue } from './goValues.js';
 
-const FIREWALL_LATER = 'has no effect yet: network policies are not built';
-
-function later<T extends FlagValue>(name: string, kind: GoValue<T>, spec: Omit<FlagSpec<T>, 'group' | 'status'>): Flag {
-  // What has a place in the configuration has an effect: the schema refuses it.
-  const note = spec.target === undefined ? { note: FIREWALL_LATER } : {};
-  return flag(name, kind, { ...note, ...spec, group: 'Firewall', status: 'later' });
-}
-
-/** Asked for and not there is worse than a start refused: services or policies would silently do nothing. */
-function notBuilt(what: string): (wanted: boolean) => string | undefined {
-  return wanted => (wanted ? `asks for ${what}, which is not built yet: leave the flag out or say =false` : undefined);
-}
-
 const ranges = listOf('ranges', prefixPart);
 
 const SERVED: readonly Flag[] = [
@@ -166,23 +153,34 @@ export const PROXY_FLAGS: readonly Flag[] = [
 ];
 
 export const FIREWALL_FLAGS: readonly Flag[] = [
-  later('run-firewall', bool, {
+  flag('run-firewall', bool, {
+    group: 'Firewall',
     default: 'true',
     ownDefault: 'false',
-    meaning: 'accepted as false',
-    check: notBuilt('network policies'),
+    meaning: 'enforce network policies',
     target: 'kubernetes.run.firewall',
   }),
-  later('iptables-sync-period', duration, {
+  flag('netpol-default-deny', bool, {
+    group: 'Firewall',
+    default: 'false',
+    meaning: 'drop what comes from and goes to pods of this node that are not known yet',
+    target: 'kubernetes.firewall.defaultDeny',
+  }),
+  flag('iptables-sync-period', duration, {
+    group: 'Firewall',
     default: '5m',
-    meaning: 'time between full synchronisations',
+    meaning: 'accepted: policies are written when they change',
+    status: 'different',
+    note: 'has no effect: policies are written when they change, and what others change is put right at once',
     check: positive,
   }),
-  later('netpol-default-deny', bool, {
+  flag('use-nftables-for-netpol', bool, {
+    group: 'Firewall',
     default: 'false',
-    meaning: 'refuse traffic of pods whose policies are not known yet',
+    meaning: 'accepted: policies are always enforced by nftables',
+    status: 'different',
+    note: 'has no effect: policies are always enforced by nftables',
   }),
-  later('use-nftables-for-netpol', bool, { default: 'false', meaning: 'nftables in place of iptables' }),
 ];
 
 export const LOAD_BALANCER_FLAGS: readonly Flag[] = [

@@ -15,12 +15,12 @@ import { describeErrno, dumpAll, NetlinkError, type NetlinkChannel } from '../..
 import { NetlinkWriter } from '../../kernel/netlink/writer.js';
 import type { LegacyIptables } from '../../kernel/legacyForward.js';
 import type { Nft } from '../../kernel/nft.js';
-import type { NftTableShape } from '../../kernel/nftTable.js';
 import { RouteScan } from '../../kernel/routeScan.js';
 import { routeOf, writeRoute, writeRouteDump, type Route } from '../../kernel/routes.js';
 import { AF_INET, AF_INET6 } from '../../kernel/rtnetlink.js';
 import { sysctlName, type Switches } from '../../kernel/sysctl.js';
 import { BRIDGE_TABLE, ROUTED_TABLE } from '../../policy/antiSpoof/spoofTables.js';
+import { TABLE as POLICY_TABLE } from '../../policy/nftables/layout.js';
 import type { Leftovers } from '../../proxy/leftovers.js';
 import { STATE_FILE } from '../lastState/stateFile.js';
 import { restoreCniFile } from './cniFile.js';
@@ -48,6 +48,8 @@ export interface CleanupReport {
   readonly left: readonly string[];
 }
 
+const POLICY_TABLES = ['ip', 'ip6'].map(family => ({ family, name: POLICY_TABLE }));
+
 interface Cleanup extends CleanupTools {
   readonly owner: Ownership;
   readonly options: NodePlumbingOptions;
@@ -60,6 +62,7 @@ const STEPS: readonly (readonly [what: string, step: (cleanup: Cleanup) => Promi
   ['firewall', closeFirewall],
   ['service proxy', deleteProxy],
   ['anti-spoofing', cleanup => deleteTables(cleanup, [BRIDGE_TABLE, ROUTED_TABLE])],
+  ['network policies', cleanup => deleteTables(cleanup, POLICY_TABLES)],
   ['pod egress', cleanup => deleteTables(cleanup, [EGRESS_TABLE])],
   ['routes', deleteRoutes],
   ['overlay', deleteOverlay],
@@ -98,7 +101,10 @@ async function closeFirewall({ nft, legacyIptables, done }: Cleanup): Promise<vo
     done(`took our rules out of chain ${chain}`);
 }
 
-async function deleteTables({ nft, done }: Cleanup, tables: readonly NftTableShape[]): Promise<void> {
+async function deleteTables(
+  { nft, done }: Cleanup,
+  tables: readonly { readonly family: string; readonly name: string }[],
+): Promise<void> {
   // A kernel without bridge tables could not be asked for one.
   const chains = await nft.chains();
   for (const { family, name } of tables) {

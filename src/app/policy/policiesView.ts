@@ -1,6 +1,6 @@
 /** From what the running firewall knows to what `peerage show policies` and `peerage explain policy` show. */
 
-import type { PoliciesView, PolicyView } from '../../api/policyView.js';
+import type { DenialView, PoliciesView, PolicyView } from '../../api/policyView.js';
 import { err } from '../../core/result.js';
 import type { PolicyModel } from '../../policy/policyModel.js';
 import { policyTitle } from '../../policy/policyText.js';
@@ -15,11 +15,12 @@ export interface PoliciesSource {
   /** Undefined before the first objects. */
   readonly known: () => { readonly model: PolicyModel; readonly services: LiveServices } | undefined;
   readonly states: PodStates;
+  readonly denials: () => Iterable<DenialView>;
 }
 
 const WAITING = 'the agent has not read its cluster yet';
 
-export function createPoliciesView({ known, states }: PoliciesSource): PoliciesView {
+export function createPoliciesView({ known, states, denials }: PoliciesSource): PoliciesView {
   const cluster = (): PolicyCluster | undefined => {
     const now = known();
     if (now === undefined) return undefined;
@@ -30,6 +31,7 @@ export function createPoliciesView({ known, states }: PoliciesSource): PoliciesV
       const model = known()?.model;
       return model === undefined ? [] : policyLines(model, states);
     },
+    denials,
     explain: question => {
       const now = cluster();
       return now === undefined

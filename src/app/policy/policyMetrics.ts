@@ -2,11 +2,14 @@
 
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import { policyTitleOf } from '../../policy/policyText.js';
+import type { FlowCutEvent } from '../../policy/flows/flowCutter.js';
 import type { Denial, FirewallEvent } from '../../policy/policyFirewall.js';
 import type { PolicyModel } from '../../policy/policyModel.js';
 
 export interface PolicyMetrics {
   event(event: FirewallEvent): void;
+  /** Connections that were ended, and looks that failed. */
+  flows(event: FlowCutEvent): void;
   /** @param seconds that a derivation took */
   derived(seconds: number): void;
   /** For a scrape. */
@@ -36,24 +39,14 @@ export function createPolicyMetrics(registers: Registry[]): PolicyMetrics {
     'kube_router_controller_iptables_sync_time',
     'From a change of policies to the kernel saying so',
   );
-  const syncTotal = new Counter({
-    name: 'kube_router_controller_iptables_sync_total_count',
-    help: 'Transactions of policies that the kernel accepted',
-    registers,
-  });
   const derivation = histogram('peerage_policy_derivation_seconds', 'From changed objects to changed policies');
-  const refused = new Counter({
-    name: 'peerage_policy_refusals_total',
-    help: 'Transactions of policies that failed',
-    registers,
-  });
-  const repaired = new Counter({
-    name: 'peerage_policy_repairs_total',
-    help: 'Times that others changed policies in the kernel, and it was put right',
-    registers,
-  });
   const chains = gauge('kube_router_controller_policy_chains', 'Policies that govern pods of this node');
   const sets = gauge('kube_router_controller_policy_ipsets', 'Sets of addresses that their rules share');
+  const counter = (name: string, help: string): Counter => new Counter({ name, help, registers });
+  const refused = counter('peerage_policy_refusals_total', 'Transactions of policies that failed');
+  const repaired = counter('peerage_policy_repairs_total', 'Times that others changed them in the kernel');
+  const cut = counter('peerage_policy_cut_connections_total', 'Connections ended since policies forbid them now');
+  const looks = histogram('peerage_policy_connections_look_seconds', 'Looking for connections to end');
   const policies = gauge('peerage_policy_policies', 'Policies that govern pods of this node', ['tier']);
   const pods = gauge('peerage_policy_pods', 'Pods of this node that the firewall covers');
   const addresses = gauge('peerage_policy_group_addresses', 'Addresses in the sets that rules share');
@@ -67,10 +60,14 @@ export function createPolicyMetrics(registers: Registry[]): PolicyMetrics {
     event: event => {
       if (event.kind === 'committed') {
         sync.observe(event.seconds);
-        syncTotal.inc();
       }
       if (event.kind === 'failed' || event.kind === 'error') refused.inc();
       if (event.kind === 'drift') repaired.inc();
+    },
+    flows: event => {
+      if (event.kind !== 'looked') return;
+      cut.inc(event.cut);
+      looks.observe(event.seconds);
     },
     derived: seconds => derivation.observe(seconds),
     show: ({ model, failures: failed, denials }) => {

@@ -7,9 +7,11 @@ import type { Logger } from 'pino';
 import type { PoliciesView } from '../../api/policyView.js';
 import type { Clock } from '../../core/clock.js';
 import type { ProblemReport } from '../../kube/problems.js';
-import type { FirewallEvent, PolicyFirewall } from '../../policy/policyFirewall.js';
+import type { FlowCutter } from '../../policy/flows/flowCutter.js';
+import type { FirewallEvent, FirewallSettings, PolicyFirewall } from '../../policy/policyFirewall.js';
 import type { PolicyDelta } from '../../policy/policyTypes.js';
 import type { Ordering, StartGate } from '../ordering.js';
+import { createDenialLog, type DenialLog, type DenialLogOptions } from './denialLog.js';
 import { createPodStates } from './podStates.js';
 import { createPoliciesView } from './policiesView.js';
 import type { PolicyMetrics } from './policyMetrics.js';
@@ -21,6 +23,10 @@ export interface RunningFirewallOptions {
   readonly logger: Logger;
   readonly metrics: PolicyMetrics;
   readonly report: (found: ProblemReport) => void;
+  /** Ends connections that a change forbids. */
+  readonly cutter: FlowCutter;
+  /** Joins a group of logged packets. @throws Error when that is not possible now */
+  readonly listen: DenialLogOptions['listen'];
 }
 
 export interface RunningFirewall {
@@ -55,6 +61,7 @@ class FirewallLoop implements RunningFirewall {
   readonly view: PoliciesView;
   readonly synced: Promise<void>;
   private readonly states = createPodStates();
+  private readonly denialLog: DenialLog;
   private sayWhenSynced = (): void => undefined;
   private latest: PolicyUpdate | undefined;
   private gate: StartGate | undefined;
@@ -66,7 +73,17 @@ class FirewallLoop implements RunningFirewall {
     private readonly options: RunningFirewallOptions,
     readonly firewall: PolicyFirewall,
   ) {
-    this.view = createPoliciesView({ known: () => this.latest, states: this.states });
+    const { listen, clock, logger, report } = options;
+    this.denialLog = createDenialLog({
+      decisionOf: prefix => firewall.decisionOf(prefix),
+      world: () => this.latest?.model,
+      ...{ listen, clock, logger, report, now: Date.now },
+    });
+    this.view = createPoliciesView({
+      known: () => this.latest,
+      states: this.states,
+      denials: () => this.denialLog.recent(),
+    });
     this.synced = new Promise(resolve => (this.sayWhenSynced = resolve));
   }
 
@@ -78,7 +95,8 @@ class FirewallLoop implements RunningFirewall {
     const { delta, settings, isComplete, seconds } = update;
     this.latest = update;
     this.options.metrics.derived(seconds);
-    if (settings !== undefined) this.firewall.configure(settings);
+    if (settings !== undefined) this.configure(settings);
+    this.options.cutter.note(delta, update.model);
     this.states.want(delta.pods);
     this.forgetFailures(delta);
     if (!isEmpty(delta)) this.firewall.apply(delta);
@@ -95,6 +113,8 @@ class FirewallLoop implements RunningFirewall {
 
   async stop(): Promise<void> {
     this.hasEnded = true;
+    this.denialLog.stop();
+    await this.options.cutter.stop();
     await this.firewall.stop();
   }
 
@@ -121,10 +141,18 @@ class FirewallLoop implements RunningFirewall {
         return;
       case 'committed':
         report(new Map([['firewall', []]]));
+        if (this.hasBegun) this.options.cutter.committed();
         return;
       case 'error':
         report(new Map([['firewall', [{ subject: 'firewall', text: event.text }]]]));
     }
+  }
+
+  private configure(settings: FirewallSettings): void {
+    const { ipv4, ipv6, cutBit: bit } = settings;
+    this.firewall.configure(settings);
+    this.options.cutter.configure({ ipv4, ipv6, bit });
+    this.denialLog.configure(settings.log);
   }
 
   /** Where there is no table of a former life, pods are closed if that is asked for. */
@@ -150,6 +178,7 @@ class FirewallLoop implements RunningFirewall {
         return;
       }
       this.options.logger.info({ pods: this.latest?.model.localPods.size }, 'policies are in force');
+      this.options.cutter.committed();
       this.gate?.open();
       this.sayWhenSynced();
     });

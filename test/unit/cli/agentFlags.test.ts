@@ -41,13 +41,6 @@ describe('flags on the command line', () => {
   test('an unknown flag fails with a suggestion', () => {
     expect(parse('--advertise-cluster-ips')).toContain('(Did you mean --advertise-cluster-ip?)');
   });
-
-  test('what is not built yet is accepted and not advertised', () => {
-    const command = new Command('agent');
-    addAgentFlags(command);
-    expect(command.helpInformation()).not.toContain('--run-firewall');
-    expect(parse('--iptables-sync-period=5m')).toEqual(new Map([['iptables-sync-period', ['5m']]]));
-  });
 });
 
 describe('--print-config', () => {

@@ -176,7 +176,8 @@ const EFFECTS: readonly (readonly [flag: string, words: readonly string[], path:
   ['service-tcp-timeout', ['--service-tcp-timeout=15m'], 'kubernetes.proxy.ipvs.tcpTimeout', 900],
   ['service-tcpfin-timeout', ['--service-tcpfin-timeout=2m'], 'kubernetes.proxy.ipvs.tcpFinTimeout', 120],
   ['service-udp-timeout', ['--service-udp-timeout=5m'], 'kubernetes.proxy.ipvs.udpTimeout', 300],
-  ['run-firewall', ['--run-firewall=false'], 'kubernetes.run.firewall', false],
+  ['run-firewall', ['--run-firewall=true'], 'kubernetes.run.firewall', true],
+  ['netpol-default-deny', ['--netpol-default-deny=true'], 'kubernetes.firewall.defaultDeny', true],
   [
     'run-loadbalancer',
     ['--run-loadbalancer=true', '--loadbalancer-ip-range=203.0.113.0/24'],
@@ -253,7 +254,6 @@ describe('a bad value is refused with flag and value', () => {
     [['--proxy-mode=iptables'], ['--proxy-mode iptables: must be one of auto, nftables, ipvs']],
     [['--kube-proxy-config=/nonexistent/kp'], [expect.stringContaining('cannot be read: ENOENT')]],
     [['--run-loadbalancer=true'], [expect.stringMatching(/^--run-loadbalancer: there is nothing to give out/)]],
-    [['--run-firewall=true'], [expect.stringContaining('network policies, which is not built yet')]],
     [['--run-router=false'], [expect.stringMatching(/^--run-router: .*not built/)]],
     [['--health-addr=localhost'], [expect.stringMatching(/^--health-addr: /)]],
     [['--metrics-path=metrics'], ['--metrics-path: must begin with /']],

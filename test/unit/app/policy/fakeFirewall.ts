@@ -1,6 +1,12 @@
 /** A firewall without a kernel: notes what it is told, and says what a test has it say. */
 
-import type { Denial, FirewallEvent, FirewallSettings, PolicyFirewall } from '../../../../src/policy/policyFirewall.js';
+import type {
+  Denial,
+  FirewallEvent,
+  FirewallSettings,
+  LoggedDecision,
+  PolicyFirewall,
+} from '../../../../src/policy/policyFirewall.js';
 import type { PolicyDelta } from '../../../../src/policy/policyTypes.js';
 
 export interface FakeFirewall extends PolicyFirewall {
@@ -9,6 +15,7 @@ export interface FakeFirewall extends PolicyFirewall {
   readonly deltas: readonly PolicyDelta[];
   isSettled: boolean;
   dropped: readonly Denial[];
+  readonly decisions: Map<string, LoggedDecision>;
   tell(event: FirewallEvent): void;
 }
 
@@ -24,6 +31,7 @@ export function createFakeFirewall(tell: (event: FirewallEvent) => void): FakeFi
     },
     isSettled: true,
     dropped: [],
+    decisions: new Map(),
     tell,
     configure: next => {
       calls.push('configure');
@@ -39,7 +47,7 @@ export function createFakeFirewall(tell: (event: FirewallEvent) => void): FakeFi
     },
     begin: () => calls.push('begin'),
     denials: () => Promise.resolve(fake.dropped),
-    decisionOf: () => undefined,
+    decisionOf: prefix => fake.decisions.get(prefix),
     idle: () => Promise.resolve(),
     stop: () => {
       calls.push('stop');

@@ -17,7 +17,7 @@ function agent() {
     states.want(model.apply(batch).pods);
   };
   tell(batchOf('added', ...CLUSTER));
-  const view = createPoliciesView({ known: () => ({ model, services }), states });
+  const view = createPoliciesView({ known: () => ({ model, services }), states, denials: () => [] });
   return { view, states, tell };
 }
 
@@ -98,7 +98,7 @@ describe('explain', () => {
   });
 
   test('before the first objects there is nothing to say', () => {
-    const view = createPoliciesView({ known: () => undefined, states: createPodStates() });
+    const view = createPoliciesView({ known: () => undefined, states: createPodStates(), denials: () => [] });
     expect(view.explain({ from: 'a/b', to: 'c/d', port: '80' })).toMatchObject({ ok: false });
     expect(view.matrix({})).toMatchObject({ ok: false });
     expect([...view.policies()]).toEqual([]);

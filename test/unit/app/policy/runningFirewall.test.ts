@@ -5,6 +5,7 @@ import { AgentConfig } from '../../../../src/app/kubeConfig.js';
 import { createPolicyMetrics } from '../../../../src/app/policy/policyMetrics.js';
 import { createPolicyStage } from '../../../../src/app/policy/policyStage.js';
 import { startFirewall } from '../../../../src/app/policy/runningFirewall.js';
+import type { LoggedPackets } from '../../../../src/kernel/nflogListener.js';
 import type { ObjectBatch } from '../../../../src/kube/objectBatch.js';
 import type { Problem, ProblemReport } from '../../../../src/kube/problems.js';
 import { podName } from '../../../../src/policy/policyTypes.js';
@@ -18,6 +19,8 @@ const WEB_POD = podName('demo', 'web');
 async function bench(kubernetes: object = {}) {
   const clock = new VirtualClock();
   const problems = new Map<string, readonly Problem[]>();
+  const cuts: string[] = [];
+  const logs = new Map<number, (logged: LoggedPackets) => void>();
   let fake: FakeFirewall | undefined;
   const running = await startFirewall({
     open: tell => (fake = createFakeFirewall(tell)),
@@ -26,6 +29,17 @@ async function bench(kubernetes: object = {}) {
     metrics: createPolicyMetrics([new Registry()]),
     report: (found: ProblemReport) => {
       for (const [owner, list] of found) problems.set(owner, list);
+    },
+    cutter: {
+      configure: ({ bit }) => cuts.push(`bit ${bit ?? 'none'}`),
+      note: ({ pods }) => cuts.push(`note ${[...pods.set.keys(), ...pods.removed].join(' ')}`.trim()),
+      committed: () => cuts.push('look'),
+      idle: () => Promise.resolve(),
+      stop: () => Promise.resolve(),
+    },
+    listen: (group, take) => {
+      logs.set(group, take);
+      return { close: () => void logs.delete(group) };
     },
   });
   if (fake === undefined) throw new Error('was not opened');
@@ -36,6 +50,8 @@ async function bench(kubernetes: object = {}) {
   return {
     fake,
     running,
+    cuts,
+    logs,
     clock,
     isOpen: () => opened > 0,
     texts: () => [...problems.values()].flat().map(({ subject, text }) => `${subject}: ${text}`),
@@ -135,4 +151,37 @@ test('a change that concerns no policy writes nothing', async () => {
   const before = fake.calls.length;
   tell(batchOf('changed', WEB));
   expect(fake.calls.length).toBe(before);
+});
+
+test('connections are looked at once the kernel has what is wanted, and after every transaction', async () => {
+  const { fake, configure, tell, cuts, isSettled } = await bench();
+  configure();
+  fake.tell({ kind: 'committed', seconds: 0.1, full: true });
+  expect(cuts).toEqual(['bit 27', 'note']);
+  tell(batchOf('added', ...CLUSTER));
+  await isSettled();
+  expect(cuts.slice(2)).toEqual(['bit 27', 'note demo/client demo/web', 'look']);
+  tell(batchOf('deleted', ONLY_CLIENT));
+  fake.tell({ kind: 'committed', seconds: 0.1, full: false });
+  expect(cuts.slice(5)).toEqual(['note demo/web', 'look']);
+});
+
+test('what the kernel logs is shown by names, of the group that is configured', async () => {
+  const { fake, configure, tell, running, logs } = await bench({ firewall: { log: { group: 77 } } });
+  configure();
+  tell(batchOf('added', ...CLUSTER));
+  expect([...logs.keys()]).toEqual([77]);
+  fake.decisions.set('here', { direction: 'ingress', cause: { kind: 'unknown' } });
+  const header = { version: 4 as const, source: '\x0a\x00\x00\x01', destination: '\x0a\x00\x00\x02', protocol: 1 };
+  logs.get(77)?.({ packets: [{ prefix: 'here', header: { ...header, ports: undefined } }], hasOverrun: false });
+  expect([...running.view.denials()]).toMatchObject([
+    {
+      fromAddress: '10.0.0.1',
+      toAddress: '10.0.0.2',
+      port: 'icmp',
+      reason: 'no known pod of this node has the address',
+    },
+  ]);
+  await running.stop();
+  expect([...logs.keys()]).toEqual([]);
 });
