@@ -130,6 +130,8 @@ export interface MatrixScope {
 /** What the control API knows of policies. Answers that are no answers are sentences that say what is wrong with the question. */
 export interface PoliciesView {
   policies(): Iterable<PolicyView>;
+  /** The last seen first. */
+  denials(): Iterable<DenialView>;
   explain(question: ExplainQuestion): Result<PolicyExplanation, string>;
   matrix(scope: MatrixScope): Result<Iterable<ReachView>, string>;
 }

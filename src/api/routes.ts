@@ -82,6 +82,11 @@ export const ROUTES: readonly Route[] = [
   },
   {
     method: 'GET',
+    path: '/v1/denials',
+    answer: ({ policies }) => (policies === undefined ? noFirewall() : { status: 200, items: policies.denials() }),
+  },
+  {
+    method: 'GET',
     path: '/v1/policy/explain',
     answer: ({ policies }, { query }) =>
       policies === undefined ? noFirewall() : explained(policies, parse(Explain, Object.fromEntries(query))),
