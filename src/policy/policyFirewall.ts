@@ -1,6 +1,7 @@
 /** What enforces network policies on a node: kept equal to the policy model's deltas, and asked what it denied. */
 
 import type { IpPrefix } from '../core/ip.js';
+import type { IpText } from '../kube/objectTypes.js';
 import type { ObjectKey } from '../kube/objects.js';
 import type { Direction, PodName, PolicyDelta } from './policyTypes.js';
 
@@ -38,7 +39,9 @@ export type DenialCause =
 
 /** Packets dropped at one pod for one reason since the firewall's table was made. Counts of the kernel's may be 2 s old. */
 export interface Denial {
-  readonly pod: PodName;
+  /** Undefined: no known pod has the address. */
+  readonly pod: PodName | undefined;
+  readonly address: IpText;
   readonly direction: Direction;
   readonly cause: DenialCause;
   readonly packets: bigint;

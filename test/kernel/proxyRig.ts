@@ -68,7 +68,14 @@ const SYSCTLS = [
   'net.ipv4.conf.to-client.send_redirects=0',
 ];
 
-export async function openProxyRig(prefix: string, openBackend = openNftables): Promise<ProxyRig> {
+export interface Cast {
+  readonly actors: Readonly<Record<ActorName, Actor>>;
+  readonly node: Namespace;
+  close(): Promise<void>;
+}
+
+/** The namespaces and who is in them; pods serve at `PORT`. */
+export async function openCast(prefix: string): Promise<Cast> {
   const spaces = new Map<ActorName, Namespace>();
   for (const name of ACTORS) spaces.set(name, makeNamespace(`${prefix}-${name}`));
   const node = spaces.get('node')!;
@@ -77,6 +84,19 @@ export async function openProxyRig(prefix: string, openBackend = openNftables): 
   const start = (name: ActorName): Actor => startActor(spaces.get(name)!.name);
   const actors = { a: start('a'), b: start('b'), c: start('c'), client: start('client'), node: start('node') };
   for (const name of ['a', 'b', 'c'] as const) await actors[name].serve(name, PORT);
+  return {
+    actors,
+    node,
+    close: async () => {
+      await Promise.all(Object.values(actors).map(actor => actor.stop()));
+      for (const space of spaces.values()) space.remove();
+    },
+  };
+}
+
+export async function openProxyRig(prefix: string, openBackend = openNftables): Promise<ProxyRig> {
+  const cast = await openCast(prefix);
+  const { actors, node } = cast;
   const events: ProxyEvent[] = [];
   const open = (): Promise<ProxyBackend> => openBackend(node, event => events.push(event));
   const rig: ProxyRig = {
@@ -91,8 +111,7 @@ export async function openProxyRig(prefix: string, openBackend = openNftables): 
     },
     async close() {
       await this.proxy.stop().catch(() => undefined);
-      await Promise.all(Object.values(actors).map(actor => actor.stop()));
-      for (const space of spaces.values()) space.remove();
+      await cast.close();
     },
   };
   return rig;

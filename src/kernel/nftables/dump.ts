@@ -64,6 +64,36 @@ export function readElements(channel: NetlinkChannel, table: TableName, set: str
   );
 }
 
+/**
+ * One element of a set without ranges, however many others there are.
+ * @param key octets as latin1 text
+ * @returns undefined when the set has none of this key, and where there is no such set; rejects with NetlinkError
+ */
+export async function readElement(
+  channel: NetlinkChannel,
+  table: TableName,
+  set: string,
+  key: string,
+): Promise<WireElement | undefined> {
+  const request = new NetlinkWriter(256);
+  beginRequest(request, nft.NFT_MSG_GETSETELEM, 0, table, nft.NFTA_SET_ELEM_LIST_TABLE, set);
+  const list = request.beginNested(nft.NFTA_SET_ELEM_LIST_ELEMENTS, true);
+  const element = request.beginNested(nft.NFTA_LIST_ELEM, true);
+  const value = request.beginNested(nft.NFTA_SET_ELEM_KEY, true);
+  request.attributeOctets(nft.NFTA_DATA_VALUE, Buffer.from(key, 'latin1'));
+  for (const nest of [value, element, list]) request.endNested(nest);
+  request.end();
+  const found: WireElement[] = [];
+  const cursors = new ElementCursors();
+  try {
+    await channel.dump(request, message => decodeElements(message, cursors, element => found.push(element)));
+  } catch (error) {
+    if (error instanceof NetlinkError && errnoName(error.errno) === 'ENOENT') return undefined;
+    throw error;
+  }
+  return found[0];
+}
+
 /** Packets that found an element, and their octets from the network header on. */
 export interface ElementCount {
   readonly packets: bigint;
@@ -102,16 +132,27 @@ async function dump<T>(
 ): Promise<readonly T[]> {
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const request = new NetlinkWriter(256);
-    request.begin(type, NLM_F_REQUEST | NLM_F_DUMP);
-    request.u8x4(FAMILY_NUMBERS[table.family], 0, 0, 0);
-    request.attributeText(tableAttribute, table.name);
-    if (set !== undefined) request.attributeText(nft.NFTA_SET_ELEM_LIST_SET, set);
+    beginRequest(request, type, NLM_F_DUMP, table, tableAttribute, set);
     request.end();
     const found: T[] = [];
     const outcome: DumpOutcome = await channel.dump(request, message => decode(message, value => found.push(value)));
     if (outcome === 'complete') return found;
   }
   throw new UnsteadyTable(`table ${table.family} ${table.name} does not stand still`);
+}
+
+function beginRequest(
+  request: NetlinkWriter,
+  type: number,
+  flags: number,
+  table: TableName,
+  tableAttribute: number,
+  set: string | undefined,
+): void {
+  request.begin(type, NLM_F_REQUEST | flags);
+  request.u8x4(FAMILY_NUMBERS[table.family], 0, 0, 0);
+  request.attributeText(tableAttribute, table.name);
+  if (set !== undefined) request.attributeText(nft.NFTA_SET_ELEM_LIST_SET, set);
 }
 
 /** Shows every attribute of a message after `struct nfgenmsg`. */

@@ -2,14 +2,7 @@
 
 import { NLM_F_CREATE, NLM_F_REQUEST } from '../netlink/numbers.js';
 import type { NetlinkWriter } from '../netlink/writer.js';
-import {
-  attributeBe32,
-  writeExpressions,
-  writeValue,
-  writeVerdict,
-  type Expression,
-  type RuleVerdict,
-} from './expressions.js';
+import { attributeBe32, writeExpressions, writeVerdict, type Expression, type RuleVerdict } from './expressions.js';
 import * as nft from './numbers.js';
 
 export type TableFamily = 'ip' | 'ip6';
@@ -93,6 +86,14 @@ export function writeSet(writer: NetlinkWriter, table: TableName, set: SetShape,
   attributeBe32(writer, nft.NFTA_SET_ID, id);
   writeDescription(writer, set);
   if (set.counted === true) writeCounter(writer);
+  writer.end();
+}
+
+/** Nothing may look it up any more. Its elements go with it. */
+export function writeSetRemoval(writer: NetlinkWriter, table: TableName, set: string): void {
+  begin(writer, nft.NFT_MSG_DELSET, 0, table.family);
+  writer.attributeText(nft.NFTA_SET_TABLE, table.name);
+  writer.attributeText(nft.NFTA_SET_NAME, set);
   writer.end();
 }
 
@@ -242,12 +243,19 @@ function beginList(writer: NetlinkWriter, command: 'add' | 'delete', table: Tabl
 
 function writeElement(writer: NetlinkWriter, { key, keyEnd, value, closes }: WireElement, withValue: boolean): void {
   const at = writer.beginNested(nft.NFTA_LIST_ELEM, true);
-  writeValue(writer, nft.NFTA_SET_ELEM_KEY, Buffer.from(key, 'latin1'));
-  if (keyEnd !== undefined) writeValue(writer, nft.NFTA_SET_ELEM_KEY_END, Buffer.from(keyEnd, 'latin1'));
+  writeOctets(writer, nft.NFTA_SET_ELEM_KEY, key);
+  if (keyEnd !== undefined) writeOctets(writer, nft.NFTA_SET_ELEM_KEY_END, keyEnd);
   if (closes === true) attributeBe32(writer, nft.NFTA_SET_ELEM_FLAGS, nft.NFT_SET_ELEM_INTERVAL_END);
   if (withValue && value !== undefined) {
-    if (typeof value === 'string') writeValue(writer, nft.NFTA_SET_ELEM_DATA, Buffer.from(value, 'latin1'));
+    if (typeof value === 'string') writeOctets(writer, nft.NFTA_SET_ELEM_DATA, value);
     else writeVerdict(writer, nft.NFTA_SET_ELEM_DATA, value);
   }
+  writer.endNested(at);
+}
+
+/** An attribute that holds `struct nft_data` with a value. */
+function writeOctets(writer: NetlinkWriter, type: number, octets: string): void {
+  const at = writer.beginNested(type, true);
+  writer.attributeLatin1(nft.NFTA_DATA_VALUE, octets);
   writer.endNested(at);
 }

@@ -18,6 +18,7 @@ export const NFT_MSG_GETRULE = message(7);
 export const NFT_MSG_DELRULE = message(8);
 export const NFT_MSG_NEWSET = message(9);
 export const NFT_MSG_GETSET = message(10);
+export const NFT_MSG_DELSET = message(11);
 export const NFT_MSG_NEWSETELEM = message(12);
 export const NFT_MSG_GETSETELEM = message(13);
 export const NFT_MSG_DELSETELEM = message(14);

@@ -17,7 +17,8 @@ export interface Transactions {
   /** Port id that stands in notifications of what these transactions changed. */
   readonly portId: number;
   /**
-   * @param compose appends the messages
+   * One after the other. While the kernel is at work on one, the next is composed.
+   * @param compose appends the messages, at once
    * @returns rejects with TransactionError when the kernel refused, and nothing was done
    */
   run(compose: (writer: NetlinkWriter) => void): Promise<void>;
@@ -38,9 +39,11 @@ export function openTransactions(): Transactions {
 
 class OpenTransactions implements Transactions {
   private readonly answers = new MessageCursor(new Uint8Array(RECEIVE_BUFFER));
-  private writer = new NetlinkWriter();
+  /** Not in use. */
+  private spare: NetlinkWriter | undefined;
   private sequence = 0;
-  private last: Promise<unknown> = Promise.resolve();
+  /** Until the last one that was given is done. */
+  private last: Promise<unknown> | undefined;
 
   constructor(private readonly socket: NetlinkSocket) {}
 
@@ -49,8 +52,25 @@ class OpenTransactions implements Transactions {
   }
 
   run(compose: (writer: NetlinkWriter) => void): Promise<void> {
-    const run = this.last.then(() => this.exchange(compose));
-    this.last = run.catch(() => undefined);
+    const writer = this.spare ?? new NetlinkWriter();
+    this.spare = undefined;
+    writer.reset();
+    writeBatchEdge(writer, 'begin');
+    compose(writer);
+    if (writer.count === 1) {
+      this.spare = writer;
+      return Promise.resolve();
+    }
+    writeBatchEdge(writer, 'end');
+    const run = this.last === undefined ? this.exchange(writer) : this.last.then(() => this.exchange(writer));
+    const done = run.then(
+      () => undefined,
+      () => undefined,
+    );
+    this.last = done;
+    void done.then(() => {
+      if (this.last === done) this.last = undefined;
+    });
     return run;
   }
 
@@ -58,16 +78,10 @@ class OpenTransactions implements Transactions {
     this.socket.close();
   }
 
-  private async exchange(compose: (writer: NetlinkWriter) => void): Promise<void> {
-    const writer = this.writer;
-    writer.reset();
-    writeBatchEdge(writer, 'begin');
-    compose(writer);
-    if (writer.count === 1) return;
-    writeBatchEdge(writer, 'end');
+  private async exchange(writer: NetlinkWriter): Promise<void> {
     const { first, acknowledged } = this.number(writer);
     await this.socket.sendAside(writer.finished());
-    if (writer.octets.length > LARGEST_KEPT) this.writer = new NetlinkWriter();
+    if (writer.octets.length <= LARGEST_KEPT) this.spare = writer;
     this.judge(first, acknowledged);
   }
 

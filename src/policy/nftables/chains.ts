@@ -1,0 +1,190 @@
+/**
+ * Chains that policies come to. A pod's policies in one direction are its profile; a profile jumps to lists of rules, which
+ * deny by going to the chain of the decision, where packets are counted, told of and dropped. Chains are named by what is in
+ * them, and have no more to do with pods than that these lead to profiles. Pure.
+ */
+
+import type { Expression } from '../../kernel/nftables/expressions.js';
+import { hostU32 } from '../../kernel/nftables/expressions.js';
+import * as part from '../../kernel/nftables/ruleParts.js';
+import type { Family } from '../../kernel/nftables/ruleParts.js';
+import type { DenialCause, DenialLogSettings } from '../policyFirewall.js';
+import type { Direction, Policy, Rule, Tier } from '../policyTypes.js';
+import { conditionsOf } from './conditions.js';
+import { digestOctets, digestOf } from './contentNames.js';
+import type { ContentSet } from './contentSets.js';
+
+/** Why packets are dropped, and how that is known in the kernel: by sixteen hexadecimal digits. */
+export interface Decision {
+  readonly digest: string;
+  readonly direction: Direction;
+  readonly cause: DenialCause;
+}
+
+export interface PolicyChain {
+  readonly name: string;
+  readonly rules: readonly part.Rule[];
+  /** What it jumps or goes to. */
+  readonly chains: readonly PolicyChain[];
+  readonly sets: readonly ContentSet[];
+  /** Of a chain that denies. */
+  readonly decision?: Decision;
+}
+
+/** Counts of denied packets: address of the pod . digest of the decision. */
+export const DENIALS = 'denials';
+
+export interface ChainCompiler {
+  /** @returns undefined when nothing governs: everything is allowed */
+  profile(governing: readonly Policy[], direction: Direction): PolicyChain | undefined;
+}
+
+/** Compiles each policy once for as long as it lives. */
+export function createChainCompiler(family: Family, log: DenialLogSettings | undefined): ChainCompiler {
+  const known: Readonly<Record<Direction, WeakMap<Policy, RuleList>>> = {
+    ingress: new WeakMap(),
+    egress: new WeakMap(),
+  };
+  const listOf = (policy: Policy, direction: Direction): RuleList => {
+    const list = known[direction].get(policy) ?? rulesOf(policy, direction, family, log);
+    known[direction].set(policy, list);
+    return list;
+  };
+  return {
+    profile: (governing, direction) => {
+      if (governing.length === 0) return undefined;
+      const ofTier = (tier: Tier): readonly Policy[] => governing.filter(policy => policy.tier === tier);
+      const lists = (tier: Tier): readonly RuleList[] => ofTier(tier).map(policy => listOf(policy, direction));
+      const admin = jumpTo(joined(lists('admin')));
+      const namespaced = ofTier('namespace');
+      const rest =
+        namespaced.length === 0
+          ? jumpTo(joined(lists('baseline')))
+          : [...lists('namespace').flatMap(list => jumpTo(list)), isolation(namespaced, direction, family, log)];
+      return chainOf('profile', [...admin, ...ownNode(rest, direction), ...rest]);
+    },
+  };
+}
+
+/** Part of a chain: rules, with what they refer to. */
+type Piece = Omit<PolicyChain, 'name'>;
+
+function chainOf(prefix: string, pieces: readonly Piece[]): PolicyChain {
+  const rules = pieces.flatMap(piece => piece.rules);
+  return {
+    name: `${prefix}-${digestOf(rules)}`,
+    rules,
+    chains: pieces.flatMap(piece => piece.chains),
+    sets: pieces.flatMap(piece => piece.sets),
+  };
+}
+
+interface RuleList extends Piece {
+  readonly digest: string;
+}
+
+/** A pod and its own node reach each other unless the Admin tier says otherwise. */
+function ownNode(rest: readonly Piece[], direction: Direction): readonly Piece[] {
+  if (rest.length === 0) return [];
+  const isOwn = part.isLocal(direction === 'ingress' ? 'saddr' : 'daddr');
+  return [{ rules: [[...isOwn, part.plain('accept')]], chains: [], sets: [] }];
+}
+
+/** @returns nothing for a list without rules */
+function jumpTo(list: RuleList): readonly Piece[] {
+  if (list.rules.length === 0) return [];
+  const { rules, chains, sets, digest } = list;
+  const chain: PolicyChain = { name: `rules-${digest}`, rules, chains, sets };
+  return [{ rules: [[part.to('jump', chain.name)]], chains: [chain], sets: [] }];
+}
+
+function joined(lists: readonly RuleList[]): RuleList {
+  const [only, ...others] = lists;
+  if (only !== undefined && others.length === 0) return only;
+  return {
+    digest: digestOf(lists.map(list => list.digest)),
+    rules: lists.flatMap(list => list.rules),
+    chains: lists.flatMap(list => list.chains),
+    sets: lists.flatMap(list => list.sets),
+  };
+}
+
+function isolation(
+  policies: readonly Policy[],
+  direction: Direction,
+  family: Family,
+  log: DenialLogSettings | undefined,
+): Piece {
+  const cause: DenialCause = { kind: 'isolated', policies: policies.map(({ key }) => key) };
+  const denied = denialChain({ digest: digestOf([direction, cause]), direction, cause }, family, log);
+  return { rules: [[part.to('goto', denied.name)]], chains: [denied], sets: [] };
+}
+
+function rulesOf(policy: Policy, direction: Direction, family: Family, log: DenialLogSettings | undefined): RuleList {
+  const pieces = (policy[direction] ?? []).map(rule => {
+    const denied = rule.action === 'deny' ? denialOf(policy, rule, direction, family, log) : undefined;
+    const verdict = denied === undefined ? VERDICTS[rule.action] : part.to('goto', denied.name);
+    const conditions = conditionsOf(rule, direction, family);
+    return {
+      rules: conditions.map(({ expressions }) => [...expressions, verdict]),
+      sets: conditions.flatMap(({ sets }) => sets),
+      chains: denied === undefined || conditions.length === 0 ? [] : [denied],
+    };
+  });
+  const { rules, chains, sets } = chainOf('', pieces);
+  return { digest: digestOf(rules), rules, chains, sets };
+}
+
+/** pass: this tier has nothing more to say. */
+const VERDICTS = { accept: part.plain('accept'), pass: part.plain('return'), deny: part.plain('drop') } as const;
+
+function denialOf(
+  policy: Policy,
+  { index }: Rule,
+  direction: Direction,
+  family: Family,
+  log: DenialLogSettings | undefined,
+): PolicyChain {
+  const cause: DenialCause = { kind: 'rule', policy: policy.key, rule: index };
+  return denialChain({ digest: digestOf([direction, cause]), direction, cause }, family, log);
+}
+
+/** Rules of their own, since a full set of counts or a spent limit ends a rule, and what is denied is to be dropped then too. */
+export function denialChain(decision: Decision, family: Family, log: DenialLogSettings | undefined): PolicyChain {
+  const { digest, direction } = decision;
+  const address = part.addressSize(family);
+  const count: part.Rule = [
+    ...(direction === 'egress' ? part.loadSource(family, 0) : part.loadDestination(family, 0)),
+    { kind: 'immediate', octets: [...Buffer.from(digestOctets(digest), 'latin1')], to: address },
+    { kind: 'dynamic', operation: 'add', set: DENIALS, key: 0 },
+  ];
+  const tell = log === undefined ? [] : [logRule(digest, log)];
+  return {
+    name: `denied-${digest}`,
+    rules: [count, ...tell, [part.plain('drop')]],
+    chains: [],
+    sets: [],
+    decision,
+  };
+}
+
+/** What comes before the digest in the prefix of a logged packet. */
+export const LOG_PREFIX = 'peerage-policy ';
+/** Enough for the headers of IPv6 with options, and ports. */
+const LOGGED_OCTETS = 128;
+
+function logRule(digest: string, { group, perSecond, burst }: DenialLogSettings): readonly Expression[] {
+  return [
+    { kind: 'limit', perSecond, burst },
+    { kind: 'log', group, prefix: `${LOG_PREFIX}${digest}`, octets: LOGGED_OCTETS },
+  ];
+}
+
+/** Bit of a connection's mark. */
+export function hasConnectionMark(bit: number): part.Rule {
+  return [
+    { kind: 'ct', key: 'mark', to: 0 },
+    { kind: 'bitwise', from: 0, to: 0, mask: hostU32(2 ** bit), xor: hostU32(0) },
+    { kind: 'compare', from: 0, equal: false, octets: hostU32(0) },
+  ];
+}

@@ -1,0 +1,117 @@
+/** When a rule holds, in words of nf_tables: one of its conditions on the peer, and one of those on the port. Pure. */
+
+import { PROTOCOL_NUMBERS } from '../../kernel/nftables/elements.js';
+import * as part from '../../kernel/nftables/ruleParts.js';
+import type { Family } from '../../kernel/nftables/ruleParts.js';
+import { LAST_PORT } from '../compileNetworkPolicy.js';
+import {
+  portSetKey,
+  type Direction,
+  type GroupKey,
+  type PortMatch,
+  type PortSetKey,
+  type Rule,
+} from '../policyTypes.js';
+import { isFirst, isLast, rangesOf, type AddressRange } from './addressRanges.js';
+import { digestOf } from './contentNames.js';
+import { blockSet, mergedPorts, portSet, type ContentSet, type PortRange } from './contentSets.js';
+
+export interface Condition {
+  readonly expressions: part.Rule;
+  /** What it looks up; sets of groups and of named ports are not among them, since they come and go by themselves. */
+  readonly sets: readonly ContentSet[];
+}
+
+const ALWAYS: Condition = { expressions: [], sets: [] };
+
+export function groupSetName(key: GroupKey): string {
+  return `group-${digestOf(key)}`;
+}
+export function namedPortSetName(key: PortSetKey): string {
+  return `named-${digestOf(key)}`;
+}
+
+/** Each of them suffices; none: the rule can never hold in this family. */
+export function conditionsOf(rule: Rule, direction: Direction, family: Family): readonly Condition[] {
+  const ports = portConditions(rule.ports, direction, family);
+  return peerConditions(rule, direction, family).flatMap(peer =>
+    ports.map(port => ({
+      expressions: [...peer.expressions, ...port.expressions],
+      sets: [...peer.sets, ...port.sets],
+    })),
+  );
+}
+
+/** What is sent to whom: the other end's address. */
+function loadPeer(direction: Direction, family: Family): part.Rule {
+  return direction === 'ingress' ? part.loadSource(family, 0) : part.loadDestination(family, 0);
+}
+
+function peerConditions({ peers }: Rule, direction: Direction, family: Family): readonly Condition[] {
+  if (peers === undefined) return [ALWAYS];
+  const blocks = peers.flatMap(peer => (peer.kind === 'block' && peer.cidr.address.version === family ? [peer] : []));
+  const ranges = rangesOf(blocks);
+  if (isEverywhere(ranges)) return [ALWAYS];
+  const load = loadPeer(direction, family);
+  const groups = new Set(peers.flatMap(peer => (peer.kind === 'group' ? [groupSetName(peer.key)] : [])));
+  const byGroup = [...groups].map(set => ({ expressions: [...load, part.lookup(set, 0)], sets: [] }));
+  return ranges.length === 0 ? byGroup : [...byGroup, inRanges(load, ranges, family)];
+}
+
+function isEverywhere([range, ...others]: readonly AddressRange[]): boolean {
+  return range !== undefined && others.length === 0 && isFirst(range.first) && isLast(range.last);
+}
+
+function inRanges(load: part.Rule, ranges: readonly AddressRange[], family: Family): Condition {
+  const [only, ...others] = ranges;
+  if (only !== undefined && others.length === 0)
+    return { expressions: [...load, between(0, only.first, only.last)], sets: [] };
+  const set = blockSet(ranges, family);
+  return { expressions: [...load, part.lookup(set.shape.name, 0)], sets: [set] };
+}
+
+function between(from: number, first: string, last: string): part.Rule[number] {
+  const octets = (text: string): readonly number[] => [...Buffer.from(text, 'latin1')];
+  if (first === last) return { kind: 'compare', from, equal: true, octets: octets(first) };
+  return { kind: 'range', from, first: octets(first), last: octets(last) };
+}
+
+function portConditions(
+  ports: readonly PortMatch[] | undefined,
+  direction: Direction,
+  family: Family,
+): readonly Condition[] {
+  if (ports === undefined) return [ALWAYS];
+  const scope = direction === 'ingress' ? 'local' : 'all';
+  const named = ports.flatMap(match =>
+    match.kind === 'named' ? [namedPortSetName(portSetKey(scope, match.protocol, match.name))] : [],
+  );
+  // A named port is the receiving pod's, at either end.
+  const byName = [...new Set(named)].map(set => ({
+    expressions: [...part.loadEndpoint(family, 0), part.lookup(set, 0)],
+    sets: [],
+  }));
+  const ranges = mergedPorts(ports.flatMap(match => (match.kind === 'range' ? [match] : [])));
+  return ranges.length === 0 ? byName : [...byName, onPorts(ranges)];
+}
+
+function onPorts(ranges: readonly PortRange[]): Condition {
+  const [only, ...others] = ranges;
+  if (only !== undefined && others.length === 0) return { expressions: onRange(only), sets: [] };
+  const set = portSet(ranges);
+  return { expressions: [...part.loadPort(0), part.lookup(set.shape.name, 0)], sets: [set] };
+}
+
+function onRange({ protocol, first, last }: PortRange): part.Rule {
+  const isProtocol: part.Rule = [
+    { kind: 'meta', key: 'l4proto', to: 0 },
+    { kind: 'compare', from: 0, equal: true, octets: [PROTOCOL_NUMBERS[protocol]] },
+  ];
+  if (first === 0 && last === LAST_PORT) return isProtocol;
+  const port = (number: number): string => String.fromCharCode(number >>> 8, number & 255);
+  return [
+    ...isProtocol,
+    { kind: 'payload', base: 'transport', offset: 2, length: 2, to: 0 },
+    between(0, port(first), port(last)),
+  ];
+}

@@ -1,0 +1,172 @@
+/**
+ * What of the policy table depends on no policy. A packet is judged after its destination was translated and before its
+ * source is, where forwarded packets, those of IPVS and the node's own all come by: first at the pod that sends, in one
+ * chain of the hook, then at the pod that receives, in the next, since `accept` ends the chain of one hook only. What pods
+ * send to the node itself is judged where it comes in, after IPVS has taken what is for a service of it.
+ *
+ * `pods` says which profiles an address of this node has, and `profiles` which chain a profile is: elements that change
+ * with every pod name no chains, since the kernel walks all rules again whenever an element that does is added.
+ */
+
+import type { ChainShape, SetShape } from '../../kernel/nftables/messages.js';
+import type { UserType } from '../../kernel/nftables/numbers.js';
+import * as part from '../../kernel/nftables/ruleParts.js';
+import type { Family } from '../../kernel/nftables/ruleParts.js';
+import { hostU32, type Expression } from '../../kernel/nftables/expressions.js';
+import { elementKey, type ElementKey } from '../../kernel/nftables/elements.js';
+import type { DenialCause, FirewallSettings } from '../policyFirewall.js';
+import type { Direction } from '../policyTypes.js';
+import { denialChain, DENIALS, hasConnectionMark, type Decision, type PolicyChain } from './chains.js';
+import { digestOf } from './contentNames.js';
+
+export const TABLE = 'peerage-policy';
+
+export const SETS = {
+  /** Address of a pod of this node → profile as sender . profile as receiver. */
+  pods: 'pods',
+  /** profile → goto its chain. */
+  profiles: 'profiles',
+  /** pod . pod: nothing stands between a pod and itself. */
+  loops: 'loops',
+  /** Pod . decision, made by packets, which it counts. */
+  denials: DENIALS,
+} as const;
+
+/** Before source NAT, which is at 100; in the hook `input` IPVS ends at 99. */
+const [SENDING, RECEIVING, TO_NODE] = [95, 96, 101] as const;
+
+/** Of addresses and reasons; beyond that denied packets are not counted. */
+const MOST_DENIALS = 1 << 16;
+
+/** What governs nothing. */
+export const OPEN = '\0'.repeat(8);
+const CLOSED: Readonly<Record<Direction, string>> = {
+  egress: `${'\xff'.repeat(7)}\x01`,
+  ingress: `${'\xff'.repeat(7)}\x02`,
+};
+/** Value of a pod in `pods` whose policies could not be written. */
+export const CLOSED_POD = `${CLOSED.egress}${CLOSED.ingress}`;
+
+export interface Layout {
+  readonly sets: readonly SetShape[];
+  readonly chains: readonly ChainShape[];
+  /** Elements that depend on no policy. */
+  readonly elements: ReadonlyMap<ElementKey, string>;
+  /** Reasons to drop that no policy gives. */
+  readonly decisions: readonly Decision[];
+}
+
+export type LayoutSettings = Pick<FirewallSettings, 'defaultDeny' | 'podCidrs' | 'cutBit' | 'log'>;
+
+/** Differs when anything that is written for a policy would differ; a table of another fingerprint is replaced whole. */
+export function fingerprintOf(layout: Layout, { log }: LayoutSettings): string {
+  return digestOf([layout.sets, layout.chains, [...layout.elements], log ?? null]);
+}
+
+export function layoutOf(family: Family, settings: LayoutSettings): Layout {
+  const address: UserType = family === 4 ? 'ipv4_addr' : 'ipv6_addr';
+  const [closed, unknown] = (['closed', 'unknown'] as const).map(kind => drops({ kind }, family, settings));
+  return {
+    sets: [
+      { name: SETS.pods, key: [address], data: ['mark', 'mark', 'mark', 'mark'] },
+      { name: SETS.profiles, key: ['mark', 'mark'], data: 'verdict' },
+      { name: SETS.loops, key: [address, address] },
+      { name: SETS.denials, key: [address, 'mark', 'mark'], dynamic: MOST_DENIALS, counted: true },
+    ],
+    chains: [
+      ...[...Object.values(closed!), ...Object.values(unknown!)].map(({ name, rules }) => ({ name, rules })),
+      closedChain('egress', closed!.egress),
+      closedChain('ingress', closed!.ingress),
+      ...hookChains(family, settings, unknown!),
+    ],
+    elements: new Map([
+      [elementKey(SETS.profiles, CLOSED.egress), 'goto closed-egress'],
+      [elementKey(SETS.profiles, CLOSED.ingress), 'goto closed-ingress'],
+    ]),
+    decisions: [closed!, unknown!].flatMap(({ egress, ingress }) => [egress.decision!, ingress.decision!]),
+  };
+}
+
+type Drops = Readonly<Record<Direction, PolicyChain>>;
+
+function drops(cause: DenialCause, family: Family, { log }: LayoutSettings): Drops {
+  const chain = (direction: Direction): PolicyChain =>
+    denialChain({ digest: digestOf([direction, cause]), direction, cause }, family, log);
+  return { egress: chain('egress'), ingress: chain('ingress') };
+}
+
+/** The node's probes go on: a pod that cannot be reached by its node is restarted. */
+function closedChain(direction: Direction, { name }: PolicyChain): ChainShape {
+  const probes = direction === 'ingress' ? [[...part.isLocal('saddr'), part.plain('accept')]] : [];
+  return { name: `closed-${direction}`, rules: [...probes, [part.to('goto', name)]] };
+}
+
+function hookChains(family: Family, settings: LayoutSettings, unknown: Drops): readonly ChainShape[] {
+  const { cutBit } = settings;
+  const cut = cutBit === undefined ? [] : [[...hasConnectionMark(cutBit), part.plain('drop')]];
+  const known = [
+    [...isEstablished, part.plain('accept')],
+    ...(family === 6 ? [[...isNeighborDiscovery, part.plain('accept')]] : []),
+  ];
+  const self = [[...loadBoth(family), part.lookup(SETS.loops, 0), part.plain('accept')]];
+  const egress = judged('egress', family, settings, unknown);
+  const ingress = judged('ingress', family, settings, unknown);
+  return [
+    part.hook('sending', 'filter', 'postrouting', SENDING, [...cut, ...known, ...self, ...egress]),
+    part.hook('receiving', 'filter', 'postrouting', RECEIVING, [...known, ...self, ...ingress]),
+    part.hook('to-node', 'filter', 'input', TO_NODE, [...cut, ...known, ...egress]),
+  ];
+}
+
+function loadBoth(family: Family): part.Rule {
+  return [...part.loadSource(family, 0), ...part.loadDestination(family, part.addressSize(family))];
+}
+
+/** Where the profiles of an address are, after the address. */
+const PROFILES: Readonly<Record<Direction, number>> = { egress: 4, ingress: 6 };
+
+function judged(
+  direction: Direction,
+  family: Family,
+  { defaultDeny, podCidrs }: LayoutSettings,
+  unknown: Drops,
+): readonly part.Rule[] {
+  const which = direction === 'egress' ? 'saddr' : 'daddr';
+  const load = direction === 'egress' ? part.loadSource(family, 0) : part.loadDestination(family, 0);
+  const findProfile: part.Rule = [
+    ...load,
+    { kind: 'lookup', set: SETS.pods, from: 0, to: PROFILES.egress },
+    part.vmap(SETS.profiles, PROFILES[direction]),
+  ];
+  if (!defaultDeny) return [findProfile];
+  // The node itself has an address among its pods', and reaches whoever has one of the others.
+  const exempt = direction === 'egress' ? [] : notLocal('saddr');
+  const deny = part
+    .ofFamily(podCidrs, family)
+    .map(cidr => [
+      ...part.inPrefix(which, cidr),
+      ...load,
+      { kind: 'lookup' as const, set: SETS.pods, from: 0, inverted: true },
+      ...notLocal(which),
+      ...exempt,
+      part.to('goto', unknown[direction].name),
+    ]);
+  return [findProfile, ...deny];
+}
+
+const RTN_LOCAL = 2;
+const notLocal = (of: 'saddr' | 'daddr'): part.Rule => [
+  { kind: 'fibType', of, to: 0 },
+  { kind: 'compare', from: 0, equal: false, octets: hostU32(RTN_LOCAL) },
+];
+
+/** NF_CT_STATE_BIT of IP_CT_ESTABLISHED and IP_CT_RELATED. */
+const isEstablished: part.Rule = [{ kind: 'ct', key: 'state', to: 0 }, ...part.hasBit(0, 0x2 | 0x4)];
+
+/** RFC 4861: router and neighbour solicitations and advertisements, redirects. Without them there is no IPv6 at all. */
+const isNeighborDiscovery: readonly Expression[] = [
+  { kind: 'meta', key: 'l4proto', to: 0 },
+  { kind: 'compare', from: 0, equal: true, octets: [58] },
+  { kind: 'payload', base: 'transport', offset: 0, length: 1, to: 0 },
+  { kind: 'range', from: 0, first: [133], last: [137] },
+];

@@ -1,0 +1,222 @@
+/**
+ * The policy table of one family as a target of the reconciler: what is in it, and how a difference is written. Keys are
+ * elements, the chains and sets themselves, and the structure, which is what depends on no policy. Impure: netlink.
+ */
+
+import type { Delta } from '../../core/deltaTable.js';
+import type { Target } from '../../core/reconciler.js';
+import { elementKey, keyOctets, setOf, type ElementKey } from '../../kernel/nftables/elements.js';
+import { readElements, readStructure, type FoundRule, type FoundStructure } from '../../kernel/nftables/dump.js';
+import * as message from '../../kernel/nftables/messages.js';
+import { NFT_SET_CONCAT, NFT_SET_EVAL, NFT_SET_INTERVAL } from '../../kernel/nftables/numbers.js';
+import type { Family, Rule } from '../../kernel/nftables/ruleParts.js';
+import { TransactionError, type Transactions } from '../../kernel/nftables/transaction.js';
+import type { NetlinkChannel } from '../../kernel/netlink/channel.js';
+import type { NetlinkWriter } from '../../kernel/netlink/writer.js';
+import type { Layout } from './layout.js';
+import { TABLE } from './layout.js';
+import { CHAINS, NAMED_SETS } from './plan.js';
+import { elementOf, wireElement } from './setElements.js';
+
+/** Everything that depends on no policy, under one key; its value is a fingerprint. */
+export const STRUCTURE: ElementKey = '@structure ';
+
+export type PolicyDifference = Delta<ElementKey, string>;
+
+/** What chains and sets are, by name, whose elements and rules are to be written. */
+export interface Contents {
+  chain(name: string): { readonly rules: readonly Rule[] } | undefined;
+  set(name: string): message.SetShape | undefined;
+}
+
+export interface PolicyTargetOptions {
+  readonly family: Family;
+  readonly channel: NetlinkChannel;
+  readonly transactions: Transactions;
+  readonly contents: Contents;
+  /** A difference that was refused as a whole: parts of it again. @returns keys that failed, with the reason */
+  commitApart(
+    delta: PolicyDifference,
+    text: string,
+    write: (part: PolicyDifference) => Promise<void>,
+  ): Promise<ReadonlyMap<ElementKey, string>>;
+}
+
+export interface PolicyTarget extends Target<ElementKey, string> {
+  readonly table: message.TableName;
+  setLayout(layout: Layout, fingerprint: string): void;
+}
+
+export function createPolicyTarget(options: PolicyTargetOptions): PolicyTarget {
+  return new PolicyTable(options);
+}
+
+class PolicyTable implements PolicyTarget {
+  readonly table: message.TableName;
+  private layout: Layout = { sets: [], chains: [], elements: new Map(), decisions: [] };
+  private fingerprint = '';
+  /** What our own rules look like in the kernel's words is learnt, not foretold: by chain. */
+  private readonly learnt = new Map<string, string>();
+
+  constructor(private readonly options: PolicyTargetOptions) {
+    this.table = { family: options.family === 4 ? 'ip' : 'ip6', name: TABLE };
+  }
+
+  setLayout(layout: Layout, fingerprint: string): void {
+    this.layout = layout;
+    this.fingerprint = fingerprint;
+    this.learnt.clear();
+  }
+
+  async read(): Promise<ReadonlyMap<ElementKey, string>> {
+    const found = await readStructure(this.options.channel, this.table);
+    if (found === undefined) return new Map();
+    const rules = byChain(found.rules);
+    // A structure that is not as it should be is read as a table without elements: one transaction replaces it whole.
+    if (!this.isIntact(found, rules)) return new Map([[STRUCTURE, 'another']]);
+    const values = new Map([[STRUCTURE, this.fingerprint]]);
+    const ours = new Set(this.layout.chains.map(({ name }) => name));
+    for (const name of found.chains)
+      if (!ours.has(name)) values.set(elementKey(CHAINS, name), this.isChain(name, rules.get(name)) ? '' : 'broken');
+    const fixed = new Set(this.layout.sets.map(({ name }) => name));
+    for (const { name, flags } of found.sets) {
+      if (!fixed.has(name)) values.set(elementKey(NAMED_SETS, name), '');
+      // What packets made is theirs.
+      if ((flags & NFT_SET_EVAL) !== 0) continue;
+      const ranges = (flags & (NFT_SET_INTERVAL | NFT_SET_CONCAT)) === NFT_SET_INTERVAL;
+      for (const element of await readElements(this.options.channel, this.table, name)) {
+        const [key, text] = elementOf({ ranges }, element);
+        values.set(elementKey(name, key), text);
+      }
+    }
+    return values;
+  }
+
+  async commit(delta: PolicyDifference): Promise<ReadonlyMap<ElementKey, string>> {
+    const write = (part: PolicyDifference): Promise<void> =>
+      this.options.transactions.run(writer => this.compose(writer, part));
+    try {
+      await write(delta);
+      return new Map();
+    } catch (error) {
+      if (!(error instanceof TransactionError)) throw error;
+      return this.options.commitApart(delta, error.message, write);
+    }
+  }
+
+  /** What is referred to comes first, and goes last. */
+  private compose(writer: NetlinkWriter, { set, removed }: PolicyDifference): void {
+    if (set.has(STRUCTURE)) this.composeStructure(writer);
+    let id = this.layout.sets.length;
+    for (const name of namesIn(set.keys(), NAMED_SETS)) {
+      const shape = this.options.contents.set(name);
+      if (shape !== undefined) message.writeSet(writer, this.table, shape, ++id);
+    }
+    this.composeChains(writer, set);
+    const goneSets = new Set(namesIn(removed.keys(), NAMED_SETS));
+    const changed = [...set].flatMap(([key, { before }]) => (before === undefined ? [] : [key]));
+    // The elements of a set go with it.
+    const gone = [...removed.keys()].filter(key => !goneSets.has(setOf(key)));
+    this.composeElements(writer, 'delete', [...gone, ...changed], () => '');
+    this.composeElements(writer, 'add', [...set.keys()], key => set.get(key)?.value ?? '');
+    const goneChains = namesIn(removed.keys(), CHAINS);
+    for (const name of goneChains) message.writeRuleRemoval(writer, this.table, name);
+    for (const name of goneChains) message.writeChainRemoval(writer, this.table, name);
+    for (const name of goneSets) message.writeSetRemoval(writer, this.table, name);
+    for (const name of goneChains) this.learnt.delete(name);
+  }
+
+  private composeStructure(writer: NetlinkWriter): void {
+    this.learnt.clear();
+    // Adding before deleting makes deleting work whether it is there or not.
+    for (const command of ['add', 'delete', 'add'] as const) message.writeTable(writer, command, this.table);
+    this.layout.sets.forEach((set, i) => message.writeSet(writer, this.table, set, i + 1));
+    for (const chain of this.layout.chains) message.writeChain(writer, this.table, chain);
+    for (const { name, rules } of this.layout.chains) this.composeRules(writer, name, rules);
+  }
+
+  /** Chains first: they jump to each other. */
+  private composeChains(writer: NetlinkWriter, set: PolicyDifference['set']): void {
+    const names = namesIn(set.keys(), CHAINS);
+    for (const name of names) {
+      // One that is there is not as it was written.
+      const isThere = set.get(elementKey(CHAINS, name))?.before !== undefined;
+      if (isThere) message.writeRuleRemoval(writer, this.table, name);
+      else message.writeChain(writer, this.table, { name });
+      this.learnt.delete(name);
+    }
+    for (const name of names) this.composeRules(writer, name, this.options.contents.chain(name)?.rules ?? []);
+  }
+
+  private composeRules(writer: NetlinkWriter, chain: string, rules: readonly Rule[]): void {
+    for (const rule of rules) message.writeRule(writer, this.table, chain, rule, this.mark);
+  }
+
+  private composeElements(
+    writer: NetlinkWriter,
+    command: 'add' | 'delete',
+    keys: readonly ElementKey[],
+    textOf: (key: ElementKey) => string,
+  ): void {
+    const bySet = new Map<string, message.WireElement[]>();
+    const fixed = new Map(this.layout.sets.map(shape => [shape.name, shape]));
+    for (const key of keys) {
+      const name = setOf(key);
+      const shape =
+        fixed.get(name) ?? (name.startsWith('@') ? undefined : (this.options.contents.set(name) ?? left(name)));
+      if (shape === undefined) continue;
+      const elements = bySet.get(name) ?? [];
+      elements.push(wireElement(shape, keyOctets(key), textOf(key)));
+      bySet.set(name, elements);
+    }
+    for (const [name, elements] of bySet) message.writeElements(writer, command, this.table, name, elements);
+  }
+
+  private get mark(): string {
+    return `peerage ${this.fingerprint}`;
+  }
+
+  private isIntact(found: FoundStructure, rules: ReadonlyMap<string, readonly FoundRule[]>): boolean {
+    const sets = new Map(found.sets.map(set => [set.name, set]));
+    const chains = new Set(found.chains);
+    return (
+      this.layout.sets.every(shape => sets.get(shape.name)?.keySize === message.sizeOf(shape.key)) &&
+      this.layout.chains.every(
+        chain => chains.has(chain.name) && this.isAsWritten(chain.name, rules.get(chain.name), chain.rules.length),
+      )
+    );
+  }
+
+  /** One that nobody wants any more is as good as any. */
+  private isChain(name: string, rules: readonly FoundRule[] | undefined): boolean {
+    const wanted = this.options.contents.chain(name);
+    return wanted === undefined || this.isAsWritten(name, rules, wanted.rules.length);
+  }
+
+  private isAsWritten(name: string, rules: readonly FoundRule[] = [], length: number): boolean {
+    if (rules.length !== length || !rules.every(({ mark }) => mark === this.mark)) return false;
+    const octets = rules.map(rule => rule.octets).join('');
+    const learnt = this.learnt.get(name);
+    if (learnt === undefined) this.learnt.set(name, octets);
+    return learnt === undefined || learnt === octets;
+  }
+}
+
+function byChain(rules: readonly FoundRule[]): ReadonlyMap<string, readonly FoundRule[]> {
+  const chains = new Map<string, FoundRule[]>();
+  for (const rule of rules) {
+    const known = chains.get(rule.chain);
+    if (known === undefined) chains.set(rule.chain, [rule]);
+    else known.push(rule);
+  }
+  return chains;
+}
+
+/** A set of a former life, of which only the kind of its elements is to be known to take them out. */
+function left(name: string): Pick<message.SetShape, 'interval' | 'ranges'> {
+  return { interval: name.startsWith('port-ranges-'), ranges: name.startsWith('blocks-') };
+}
+
+function namesIn(keys: Iterable<ElementKey>, kind: typeof CHAINS | typeof NAMED_SETS): readonly string[] {
+  return [...keys].flatMap(key => (setOf(key) === kind ? [keyOctets(key)] : []));
+}

@@ -1,0 +1,42 @@
+/** Elements of this table's sets as text, whatever kind of set they are in, and as they are sent to the kernel. */
+
+import { elementText, verdictOfText } from '../../kernel/nftables/elements.js';
+import type { SetShape, WireElement } from '../../kernel/nftables/messages.js';
+
+const [OPENS, CLOSES] = ['[', ')'] as const;
+
+/** The first key of a range, in a set of ranges. */
+export function openingKey(octets: string): string {
+  return `${octets}${OPENS}`;
+}
+/** The first key after a range. */
+export function closingKey(octets: string): string {
+  return `${octets}${CLOSES}`;
+}
+/** From one key to another, in a set with intervals. */
+export function intervalKey(first: string, last: string): string {
+  return `${first}${last}`;
+}
+
+type Kind = Pick<SetShape, 'interval' | 'ranges' | 'data'>;
+
+/** @param text of the element's value */
+export function wireElement({ interval, ranges, data }: Kind, key: string, text: string): WireElement {
+  const value = data === undefined ? undefined : data === 'verdict' ? verdictOfText(text) : text;
+  if (ranges === true) {
+    const octets = key.slice(0, -1);
+    return key.endsWith(CLOSES) ? { key: octets, value, closes: true } : { key: octets, value };
+  }
+  if (interval !== true) return { key, value };
+  return { key: key.slice(0, key.length / 2), keyEnd: key.slice(key.length / 2), value };
+}
+
+/** @returns the element's key and its value, as `wireElement` takes them */
+export function elementOf(
+  { ranges }: Pick<SetShape, 'ranges'>,
+  { key, keyEnd, value, closes }: WireElement,
+): readonly [key: string, text: string] {
+  const text = elementText(value);
+  if (ranges === true) return [closes === true ? closingKey(key) : openingKey(key), text];
+  return [keyEnd === undefined ? key : intervalKey(key, keyEnd), text];
+}

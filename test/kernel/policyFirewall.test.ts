@@ -1,0 +1,207 @@
+/** Network policies as packets meet them, in both families. Needs root. */
+
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { ADDRESSES, PORT } from './proxyRig.js';
+import { clusterPolicy, networkPolicy, openPolicyRig, passing, podObject, PODS, type PolicyRig } from './policyRig.js';
+
+let rig: PolicyRig;
+beforeAll(async () => {
+  rig = await openPolicyRig('pkpf');
+  await rig.actors.node.serve('node', PORT);
+}, 120_000);
+afterEach(() => rig.life.become(PODS));
+afterAll(() => rig.close());
+
+const both = (cell: string): readonly string[] => ['tcp4', 'tcp6', 'udp4'].map(kind => `${cell} ${kind}`);
+const CELLS = ['a>b', 'b>a', 'c>a', 'c>b', 'a>c', 'client>a', 'node>a', 'node>b', 'a>node'].flatMap(both);
+const without = (...gone: readonly string[]): readonly string[] =>
+  CELLS.filter(cell => !gone.some(part => cell.startsWith(part)));
+
+const all = { podSelector: {} };
+const onlyA = { podSelector: { matchLabels: { pod: 'a' } } };
+
+test('without policies everything passes', async () => {
+  await rig.life.become(PODS);
+  expect(rig.life.events.filter(({ kind }) => kind === 'error' || kind === 'failed')).toEqual([]);
+  expect(await passing(rig, CELLS)).toEqual(CELLS);
+});
+
+describe('NetworkPolicy', () => {
+  test.each<[string, unknown[], readonly string[]]>([
+    ['isolated in ingress, reached by its node alone', [networkPolicy('p', onlyA)], without('b>a', 'c>a', 'client>a')],
+    ['isolated in egress', [networkPolicy('p', { ...onlyA, policyTypes: ['Egress'] })], without('a>b', 'a>c')],
+    [
+      'from pods of the namespace only',
+      [networkPolicy('p', { ...all, ingress: [{ from: [{ podSelector: {} }] }] })],
+      without('c>', 'client>'),
+    ],
+    [
+      'from other namespaces, by label',
+      [
+        networkPolicy('p', {
+          ...all,
+          ingress: [{ from: [{ namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'y' } } }] }],
+        }),
+      ],
+      without('a>b', 'b>a', 'client>'),
+    ],
+    [
+      'from a block less a part of it',
+      [
+        networkPolicy('p', {
+          ...all,
+          ingress: [
+            {
+              from: [
+                { ipBlock: { cidr: '10.244.0.0/16', except: ['10.244.2.0/24'] } },
+                { ipBlock: { cidr: '192.168.9.0/24' } },
+                { ipBlock: { cidr: 'fd44::/16', except: ['fd44:2::/64'] } },
+                { ipBlock: { cidr: 'fd99::/64' } },
+              ],
+            },
+          ],
+        }),
+      ],
+      without('c>'),
+    ],
+    [
+      'TCP on one port',
+      [networkPolicy('p', { ...all, ingress: [{ ports: [{ port: PORT }] }] })],
+      CELLS.filter(
+        cell => !cell.includes('udp') || cell.startsWith('node') || ['a>c udp4', 'a>node udp4'].includes(cell),
+      ),
+    ],
+    [
+      'a named port, to several ranges beside it',
+      [
+        networkPolicy('p', {
+          ...all,
+          ingress: [{ ports: [{ port: 'web' }, { port: 1, endPort: 9 }, { port: 20, endPort: 29 }] }],
+        }),
+      ],
+      CELLS.filter(
+        cell => !cell.includes('udp') || cell.startsWith('node') || ['a>c udp4', 'a>node udp4'].includes(cell),
+      ),
+    ],
+    [
+      'UDP in a range of ports, egress to a group',
+      [
+        networkPolicy('p', {
+          ...onlyA,
+          policyTypes: ['Egress'],
+          egress: [
+            {
+              to: [{ podSelector: { matchLabels: { pod: 'b' } } }],
+              ports: [{ protocol: 'UDP', port: 8000, endPort: 8100 }],
+            },
+          ],
+        }),
+      ],
+      without('a>b tcp', 'a>c'),
+    ],
+    [
+      'a policy of SCTP isolates from all else',
+      [networkPolicy('p', { ...onlyA, ingress: [{ ports: [{ protocol: 'SCTP', port: PORT }] }] })],
+      without('b>a', 'c>a', 'client>a'),
+    ],
+    [
+      'two policies allow what either allows',
+      [
+        networkPolicy('p', { ...onlyA, ingress: [{ from: [{ podSelector: {} }] }] }),
+        networkPolicy('q', { ...onlyA, ingress: [{ from: [{ ipBlock: { cidr: `${ADDRESSES[4].client}/32` } }] }] }),
+      ],
+      without('c>a', 'client>a tcp6'),
+    ],
+  ])('%s', async (_, policies, expected) => {
+    await rig.life.become([...PODS, ...policies]);
+    expect(await passing(rig, CELLS)).toEqual(expected);
+  });
+});
+
+describe('ClusterNetworkPolicy', () => {
+  const everyone = { namespaces: {} };
+  const deny = (peers: object, more: object = {}): object => ({ action: 'Deny', ...peers, ...more });
+  test.each<[string, unknown[], readonly string[]]>([
+    [
+      'Admin denies what NetworkPolicies allow, to the node too',
+      [
+        clusterPolicy('c', {
+          tier: 'Admin',
+          priority: 1,
+          subject: everyone,
+          ingress: [
+            {
+              action: 'Accept',
+              from: [{ namespaces: { matchLabels: { 'kubernetes.io/metadata.name': 'x' } } }],
+              protocols: [{ tcp: {} }],
+            },
+            deny({ from: [{ namespaces: {} }] }),
+          ],
+        }),
+        networkPolicy('p', { ...all, ingress: [{}] }),
+      ],
+      without('c>', 'a>b udp', 'b>a udp'),
+    ],
+    [
+      'Pass hands over to NetworkPolicies, Baseline is for pods without',
+      [
+        clusterPolicy('c', {
+          tier: 'Admin',
+          priority: 1,
+          subject: everyone,
+          ingress: [
+            { action: 'Pass', from: [{ namespaces: { matchLabels: { 'kubernetes.io/metadata.name': 'y' } } }] },
+            deny({ from: [{ namespaces: {} }] }),
+          ],
+        }),
+        clusterPolicy('d', {
+          tier: 'Baseline',
+          priority: 1,
+          subject: everyone,
+          ingress: [deny({ from: [{ namespaces: {} }] })],
+        }),
+        networkPolicy('p', { ...onlyA, ingress: [{}] }),
+      ],
+      without('a>b', 'b>a', 'c>b'),
+    ],
+    [
+      'Admin denies a pod its way to a node',
+      [
+        clusterPolicy('c', {
+          tier: 'Admin',
+          priority: 1,
+          subject: everyone,
+          egress: [deny({ to: [{ nodes: {} }] }), deny({ to: [{ networks: [`${ADDRESSES[6].c}/128`] }] })],
+        }),
+      ],
+      without('a>node', 'a>c tcp6'),
+    ],
+  ])('%s', async (_, policies, expected) => {
+    await rig.life.become([...PODS, ...policies]);
+    expect(await passing(rig, CELLS)).toEqual(expected);
+  });
+});
+
+test('what is denied is counted by pod and policy', async () => {
+  await rig.life.become([...PODS, networkPolicy('p', onlyA)]);
+  expect(await passing(rig, ['b>a tcp4', 'b>a tcp6'])).toEqual([]);
+  const denials = await rig.life.firewall.denials();
+  expect(denials).toContainEqual({
+    pod: 'x/a',
+    address: ADDRESSES[4].a,
+    direction: 'ingress',
+    cause: { kind: 'isolated', policies: ['NetworkPolicy/x/p'] },
+    packets: expect.anything(),
+  });
+  expect(denials.map(({ address }) => address)).toContain(ADDRESSES[6].a);
+  expect(denials.every(({ packets }) => packets > 0n)).toBe(true);
+});
+
+test('pods that nobody knows are closed when that is asked for, their node reaches them all the same', async () => {
+  const known = PODS.filter(object => object !== PODS[0]);
+  rig.life.firewall.configure({ ...SETTINGS, defaultDeny: true });
+  await rig.life.become(known);
+  expect(await passing(rig, CELLS)).toEqual(without('a>', 'b>a', 'c>a', 'client>a'));
+  await rig.life.become([...known, podObject('a')]);
+  expect(await passing(rig, CELLS)).toEqual(CELLS);
+});
