@@ -149,15 +149,10 @@ class Cutter implements FlowCutter {
       this.forgetCut(ends);
       for (const family of settings.families) await this.lookAt(family, ends, judge, settings.bit);
     } catch (error) {
-      this.lookAgainAt(ends);
+      this.putBack(ends);
       this.isDue = !this.hasEnded;
       options.onEvent({ kind: 'error', text: error instanceof Error ? error.message : String(error) });
     }
-  }
-
-  private lookAgainAt(ends: ReadonlySet<IpText> | 'everything'): void {
-    if (ends === 'everything' || this.fresh === 'everything') this.fresh = 'everything';
-    else for (const end of ends) this.fresh.add(end);
   }
 
   private putBack(ends: ReadonlySet<IpText> | 'everything'): void {
