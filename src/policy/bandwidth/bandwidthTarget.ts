@@ -45,10 +45,14 @@ const ENOENT = 2;
 /** Of devices, for whoever looks at a list of links. */
 const ALIAS = 'peerage bandwidth';
 
-/** Also in tests, and for what is shown. @returns rejects when the kernel cannot be asked */
-export async function readLinkState(channel: NetlinkChannel): Promise<LinkState> {
+/** Links and what queues on them. @returns rejects when the kernel cannot be asked */
+export async function readBuckets(channel: NetlinkChannel): Promise<Pick<LinkState, 'links' | 'qdiscs'>> {
   const links = await readHostLinks(channel);
-  const qdiscs = await dumpAll(channel, request(writeQdiscDump), decodeQdisc);
+  return { links, qdiscs: await dumpAll(channel, request(writeQdiscDump), decodeQdisc) };
+}
+
+async function readLinkState(channel: NetlinkChannel): Promise<LinkState> {
+  const { links, qdiscs } = await readBuckets(channel);
   const filters: IngressFilter[] = [];
   for (const { ifindex, parent } of qdiscs)
     if (parent === TC_H_INGRESS) filters.push(...(await readFilters(channel, ifindex)));
