@@ -3,7 +3,7 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { execFileSync } from 'node:child_process';
 import { openChannel, type NetlinkChannel } from '../../src/kernel/netlink/channel.js';
-import { readCounts, readElements } from '../../src/kernel/nftables/dump.js';
+import { readCounts, readElement, readElements } from '../../src/kernel/nftables/dump.js';
 import type { Expression } from '../../src/kernel/nftables/expressions.js';
 import * as message from '../../src/kernel/nftables/messages.js';
 import { NETLINK_NETFILTER } from '../../src/kernel/nftables/numbers.js';
@@ -117,6 +117,33 @@ test('a verdict of continue goes on with the rule, no element ends it', async ()
   expect(String(ping('127.0.0.9'))).toContain(' 0 received');
   expect(String(ping('127.0.0.8'))).toContain(' 3 received');
   expect(nft('list', 'table', 'ip', TABLE.name)).toContain('vmap @closed drop');
+});
+
+test('one element is read among many, of sets and maps', async () => {
+  const many = Array.from({ length: 5000 }, (_, i) => `\x0a\0${String.fromCharCode(i >> 8, i & 255)}`);
+  await make(
+    [
+      { name: 'known', key: ['ipv4_addr'] },
+      { name: 'targets', key: ['ipv4_addr'], data: ['ipv4_addr'] },
+      { name: 'verdicts', key: ['ipv4_addr'], data: 'verdict' },
+    ],
+    [],
+  );
+  await add(
+    'known',
+    many.map(key => ({ key, value: undefined })),
+  );
+  await add(
+    'targets',
+    many.map(key => ({ key, value: key })),
+  );
+  await add('verdicts', [{ key: OTHER, value: { kind: 'drop' } }]);
+  const read = (set: string, key: string) => readElement(channel, TABLE, set, key);
+  expect(await read('known', many[4000]!)).toEqual({ key: many[4000], value: undefined });
+  expect(await read('known', PINGED)).toBeUndefined();
+  expect((await read('targets', many[4000]!))?.value).toBe(many[4000]);
+  expect((await read('verdicts', OTHER))?.value).toEqual({ kind: 'drop' });
+  expect(await read('missing', OTHER)).toBeUndefined();
 });
 
 describe('notifications', () => {

@@ -2,6 +2,7 @@
 
 import { formatAddress, type IpAddress } from '../../core/ip.js';
 import { addressOfText, elementKey, portOctets, type ElementKey } from '../../kernel/nftables/elements.js';
+import type { ElementLookup } from '../nftables/lookUp.js';
 import { frontendOctets, sourceRangeElements } from '../nftables/servicePortElements.js';
 import type { ServicePortElements } from '../nftables/tableKind.js';
 import type { KernelFrontend } from '../proxyBackend.js';
@@ -42,7 +43,7 @@ export function firewallElements(
 export function closedFrontend(
   frontend: Frontend,
   _family: number,
-  present: ReadonlyMap<ElementKey, string>,
+  present: ElementLookup,
 ): KernelFrontend | undefined {
   const octets = frontendOctets(frontend);
   const closed = [SETS.refused, SETS.dropped].find(set => present.has(elementKey(set, octets)));

@@ -6,14 +6,11 @@ import { describeEndpoint, elementKey, slotOctets } from '../../kernel/nftables/
 import { LOCAL_SLOTS, type Fan } from './fanChains.js';
 import { parseFrontendElement } from './frontendElement.js';
 import { backendsSet, SETS } from './layout.js';
+import type { ElementLookup } from './lookUp.js';
 import { frontendOctets } from './servicePortElements.js';
 
 /** @param present elements and their values @returns undefined when the table does not have it */
-export function kernelFrontend(
-  frontend: Frontend,
-  family: Family,
-  present: ReadonlyMap<string, string>,
-): KernelFrontend | undefined {
+export function kernelFrontend(frontend: Frontend, family: Family, present: ElementLookup): KernelFrontend | undefined {
   const octets = frontendOctets(frontend);
   const closed = present.get(elementKey(SETS.unavailable, octets));
   if (closed !== undefined)
@@ -32,7 +29,7 @@ function backendsOf(
   { list, slots, shard }: Fan,
   identity: string,
   family: Family,
-  present: ReadonlyMap<string, string>,
+  present: ElementLookup,
 ): readonly KernelBackend[] {
   const first = list === 'local' ? LOCAL_SLOTS : 0;
   const weights = new Map<string, number>();

@@ -5,6 +5,7 @@ import type { KernelFrontend } from '../proxyBackend.js';
 import type { BackendLists, Family, Frontend } from '../proxyTypes.js';
 import type { ElementKey } from '../../kernel/nftables/elements.js';
 import type { Layout, LayoutSettings } from './layout.js';
+import type { ElementLookup } from './lookUp.js';
 
 export interface ServicePortElements {
   /** Of this service port alone: element → value, a verdict in words or octets. */
@@ -37,8 +38,8 @@ export interface TableKind {
   dependsOnNode(frontend: Frontend): boolean;
   /** Sets with `address . protocol . port` as key; a frontend is in one of them for as long as the kernel knows of it. */
   readonly frontendSets: readonly string[];
-  /** @param present elements and their values @returns undefined when the table does not have it */
-  read(frontend: Frontend, family: Family, present: ReadonlyMap<ElementKey, string>): KernelFrontend | undefined;
+  /** Pure. @param present elements and their values @returns undefined when the table does not have it */
+  read(frontend: Frontend, family: Family, present: ElementLookup): KernelFrontend | undefined;
   /** Its layout has the counted sets of `traffic.ts`. */
   readonly countsTraffic: boolean;
   /** UDP flows to endpoints that went are this table's to delete. */
