@@ -1,0 +1,59 @@
+/** A policy model and the firewall that follows it, in a node's namespace: objects in, rules in the kernel. Impure. */
+
+import { parsePrefix, type IpPrefix } from '../../src/core/ip.js';
+import { openNftablesFirewall } from '../../src/policy/nftables/nftablesFirewall.js';
+import type { FirewallEvent, FirewallSettings } from '../../src/policy/policyFirewall.js';
+import { createPolicyModel } from '../../src/policy/policyModel.js';
+import type { Namespace } from '../../test/kernel/namespace.js';
+import { batchBetween } from '../../test/unit/policy/modelCluster.js';
+import { NODE_NAME } from './cluster.js';
+
+export interface Enforcer {
+  /** Makes these objects of the API all there are. @throws when the firewall says that it could not write all */
+  enforce(objects: readonly unknown[]): Promise<void>;
+  stop(): Promise<void>;
+}
+
+const SETTINGS: FirewallSettings = {
+  ipv4: true,
+  ipv6: true,
+  defaultDeny: true,
+  podCidrs: ['10.244.0.0/16', '10.0.0.0/16', 'fd44::/16'].map(prefixOf),
+  cutBit: undefined,
+  log: undefined,
+};
+
+export function openEnforcer(node: Namespace): Enforcer {
+  const faults: FirewallEvent[] = [];
+  const note = (event: FirewallEvent): void => {
+    if (['failed', 'error', 'drift'].includes(event.kind)) faults.push(event);
+  };
+  const firewall = node.inside(() => openNftablesFirewall(note));
+  const model = createPolicyModel(NODE_NAME);
+  let before: readonly unknown[] = [];
+  let hasBegun = false;
+  firewall.configure(SETTINGS);
+  return {
+    async enforce(objects) {
+      firewall.apply(model.apply(batchBetween(before, objects)));
+      before = objects;
+      if (!hasBegun) firewall.begin();
+      hasBegun = true;
+      await firewall.idle();
+      if (faults.length > 0) throw new Error(`the firewall says ${faults.map(faultText).join('; ')}`);
+      if (!firewall.isSettled) throw new Error('the firewall is idle and not settled');
+    },
+    stop: () => firewall.stop(),
+  };
+}
+
+function faultText(event: FirewallEvent): string {
+  if (event.kind === 'failed') return `failed: ${[...event.failures].join(', ')}`;
+  return event.kind === 'error' ? event.text : event.kind === 'drift' ? `drift: ${event.what.join(', ')}` : event.kind;
+}
+
+function prefixOf(text: string): IpPrefix {
+  const prefix = parsePrefix(text);
+  if (!prefix.ok) throw new Error(prefix.error);
+  return prefix.value;
+}
