@@ -108,11 +108,15 @@ class Loop<K, V> implements Reconciler<K, V> {
   }
 
   apply(changes: WantedChanges<K, V>): void {
-    const given = [...changes];
-    // A new wish deserves a new try.
-    for (const [key] of given) if (this.refusals.delete(key)) this.forgiven.add(key);
-    this.table.want(given);
+    this.table.want(this.refusals.size === 0 ? changes : this.forgive(changes));
     this.wake(0);
+  }
+
+  /** A new wish deserves a new try. */
+  private forgive(changes: WantedChanges<K, V>): WantedChanges<K, V> {
+    const given = [...changes];
+    for (const [key] of given) if (this.refusals.delete(key)) this.forgiven.add(key);
+    return given;
   }
 
   replaceAll(values: ReadonlyMap<K, V>): void {
@@ -203,16 +207,16 @@ class Loop<K, V> implements Reconciler<K, V> {
     if (delta.set.size + delta.removed.size === 0) return false;
     const failed = await this.options.target.commit(delta);
     this.table.applied(delta, failed);
-    const [set, removed] = [[...delta.set.keys()], [...delta.removed.keys()]].map(keys =>
-      keys.filter(key => !failed.has(key)),
-    );
-    this.settle([...set!, ...removed!], failed);
-    if (set!.length + removed!.length > 0) this.options.onEvent({ kind: 'written', set: set!, removed: removed! });
+    const done = (keys: Iterable<K>): readonly K[] =>
+      failed.size === 0 ? [...keys] : [...keys].filter(key => !failed.has(key));
+    const [set, removed] = [done(delta.set.keys()), done(delta.removed.keys())];
+    this.settle([set, removed], failed);
+    if (set.length + removed.length > 0) this.options.onEvent({ kind: 'written', set, removed });
     return true;
   }
 
-  private settle(done: readonly K[], failed: ReadonlyMap<K, string>): void {
-    const recovered = done.filter(key => this.refusals.delete(key));
+  private settle(done: readonly (readonly K[])[], failed: ReadonlyMap<K, string>): void {
+    const recovered = this.refusals.size === 0 ? [] : done.flat().filter(key => this.refusals.delete(key));
     const news = new Map<K, string>();
     for (const [key, text] of failed) {
       const before = this.refusals.get(key);

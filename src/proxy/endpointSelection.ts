@@ -50,6 +50,7 @@ export function selectBackends(
   weights: Weights | undefined,
 ): Selection {
   const candidates = candidatesOf(port, slices, node);
+  if (candidates.every(isPlain)) return selectAll(port, candidates, node, weights);
   const ready = candidates.filter(({ endpoint }) => endpoint.ready);
   const ending = candidates.filter(({ endpoint }) => isEnding(endpoint));
   const topology = topologyOf(ready, node);
@@ -74,6 +75,26 @@ export function selectBackends(
   };
 }
 
+/** Ready, and nobody says for whom: as nearly all are. */
+function isPlain({ endpoint }: Candidate): boolean {
+  return endpoint.ready && endpoint.zoneHints.length === 0 && endpoint.nodeHints.length === 0;
+}
+
+/** The same as for any others, without asking for what none of them is. */
+function selectAll(
+  { key: servicePort }: WantedPort,
+  candidates: readonly Candidate[],
+  node: NodeView,
+  weights: Weights | undefined,
+): Selection {
+  const cluster = candidates.map(candidate => backendOf(candidate, node, weights));
+  const local = sameOr(
+    cluster.filter(({ isLocal }) => isLocal),
+    cluster,
+  );
+  return { lists: { servicePort, cluster, local, serving: cluster }, topology: 'all', isLastResort: false };
+}
+
 /** Still serves while it ends. */
 export function isEnding({ serving, terminating }: Endpoint): boolean {
   return serving && terminating;
@@ -94,7 +115,7 @@ export function candidatesOf(
       for (const endpoint of slice.endpoints) take(found, endpoint, port, node);
     }
   }
-  return [...found].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, candidate]) => candidate);
+  return [...found.keys()].sort().map(key => found.get(key)!);
 }
 
 /** While a pod is moved from one slice to another it is in both, perhaps in two states. */

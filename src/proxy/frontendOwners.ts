@@ -147,7 +147,9 @@ function judge(
   { byPlace, reserved }: State,
   place: Place,
 ): { readonly winners: ReadonlyMap<FrontendKey, Frontend>; readonly complaints: readonly Problem[] } {
-  const claims = [...(byPlace.get(place)?.values() ?? [])].flat().sort((a, b) => (a.age < b.age ? -1 : 1));
+  const byService = byPlace.get(place);
+  const claims = [...(byService?.values() ?? [])].flat();
+  if (byService !== undefined && byService.size > 1) claims.sort((a, b) => (a.age < b.age ? -1 : 1));
   const holder = claims.find(({ frontend }) => frontend.kind === 'clusterIp')?.service;
   const winners = new Map<FrontendKey, Claim>();
   const complaints: Problem[] = [];

@@ -11,6 +11,7 @@ import { endpointOctets } from '../../src/kernel/nftables/elements.js';
 import { fanName } from '../../src/proxy/nftables/fanChains.js';
 import { backendsSet, SETS, setShapes } from '../../src/proxy/nftables/layout.js';
 import { identityOctets, shardOf } from '../../src/proxy/nftables/serviceIdentity.js';
+import type { IpText } from '../../src/kube/objectTypes.js';
 import { openNftablesProxy } from '../../src/proxy/nftables/nftablesProxy.js';
 import type { ProxyBackend, ProxyEvent, TrafficCounters } from '../../src/proxy/proxyBackend.js';
 import { servicePortKey } from '../../src/proxy/proxyTypes.js';
@@ -41,7 +42,11 @@ function open(readBackInterval = 60_000): ProxyBackend {
 }
 
 function nft(...args: readonly string[]): string {
-  return execFileSync('ip', ['netns', 'exec', ns.name, 'nft', ...args], { encoding: 'utf8', stdio: 'pipe' });
+  return execFileSync('ip', ['netns', 'exec', ns.name, 'nft', ...args], {
+    encoding: 'utf8',
+    stdio: 'pipe',
+    maxBuffer: 64 << 20,
+  });
 }
 
 /** Both tables, with elements in one order. */
@@ -114,6 +119,27 @@ describe('life', () => {
     const programmed = events.flatMap(event => (event.kind === 'programmed' ? event.frontends : []));
     expect(programmed).toHaveLength(4);
     expect(listing()).toBe(before);
+  });
+
+  test('a table of many transactions is the same as one that grew', async () => {
+    const many = Array.from({ length: 2500 }, (_, i): ServiceShape => ({
+      family: 4,
+      name: `s${i}`,
+      cluster: Array.from({ length: 10 }, (__, k) => ({
+        ...backendOn(4, 'b'),
+        address: `10.200.${i >> 4}.${((i & 15) << 4) + k}` as IpText,
+      })),
+      frontends: [{ address: `10.97.${i >> 8}.${i & 255}` }],
+    }));
+    await start(many);
+    const whole = listing();
+    nft('delete', 'table', 'ip', 'peerage-proxy');
+    await proxy.stop();
+    proxy = open();
+    await start(many.slice(0, 100));
+    proxy.apply(deltaOf(many.slice(100)));
+    await proxy.idle();
+    expect(listing()).toBe(whole);
   });
 
   test('what is left of a former life goes, what changed is changed', async () => {

@@ -96,6 +96,17 @@ export class NetlinkWriter {
     this.length += padded;
   }
 
+  /** Octets that a string holds as latin1, padded to 4: without an object for each of many thousands. */
+  attributeLatin1(type: number, octets: string): void {
+    this.attributeHead(type, octets.length);
+    const padded = (octets.length + 3) & ~3;
+    if (this.length + padded > this.octets.length) this.grow(padded);
+    const at = this.length;
+    for (let i = 0; i < octets.length; i++) this.octets[at + i] = octets.charCodeAt(i);
+    for (let i = octets.length; i < padded; i++) this.octets[at + i] = 0;
+    this.length += padded;
+  }
+
   /** A string with its closing zero. */
   attributeText(type: number, text: string): void {
     this.attributeOctets(type, new TextEncoder().encode(`${text}\0`));

@@ -18,6 +18,7 @@ import {
 } from '../../kernel/nftables/elements.js';
 import { createFlowCleaner, type FlowCleaner } from './flowCleaner.js';
 import type { Layout, LayoutSettings } from './layout.js';
+import { askKernel, readLookedUp } from './lookUp.js';
 import { CHAINS, createPlan, type Plan, type PlanChanges } from './plan.js';
 import { frontendOctets } from './servicePortElements.js';
 import type { TableKind } from './tableKind.js';
@@ -88,7 +89,10 @@ class PlannedTable implements FamilyTable {
     this.layout = kind.layoutOf(family, UNSET);
     this.mark = { current: fingerprint(this.layout) };
     const groupsOf = (keys: readonly ElementKey[]): ReadonlyMap<ElementKey, string> => this.groupsOf(keys);
-    this.target = createTableTarget({ table: kind.table, family, channel, transactions, groupsOf }, this.layout);
+    this.target = createTableTarget(
+      { table: kind.table, family, channel, transactions, entrances: kind.frontendSets, groupsOf },
+      this.layout,
+    );
     this.reconciler = createReconciler<ElementKey, string>({
       target: this.target,
       clock,
@@ -138,13 +142,14 @@ class PlannedTable implements FamilyTable {
   async read(keys: readonly FrontendKey[]): Promise<readonly KernelFrontend[]> {
     const mine = keys.flatMap(key => this.told.get(key) ?? []);
     if (mine.length === 0) return [];
-    const { kind, family } = this.options;
-    const present = await this.target.read();
+    const { kind, family, channel } = this.options;
+    const ask = (key: ElementKey): Promise<string | undefined> => askKernel(channel, this.target.table, key);
+    const found = await readLookedUp(
+      present => mine.flatMap(frontend => kind.read(frontend, family, present) ?? []),
+      ask,
+    );
     const traffic = await this.traffic();
-    return mine.flatMap(frontend => {
-      const found = kind.read(frontend, family, present);
-      return found === undefined ? [] : [{ ...found, counters: traffic.get(frontend.key) }];
-    });
+    return found.map(one => ({ ...one, counters: traffic.get(one.key) }));
   }
 
   async counters(): Promise<ReadonlyMap<ServicePortKey, TrafficCounters>> {

@@ -40,6 +40,10 @@ const MOST_SLOTS = 4096;
 
 /** One entry for each slot: as often as its weight says. Weight 0 takes no new connections. */
 export function slotsOf(backends: readonly Backend[]): readonly Backend[] {
+  // As nearly always.
+  const [first] = backends;
+  if (first === undefined || (first.weight > 0 && backends.every(({ weight }) => weight === first.weight)))
+    return backends.length > MOST_SLOTS_OF_LIST ? backends.slice(0, MOST_SLOTS_OF_LIST) : backends;
   const live = backends.filter(({ weight }) => weight > 0);
   const divisor = live.reduce((sum, { weight }) => gcd(sum, weight), 0);
   const total = live.reduce((sum, { weight }) => sum + weight / divisor, 0);
@@ -66,7 +70,6 @@ class Build implements ServicePortElements {
   private readonly identity: string;
   private readonly shard: number;
   private readonly sticky: boolean;
-  private readonly addresses = new Map<string, string>();
 
   constructor(
     frontends: readonly Frontend[],
@@ -84,7 +87,7 @@ class Build implements ServicePortElements {
     const key = frontendOctets(frontend);
     const isNode = frontend.address === undefined;
     if (frontend.kind === 'clusterIp')
-      this.shared.add(elementKey(SETS.clusterIps, this.octets(frontend.address ?? '')));
+      this.shared.add(elementKey(SETS.clusterIps, addressOfText(frontend.address ?? '')));
     for (const element of sourceRangeElements(frontend, key, this.nodeAddresses)) this.own.set(element, '');
     const list = frontend.policy === 'cluster' || frontend.shortCircuit ? 'cluster' : 'local';
     if (this.lists[list].length === 0) {
@@ -108,7 +111,7 @@ class Build implements ServicePortElements {
       const first = list === 'local' ? LOCAL_SLOTS : 0;
       const members = list === 'local' ? SETS.localMembers : SETS.members;
       this.lists[list].forEach((backend, i) => {
-        const address = this.octets(backend.address);
+        const address = addressOfText(backend.address);
         const target = `${address}${portOctets(backend.port)}`;
         this.own.set(elementKey(set, `${slotOctets(first + i)}${this.identity}`), target);
         if (this.sticky) this.own.set(elementKey(members, `${target}${this.identity}`), '');
@@ -124,14 +127,6 @@ class Build implements ServicePortElements {
     const fan: Fan = { by: address === undefined ? 'node' : 'address', list, slots, shard: this.shard, affinity };
     this.fans.add(fanName(fan));
     return fan;
-  }
-
-  private octets(text: string): string {
-    const known = this.addresses.get(text);
-    if (known !== undefined) return known;
-    const octets = addressOfText(text);
-    this.addresses.set(text, octets);
-    return octets;
   }
 }
 

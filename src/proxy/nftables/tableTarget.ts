@@ -48,6 +48,8 @@ export interface TableTargetOptions {
   readonly family: Family;
   readonly transactions: Transactions;
   readonly channel: NetlinkChannel;
+  /** Sets that packets meet first. */
+  readonly entrances: readonly string[];
   /** Names what belongs together, for a transaction that is refused: elements of one service port go together or not at all. */
   groupsOf(keys: readonly ElementKey[]): ReadonlyMap<ElementKey, string>;
 }
@@ -99,13 +101,41 @@ class OpenTable implements TableTarget {
 
   async commit(delta: Delta<ElementKey, string>): Promise<ReadonlyMap<ElementKey, string>> {
     try {
-      await this.options.transactions.run(writer => this.compose(writer, delta));
+      const isNew = delta.set.has(STRUCTURE) && delta.set.get(STRUCTURE)?.before === undefined;
+      if (isNew && delta.set.size > PART) await this.commitNew(delta);
+      else await this.options.transactions.run(writer => this.compose(writer, delta));
       if (delta.set.has(STRUCTURE)) this.learnt.clear();
       return new Map();
     } catch (error) {
       if (!(error instanceof TransactionError)) throw error;
       return this.commitApart(delta, error.message);
     }
+  }
+
+  /**
+   * A table that is not there yet, in several transactions, so that the kernel is at work on one while the next is
+   * composed. What clients send to comes with the last: before it, nothing of the table meets a packet.
+   */
+  private async commitNew({ set }: Delta<ElementKey, string>): Promise<void> {
+    const { transactions, entrances } = this.options;
+    const elements = bySet(set.keys());
+    const last = entrances.map(name => [name, elements.get(name) ?? []] as const);
+    for (const name of entrances) elements.delete(name);
+    const value = (key: ElementKey): string => set.get(key)?.value ?? '';
+    let before = transactions.run(writer => {
+      this.composeStructure(writer);
+      for (const key of elements.get(CHAINS) ?? []) this.composeFan(writer, keyOctets(key), false);
+    });
+    for (const part of [...partsOf(elements), last]) {
+      const next = transactions.run(writer => {
+        for (const [name, keys] of part) this.composeSet(writer, 'add', name, keys, value);
+      });
+      // Both may be refused, and the second is not waited for then.
+      next.catch(() => undefined);
+      await before;
+      before = next;
+    }
+    await before;
   }
 
   /** After a refusal: what all need, then the service ports, in halves, until those that are refused stand alone. */
@@ -155,7 +185,7 @@ class OpenTable implements TableTarget {
       if (setOf(key) === CHAINS) this.composeFan(writer, keyOctets(key), before !== undefined);
     const changed = [...set].flatMap(([key, { before }]) => (before === undefined ? [] : [key]));
     this.composeElements(writer, 'delete', [...removed.keys(), ...changed], () => '');
-    this.composeElements(writer, 'add', [...set.keys()], key => set.get(key)?.value ?? '');
+    this.composeElements(writer, 'add', set.keys(), key => set.get(key)?.value ?? '');
     for (const key of removed.keys())
       if (setOf(key) === CHAINS) message.writeChainRemoval(writer, this.table, keyOctets(key));
   }
@@ -184,19 +214,22 @@ class OpenTable implements TableTarget {
   private composeElements(
     writer: NetlinkWriter,
     command: 'add' | 'delete',
+    keys: Iterable<ElementKey>,
+    valueOf: (key: ElementKey) => string,
+  ): void {
+    for (const [name, ofSet] of bySet(keys)) this.composeSet(writer, command, name, ofSet, valueOf);
+  }
+
+  private composeSet(
+    writer: NetlinkWriter,
+    command: 'add' | 'delete',
+    name: string,
     keys: readonly ElementKey[],
     valueOf: (key: ElementKey) => string,
   ): void {
-    const bySet = new Map<string, message.WireElement[]>();
-    for (const key of keys) {
-      const name = setOf(key);
-      const shape = this.layout.sets.find(set => set.name === name);
-      if (shape === undefined) continue;
-      const elements = bySet.get(name) ?? [];
-      elements.push(wireElement(shape, keyOctets(key), valueOf(key)));
-      bySet.set(name, elements);
-    }
-    for (const [name, elements] of bySet) message.writeElements(writer, command, this.table, name, elements);
+    const shape = this.layout.sets.find(set => set.name === name);
+    if (shape === undefined) return;
+    message.writeElements(writer, command, this.table, name, wireElements(shape, keys, valueOf));
   }
 
   private isIntact(found: FoundStructure): boolean {
@@ -223,6 +256,46 @@ class OpenTable implements TableTarget {
     if (learnt === undefined) this.learnt.set(name, octets);
     return learnt === undefined || learnt === octets;
   }
+}
+
+function* wireElements(
+  shape: message.SetShape,
+  keys: readonly ElementKey[],
+  valueOf: (key: ElementKey) => string,
+): Iterable<message.WireElement> {
+  for (const key of keys) yield wireElement(shape, keyOctets(key), valueOf(key));
+}
+
+/** Keys by the set they are in; what is in none is under its own name. */
+function bySet(keys: Iterable<ElementKey>): Map<string, ElementKey[]> {
+  const sets = new Map<string, ElementKey[]>();
+  for (const key of keys) {
+    const name = setOf(key);
+    const ofSet = sets.get(name);
+    if (ofSet === undefined) sets.set(name, [key]);
+    else ofSet.push(key);
+  }
+  return sets;
+}
+
+/** Elements of one transaction of many: some tens of milliseconds for the kernel. */
+const PART = 20_000;
+
+/** Whole sets, until there are enough of them for one transaction. */
+function* partsOf(
+  sets: ReadonlyMap<string, readonly ElementKey[]>,
+): Iterable<(readonly [string, readonly ElementKey[]])[]> {
+  let part: (readonly [string, readonly ElementKey[]])[] = [];
+  let size = 0;
+  for (const [name, keys] of sets) {
+    part.push([name, keys]);
+    size += keys.length;
+    if (size < PART) continue;
+    yield part;
+    part = [];
+    size = 0;
+  }
+  if (part.length > 0) yield part;
 }
 
 function wireElement(shape: message.SetShape, octets: string, text: string): message.WireElement {
