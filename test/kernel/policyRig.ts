@@ -46,21 +46,25 @@ export function startLife(node: Namespace, settings = SETTINGS): Life {
 }
 
 export interface PolicyRig extends Cast {
-  life: Life;
+  readonly life: Life;
+  /** Another life: the kernel stays as it is. */
   restart(settings?: FirewallSettings): Promise<void>;
 }
 
 export async function openPolicyRig(prefix: string): Promise<PolicyRig> {
   const cast = await openCast(prefix);
+  let life = startLife(cast.node);
   return {
     ...cast,
-    life: startLife(cast.node),
-    async restart(settings = SETTINGS) {
-      await this.life.firewall.stop();
-      this.life = startLife(cast.node, settings);
+    get life() {
+      return life;
     },
-    async close() {
-      await this.life.firewall.stop();
+    restart: async (settings = SETTINGS) => {
+      await life.firewall.stop();
+      life = startLife(cast.node, settings);
+    },
+    close: async () => {
+      await life.firewall.stop();
       await cast.close();
     },
   };
@@ -120,8 +124,8 @@ export async function passes(rig: Cast, cell: string, port = PORT): Promise<bool
   const ask = (patience: number): Promise<string> =>
     rig.actors[from as ActorName].ask({ protocol: protocol as Question['protocol'], address, port, patience });
   // Silence is what a denial looks like, and a slow machine: who was silent is asked again with more patience.
-  const first = await ask(400);
-  return (first === 'silence' ? await ask(2_000) : first) !== 'silence';
+  const first = await ask(300);
+  return (first === 'silence' ? await ask(1_200) : first) !== 'silence';
 }
 
 /** Of these cells, which pass. */
