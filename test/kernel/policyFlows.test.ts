@@ -1,74 +1,105 @@
-/** Connections that a change of policies forbids stop, others go on, and those that are allowed again go on where they were. */
+/**
+ * The firewall at work: connections that a change of policies forbids stop, others go on, and those that are allowed again go
+ * on where they were; denied connections are told by name.
+ */
 
 import { afterAll, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals';
-import { execFileSync } from 'node:child_process';
+import pino from 'pino';
+import { Registry } from 'prom-client';
+import { AgentConfig } from '../../src/app/kubeConfig.js';
+import { createPolicyMetrics } from '../../src/app/policy/policyMetrics.js';
+import { createPolicyStage } from '../../src/app/policy/policyStage.js';
+import { startFirewall, type RunningFirewall } from '../../src/app/policy/runningFirewall.js';
 import { systemClock } from '../../src/core/clock.js';
 import { openChannel, openRouteChannel, type NetlinkChannel } from '../../src/kernel/netlink/channel.js';
+import { listenToLog } from '../../src/kernel/nflogListener.js';
 import { NETLINK_NETFILTER } from '../../src/kernel/nftables/numbers.js';
 import { createFlowCutter, type FlowCutEvent, type FlowCutter } from '../../src/policy/flows/flowCutter.js';
 import { readNodeAddresses } from '../../src/policy/flows/nodeAddresses.js';
-import { createPolicyModel, type PolicyModel } from '../../src/policy/policyModel.js';
+import { openNftablesFirewall } from '../../src/policy/nftables/nftablesFirewall.js';
 import { batchBetween } from '../unit/policy/modelCluster.js';
-import { ADDRESSES, openProxyRig, PORT, type ProxyRig } from './proxyRig.js';
+import { ADDRESSES, backendOn, deltaOf, openProxyRig, PORT, SETTINGS, type ProxyRig } from './proxyRig.js';
 
-const BIT = 27;
 /** What is cut never comes, however long it is waited for. */
 const NEVER = 700;
 /** TCP repeats what was cut after twice the time each time: as long as it was cut at most, once more. */
 const REPEATED = 90_000;
 
+interface Life {
+  readonly running: RunningFirewall;
+  readonly cutter: FlowCutter;
+  readonly events: FlowCutEvent[];
+  /** Lines of the log. */
+  readonly lines: string[];
+  /** These objects are all there are. Resolves when the kernel has what they come to. */
+  become(objects: readonly unknown[]): Promise<void>;
+}
+
 let rig: ProxyRig;
 let flows: NetlinkChannel | undefined;
 let routes: NetlinkChannel | undefined;
-let cutter: FlowCutter | undefined;
-let model: PolicyModel;
-let known: readonly unknown[] = [];
-const events: FlowCutEvent[] = [];
+let life: Life | undefined;
 
 beforeAll(async () => {
   rig = await openProxyRig('flow');
-  // Stands for the firewall: it drops what is cut, and cares about nothing else.
-  const rules = (['ip', 'ip6'] as const).map(
-    family =>
-      `table ${family} cutting { chain everything { type filter hook postrouting priority -5; ct mark & 0x8000000 != 0 drop; }; }`,
-  );
-  execFileSync('ip', ['netns', 'exec', rig.node.name, 'nft', rules.join('\n')]);
   [flows, routes] = rig.node.inside(() => [openChannel(NETLINK_NETFILTER), openRouteChannel()]);
 });
 
 afterAll(async () => {
-  await cutter?.stop();
+  await life?.running.stop();
   flows?.close();
   routes?.close();
   await rig.close();
 });
 
-/** Another life of the agent, which knows nothing. */
-function restart(bit?: number): void {
-  known = [];
-  events.length = 0;
-  model = createPolicyModel('here');
-  cutter = createFlowCutter({
+/** A life of the agent's firewall, which knows nothing. */
+async function startLife(firewall: object): Promise<Life> {
+  const events: FlowCutEvent[] = [];
+  const lines: string[] = [];
+  const cutter = createFlowCutter({
     channel: flows!,
     nodeAddresses: () => readNodeAddresses(routes!),
     clock: systemClock,
     onEvent: event => events.push(event),
   });
-  cutter.configure({ ipv4: true, ipv6: true, bit });
+  const running = await rig.node.inside(() =>
+    startFirewall({
+      open: openNftablesFirewall,
+      clock: systemClock,
+      logger: pino({ base: null, timestamp: false }, { write: line => void lines.push(line) }),
+      metrics: createPolicyMetrics([new Registry()]),
+      report: () => undefined,
+      cutter,
+      listen: (group, take) => rig.node.inside(() => listenToLog(group, take)),
+    }),
+  );
+  const stage = createPolicyStage({ nodeName: 'here', clock: systemClock });
+  const { kubernetes } = AgentConfig.parse({ kubernetes: { ipv6: true, firewall } });
+  running.update(stage({ kind: 'options', kubernetes }));
+  let known: readonly unknown[] = [];
+  return {
+    running,
+    cutter,
+    events,
+    lines,
+    become: async objects => {
+      running.update(stage({ kind: 'batch', batch: batchBetween(known, objects) }));
+      known = objects;
+      await running.synced;
+      await running.firewall.idle();
+      await cutter.idle();
+    },
+  };
 }
 
-async function become(objects: readonly unknown[]): Promise<void> {
-  const delta = model.apply(batchBetween(known, objects));
-  known = objects;
-  cutter!.note(delta, model);
-  cutter!.committed();
-  await cutter!.idle();
+async function restart(firewall: object = {}): Promise<void> {
+  await life?.running.stop();
+  life = await startLife(firewall);
 }
 
-beforeEach(async () => {
-  await cutter?.stop();
-  restart(BIT);
-});
+const become = (objects: readonly unknown[]): Promise<void> => life!.become(objects);
+
+beforeEach(() => restart());
 
 const pod = (name: 'a' | 'b' | 'c', labels: Readonly<Record<string, string>> = {}): unknown => ({
   apiVersion: 'v1',
@@ -87,9 +118,6 @@ const policy = (ingress: readonly unknown[]): unknown => ({
 
 const PODS = [pod('a'), pod('b'), pod('c')];
 const FROM_FRIENDS = policy([{ from: [{ podSelector: { matchLabels: { role: 'friend' } } }] }]);
-
-const done = (kind: 'cut' | 'released'): number =>
-  events.reduce((sum, event) => sum + (event.kind === 'looked' ? event[kind] : 0), 0);
 
 jest.setTimeout(300_000);
 
@@ -145,45 +173,61 @@ describe.each([4, 6] as const)('IPv%i', family => {
     await become(PODS);
     const [fromB, fromC] = [await connect('b', a), await connect('c', a)];
     await become([pod('a'), pod('b'), pod('c', { role: 'friend' }), FROM_FRIENDS]);
-    await cutter!.stop();
-    restart(BIT);
+    await restart();
     await become([pod('a'), pod('b', { role: 'friend' }), pod('c'), FROM_FRIENDS]);
     expect(await rig.actors.b.askKept(fromB, REPEATED)).toMatch(/^a /);
     expect(await rig.actors.c.askKept(fromC, NEVER)).toBe('silence');
   });
 });
 
-test('without a bit to mark them with no connection is cut', async () => {
-  await cutter!.stop();
-  restart();
+test('nothing is cut where that is not wanted', async () => {
+  await restart({ cutConnections: false });
   await become(PODS);
   expect(await rig.actors.b.ask({ protocol: 'tcp', address: ADDRESSES[4].a, port: PORT, keep: 'uncut' })).toMatch(
     /^a /,
   );
   await become([...PODS, FROM_FRIENDS]);
   expect(await rig.actors.b.askKept('uncut')).toMatch(/^a /);
-  expect(events).toEqual([]);
+  expect(life!.events).toEqual([]);
 });
 
-test('what can forbid nothing asks the kernel for nothing', async () => {
-  const start = [...PODS, FROM_FRIENDS];
-  await become(start);
-  const looks = events.length;
-  await become([...start, { ...pod2('d'), status: {} }]);
-  await become([...start, pod2('d')]);
-  expect(events.slice(looks)).toEqual([]);
-  // Who leaves is another matter.
-  await become(start);
-  expect(events.slice(looks)).not.toEqual([]);
-  expect(done('released')).toBe(0);
+test('a connection to a service is cut by the address of its endpoint', async () => {
+  const service = '10.96.0.10';
+  rig.proxy.configure(SETTINGS);
+  rig.proxy.apply(
+    deltaOf([{ family: 4, name: 'web', cluster: [backendOn(4, 'a')], frontends: [{ address: service }] }]),
+  );
+  rig.proxy.begin();
+  await rig.proxy.idle();
+  await become(PODS);
+  const question = { protocol: 'tcp' as const, address: service, port: 80 };
+  expect(await rig.actors.b.ask({ ...question, keep: 'served-b' })).toMatch(/^a /);
+  expect(await rig.actors.c.ask({ ...question, keep: 'served-c' })).toMatch(/^a /);
+  await become([pod('a'), pod('b'), pod('c', { role: 'friend' }), FROM_FRIENDS]);
+  expect(await rig.actors.b.askKept('served-b', NEVER)).toBe('silence');
+  expect(await rig.actors.c.askKept('served-c')).toMatch(/^a /);
 });
 
-function pod2(name: string): object {
-  return {
-    apiVersion: 'v1',
-    kind: 'Pod',
-    metadata: { namespace: 'demo', name, labels: { role: 'friend' } },
-    spec: { nodeName: 'there', containers: [] },
-    status: { phase: 'Running', podIPs: [{ ip: '10.244.2.77' }] },
+test('what is denied is told by the names of pods and policy', async () => {
+  await become([...PODS, FROM_FRIENDS]);
+  expect(await rig.actors.b.ask({ protocol: 'tcp', address: ADDRESSES[4].a, port: PORT, patience: NEVER })).toBe(
+    'silence',
+  );
+  expect(await rig.actors.c.ask({ protocol: 'udp', address: ADDRESSES[6].a, port: PORT, patience: NEVER })).toBe(
+    'silence',
+  );
+  while (life!.lines.filter(line => line.includes('"denied"')).length < 2) await new Promise(setImmediate);
+  const why = {
+    to: 'demo/a',
+    direction: 'ingress',
+    reason: 'selected by NetworkPolicy demo/guard, and no ingress rule holds',
   };
-}
+  expect([...life!.running.view.denials()].reverse()).toMatchObject([
+    { from: 'demo/b', port: `${PORT}/tcp`, fromAddress: ADDRESSES[4].b, ...why },
+    { from: 'demo/c', port: `${PORT}/udp`, fromAddress: ADDRESSES[6].c, ...why },
+  ]);
+  expect(life!.lines.filter(line => line.includes('"denied"')).map(line => JSON.parse(line) as unknown)).toMatchObject([
+    { from: 'demo/b', ...why },
+    { from: 'demo/c', ...why },
+  ]);
+});
