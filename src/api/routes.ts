@@ -3,7 +3,15 @@
 import { z } from 'zod';
 import { FAMILIES } from '../bgp/families.js';
 import { parseAddress, parsePrefix } from '../core/ip.js';
-import type { Answered, ExplainQuestion, PoliciesView, RouteQuery, RouterView, ServicesView } from './view.js';
+import type {
+  Answered,
+  ExplainQuestion,
+  PoliciesView,
+  RouteQuery,
+  RouterView,
+  ServicesView,
+  TenantsView,
+} from './view.js';
 
 /** A value, or items that are streamed as an array. */
 export type Answer =
@@ -33,6 +41,7 @@ const Explain = z.strictObject({ from: z.string(), to: z.string(), port: z.strin
 const Matrix = z.strictObject({ namespace: z.string().optional(), port: z.string().optional() });
 const Drain = z.strictObject({ on: z.boolean() });
 const Message = z.strictObject({ message: z.string().max(255).optional() });
+const TenantChange = z.strictObject({ change: z.string() });
 const Refresh = z.strictObject({ direction: z.enum(['in', 'out']) });
 
 const found = (value: unknown, name: string): Answer => (value === undefined ? noPeer(name) : { status: 200, value });
@@ -95,6 +104,24 @@ export const ROUTES: readonly Route[] = [
     method: 'GET',
     path: '/v1/policy/matrix',
     answer: ({ policies }, { query }) => (policies === undefined ? noFirewall() : reached(policies, query)),
+  },
+  {
+    method: 'GET',
+    path: '/v1/tenants',
+    answer: async ({ tenants }) =>
+      tenants === undefined ? noTenants() : { status: 200, items: await tenants.tenants() },
+  },
+  {
+    method: 'POST',
+    path: '/v1/tenants/:name',
+    answer: async ({ tenants }, { name, body }) =>
+      tenants === undefined ? noTenants() : asked(tenants, name, parse(TenantChange, body).change),
+  },
+  {
+    method: 'GET',
+    path: '/v1/bandwidth',
+    answer: async ({ bandwidth }) =>
+      bandwidth === undefined ? noBandwidth() : { status: 200, items: await bandwidth.limits() },
   },
   { method: 'POST', path: '/v1/drain', answer: (view, { body }) => drained(view, parse(Drain, body).on) },
   {
@@ -184,6 +211,19 @@ async function serviceAnswer(services: ServicesView, name: string): Promise<Answ
   const value = await services.service(name);
   const error = `there is no service "${name}" that this proxy serves: names are namespace/name`;
   return value === undefined ? { status: 404, value: { error } } : { status: 200, value };
+}
+
+async function asked(tenants: TenantsView, namespace: string, change: string): Promise<Answer> {
+  const outcome = await tenants.ask(namespace, change);
+  return outcome.ok ? { status: 200, value: {} } : { status: 409, value: { error: outcome.error } };
+}
+
+function noTenants(): Answer {
+  return { status: 404, value: { error: 'namespaces are not kept apart here (--tenancy namespace)' } };
+}
+
+function noBandwidth(): Answer {
+  return { status: 404, value: { error: 'nobody limits pods here (kubernetes.run.bandwidth)' } };
 }
 
 function noProxy(): Answer {

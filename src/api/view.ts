@@ -1,13 +1,17 @@
 /** What the control API shows: the engine's view of itself, and the kernel's routes beside it. */
 
 import type { EngineView, RouteQuery } from '../engine/view.js';
+import type { BandwidthView } from './bandwidthView.js';
 import type { PoliciesView } from './policyView.js';
 import type { ServicesView } from './serviceView.js';
+import type { TenantsView } from './tenantView.js';
 
 export { FAMILIES, type Family } from '../bgp/families.js';
 export type * from '../engine/view.js';
+export type * from './bandwidthView.js';
 export type * from './policyView.js';
 export type * from './serviceView.js';
+export type * from './tenantView.js';
 
 export interface FibRouteView {
   readonly prefix: string;
@@ -44,6 +48,10 @@ export type RouterView = {
   readonly services?: ServicesView;
   /** Of the firewall; absent where none runs. */
   readonly policies?: PoliciesView;
+  /** Of limits of pods; absent where nobody limits them. */
+  readonly bandwidth?: BandwidthView;
+  /** Of tenants; absent where namespaces are not kept apart. */
+  readonly tenants?: TenantsView;
 };
 
 /** Thrown by a RouterView that has no configuration yet, such as an agent that waits for its Node. */

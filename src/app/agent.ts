@@ -7,11 +7,11 @@ import type { Logger } from 'pino';
 import { Subject, startWith } from 'rxjs';
 import { DEFAULT_CONTROL_PATH } from '../api/controlPath.js';
 import { systemClock } from '../core/clock.js';
-import { formatAddress } from '../core/ip.js';
 import type { EngineConfig } from '../engine/engineTypes.js';
-import { createProblemSet, type Problem, type ProblemReport, type ProblemSet } from '../kube/problems.js';
-import type { OwnNode } from '../routing/intent.js';
+import { createProblemSet, type ProblemReport, type ProblemSet } from '../kube/problems.js';
 import { openAntiSpoof } from './antiSpoof/openAntiSpoof.js';
+import { forgetBandwidth, openBandwidth, type OpenedBandwidth } from './bandwidth/openBandwidth.js';
+import { reportProblems, tellOwnNode, tellStateFile } from './agentReports.js';
 import { openClusterSource, type ClusterSource, type Part } from './clusterSource.js';
 import { formatConfigErrors } from './config/configError.js';
 import { toEngineConfig } from './config/engineConfig.js';
@@ -24,6 +24,7 @@ import { StageError } from './graphParts.js';
 import type { AgentConfig } from './kubeConfig.js';
 import { loadAgentConfig, type LoadedAgentConfig } from './kubeConfigFile.js';
 import { createEngineComposer } from './kubeEngine.js';
+import { plumbingOptions } from './kubeOptions.js';
 import { openStateFile, STATE_FILE } from './lastState/stateFile.js';
 import { createBalancer } from './loadBalancer/balancer.js';
 import { createLogger, type LogFormat } from './logging.js';
@@ -31,8 +32,12 @@ import { logOverlayEvent, overlayProblems } from './overlayLog.js';
 import { awaitFirstReading } from './observe/firstReading.js';
 import { createMetrics, type Metrics } from './observe/metrics.js';
 import { openObservation } from './observe/openObservation.js';
+import { rangesOfCniFile } from './plumbing/cniFile.js';
 import { openPlumbing } from './plumbing/openPlumbing.js';
+import { openFirewall } from './policy/openFirewall.js';
+import type { RunningFirewall } from './policy/runningFirewall.js';
 import { openProxy, type OpenedProxy } from './proxy/openProxy.js';
+import { forgetTenants, openTenants, type OpenedTenants } from './tenants/openTenants.js';
 import { endNow, endOnBug, runUntilSignal } from './process.js';
 import { startRouter, type RunningRouter } from './router.js';
 import { reportFields } from './speaker.js';
@@ -63,7 +68,7 @@ export async function runAgent(options: AgentOptions): Promise<number> {
   const metrics = createMetrics();
   const source = await openClusterSource({
     counters: metrics,
-    parts: partsOf(settings.kubernetes.run),
+    parts: partsOf(settings.kubernetes),
     ...(options.manifests === undefined ? {} : { manifests: options.manifests }),
     ...(kubeconfig === undefined ? {} : { kubeconfig }),
     ...(master === undefined ? {} : { master }),
@@ -88,6 +93,11 @@ export async function runAgent(options: AgentOptions): Promise<number> {
         registry: metrics.registry,
       })
     : undefined;
+  const firewall = settings.kubernetes.run.firewall
+    ? await openFirewall({ logger, report, registry: metrics.registry })
+    : undefined;
+  const tenants = await tenantsOf(settings, { nodeName, writer: source.value.writer, logger, report, metrics });
+  const bandwidth = await bandwidthOf(settings, { logger, report, registry: metrics.registry });
   const router = await startRouter({
     fib: settings.fib,
     controlPath: options.control ?? settings.control ?? DEFAULT_CONTROL_PATH,
@@ -101,6 +111,9 @@ export async function runAgent(options: AgentOptions): Promise<number> {
     watcher: metrics,
     problems: () => problems.list(),
     ...(proxy === undefined ? {} : { services: proxy.view }),
+    ...(bandwidth === undefined ? {} : { bandwidth: bandwidth.view }),
+    ...(firewall === undefined ? {} : { policies: firewall.view }),
+    ...(tenants === undefined ? {} : { tenants: tenants.view }),
   });
   const { overlay } = router;
   if (overlay !== undefined)
@@ -114,14 +127,51 @@ export async function runAgent(options: AgentOptions): Promise<number> {
     problems,
     metrics,
     router,
+    firewall,
+    tenants,
+    bandwidth,
     proxy,
   };
   return runGraph(parts);
 }
 
 /** What runs besides the router. */
-function partsOf({ serviceProxy, firewall }: AgentConfig['kubernetes']['run']): readonly Part[] {
-  return [...(serviceProxy ? (['serviceProxy'] as const) : []), ...(firewall ? (['firewall'] as const) : [])];
+function partsOf({ run, tenancy }: AgentConfig['kubernetes']): readonly Part[] {
+  const parts = { ...run, tenants: tenancy === 'namespace' };
+  return (['serviceProxy', 'firewall', 'bandwidth', 'tenants'] as const).filter(part => parts[part]);
+}
+
+/** Undefined: namespaces are not kept apart; what a former life left that did is taken away. */
+async function tenantsOf(
+  { kubernetes: settings }: AgentConfig,
+  {
+    metrics: { registry },
+    ...parts
+  }: Pick<Parts, 'nodeName' | 'logger' | 'metrics'> & {
+    readonly writer: ClusterSource['writer'];
+    readonly report: (found: ProblemReport) => void;
+  },
+): Promise<OpenedTenants | undefined> {
+  if (settings.tenancy === 'namespace') return openTenants({ ...parts, settings, clock: systemClock, registry });
+  await forgetTenants().catch((error: unknown) =>
+    parts.logger.warn({ err: error }, 'tenants of a former life may be left'),
+  );
+  return undefined;
+}
+
+/** Of kube-router's images. */
+const CNI_FILE = process.env['KUBE_ROUTER_CNI_CONF_FILE'];
+
+/** Undefined: nobody limits pods; limits that a former life left are taken out. */
+async function bandwidthOf(
+  { kubernetes: { run } }: AgentConfig,
+  parts: Parameters<typeof openBandwidth>[0],
+): Promise<OpenedBandwidth | undefined> {
+  if (run.bandwidth) return openBandwidth(parts);
+  await forgetBandwidth().catch((error: unknown) =>
+    parts.logger.warn({ err: error }, 'limits of pods of a former life may be left'),
+  );
+  return undefined;
 }
 
 /** Milliseconds between GRACEFUL_SHUTDOWN and the end of sessions, when routes are not kept over a restart. */
@@ -139,6 +189,10 @@ const LATE: readonly { readonly name: string; readonly of: (settings: AgentConfi
   { name: 'kubernetes.services.settleTime', of: settings => settings.kubernetes.services.settleTime },
   { name: 'kubernetes.edge.ask', of: settings => settings.kubernetes.edge.ask },
   { name: 'kubernetes.run.serviceProxy', of: settings => settings.kubernetes.run.serviceProxy },
+  { name: 'kubernetes.run.bandwidth', of: settings => settings.kubernetes.run.bandwidth },
+  { name: 'kubernetes.run.firewall', of: settings => settings.kubernetes.run.firewall },
+  { name: 'kubernetes.tenancy', of: settings => settings.kubernetes.tenancy },
+  { name: 'kubernetes.tenants.lease', of: settings => settings.kubernetes.tenants.lease },
   { name: 'kubernetes.proxy.mode', of: settings => settings.kubernetes.proxy.mode },
   { name: 'kubernetes.proxy.conntrack', of: settings => settings.kubernetes.proxy.conntrack },
   { name: 'kubernetes.health', of: settings => settings.kubernetes.health },
@@ -154,6 +208,12 @@ interface Parts {
   readonly problems: ProblemSet;
   readonly metrics: Metrics;
   readonly router: RunningRouter;
+  /** Undefined: nobody enforces network policies, or another program does. */
+  readonly firewall: RunningFirewall | undefined;
+  /** Undefined: namespaces are not kept apart. */
+  readonly tenants: OpenedTenants | undefined;
+  /** Undefined: nobody limits pods. */
+  readonly bandwidth: OpenedBandwidth | undefined;
   /** Undefined: another program serves services. */
   readonly proxy: OpenedProxy | undefined;
 }
@@ -168,6 +228,9 @@ async function runGraph({
   problems,
   metrics,
   router,
+  firewall,
+  tenants,
+  bandwidth,
   proxy,
 }: Parts): Promise<number> {
   const settings = new Subject<AgentConfig>();
@@ -214,16 +277,25 @@ async function runGraph({
     lastState: stateFile,
     settleTime: current.kubernetes.services.settleTime * 1000,
     leading,
-    cniFile: process.env['KUBE_ROUTER_CNI_CONF_FILE'],
+    cniFile: CNI_FILE,
     objects: source.objects,
     settings: settings.pipe(startWith(loaded.settings)),
     // Who learned no routes has none in the kernel, and still has its own networks and services there.
     compose: createEngineComposer(config => toEngineConfig(config, router.restarted || stateFile.saved !== undefined)),
     derived: seconds => metrics.derived(seconds),
     announced: networks => metrics.announced(networks),
-    attachPlanes: ordering => proxy?.attach(ordering),
+    attachPlanes: ordering => {
+      firewall?.attach(ordering);
+      tenants?.attach(ordering);
+      proxy?.attach(ordering);
+    },
+    tenantNumbers: source.writer === undefined ? 'derived' : 'given',
+    pods: { formerCidrs: rangesOfCniFile(plumbingOptions(loaded.settings, CNI_FILE).cni.file) },
     sinks: {
+      ...(firewall === undefined ? {} : { policy: update => firewall.update(update) }),
+      ...(tenants === undefined ? {} : { tenants: update => tenants.update(update) }),
       ...(proxy === undefined ? {} : { proxy: update => proxy.update(update) }),
+      ...(bandwidth === undefined ? {} : { bandwidth: update => bandwidth.update(update) }),
       apply,
       problems: report,
       ownNode: own => {
@@ -246,7 +318,9 @@ async function runGraph({
     problems,
     peers: () => router.engine.peers(),
     isConfigured: () => applied.config !== undefined,
-    ...(proxy === undefined ? {} : { beforeScrape: () => proxy.scrape() }),
+    beforeScrape: async () => {
+      await Promise.all([proxy?.scrape(), firewall?.scrape(), tenants?.scrape()]);
+    },
     logger,
   });
   const endAsking = askForSubnets({
@@ -290,7 +364,10 @@ async function runGraph({
   await reloader.close();
   await plumbing.stop();
   await antiSpoof.stop();
+  await bandwidth?.stop();
   await proxy?.stop();
+  await firewall?.stop();
+  await tenants?.stop();
   if (failed instanceof StageError) return endNow(logger, failed.stage, failed);
   if (failed !== undefined)
     logger.fatal({ err: failed }, 'the source of Kubernetes objects failed; kernel routes are left in place');
@@ -321,43 +398,6 @@ function watchConfig(
   };
   let endWatch = watchFiles(files, reload, first.states);
   return { reload, close: () => endWatch() };
-}
-
-function reportProblems(problems: ProblemSet, found: ProblemReport, logger: Logger): void {
-  const { appeared, cleared } = problems.report(found);
-  for (const { subject, text } of appeared) logger.warn({ subject }, text);
-  for (const { subject, text } of cleared) logger.info({ subject, problem: text }, 'problem is gone');
-}
-
-function tellStateFile(report: (found: ProblemReport) => void): (text: string | undefined) => void {
-  return text => {
-    const problems = text === undefined ? [] : [{ subject: 'file of the last good state', text }];
-    report(new Map([['state file', problems]]));
-  };
-}
-
-function tellOwnNode(
-  name: string,
-  report: (found: ProblemReport) => void,
-  logger: Logger,
-): (own: OwnNode | undefined) => void {
-  return own => {
-    report(new Map([['own node', ownNodeProblems(name, own)]]));
-    if (own?.present === true) logger.info({ node: name, addresses: addressTexts(own) }, 'own node known');
-  };
-}
-
-function ownNodeProblems(name: string, own: OwnNode | undefined): readonly Problem[] {
-  const subject = `Node ${name}`;
-  if (own === undefined) return [{ subject, text: 'is this machine and not among the objects: BGP waits for it' }];
-  if (own.present) return [];
-  return [
-    { subject, text: 'is this machine and gone from the objects: its pod networks are withdrawn, sessions stay' },
-  ];
-}
-
-function addressTexts(own: OwnNode): readonly string[] {
-  return [own.v4, own.v6].flatMap(address => (address === undefined ? [] : [formatAddress(address)]));
 }
 
 function refuse(text: string): number {

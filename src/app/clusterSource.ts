@@ -35,6 +35,8 @@ const KINDS: readonly Kind[] = ['Node', 'Service', 'EndpointSlice'];
 const KINDS_OF = {
   serviceProxy: ['ServiceCIDR'],
   firewall: ['Pod', 'Namespace', 'NetworkPolicy', 'ClusterNetworkPolicy'],
+  bandwidth: ['Pod'],
+  tenants: ['Pod', 'Namespace'],
 } as const satisfies Readonly<Record<string, readonly Kind[]>>;
 export type Part = keyof typeof KINDS_OF;
 

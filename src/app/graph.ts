@@ -4,8 +4,10 @@
  *
  *   manifests ─► inbox ─► gate (synced) ─► gather ─┬► overlay ──► tunnels (before any route through them)
  *                  │                               ├► policy ────► network policies in the kernel (before BGP begins)
+ *                  │                               ├► tenants ───► networks of namespaces in the kernel
  *                  │                               ├► proxy ─────► services in the kernel (before their announcement)
  *                  │                               ├► plumbing ─► bridge, CNI file, egress, kernel switches
+ *                  │                               ├► bandwidth ► limits on the links of pods
  *                  │                               ├► loadBalancer ─► status of services, where we hold the Lease
  *                  │                               └► routing ─┐
  *                  │                                           ├─► engineConfig ─► apply
@@ -21,6 +23,7 @@ import {
   NEVER,
   of,
   share,
+  skip,
   Subject,
   takeUntil,
   timer,
@@ -41,6 +44,7 @@ import { createRouting, type RoutingOutcome } from '../routing/routing.js';
 import { DEFAULT_ROUTING } from '../routing/routingOptions.js';
 import type { AntiSpoofOptions } from './antiSpoof/antiSpoof.js';
 import { antiSpoofOptions } from './antiSpoof/openAntiSpoof.js';
+import { createBandwidthStage, type BandwidthUpdate } from './bandwidth/bandwidthStage.js';
 import { gather, holdUntil, newInbox, sink, stage } from './graphParts.js';
 import type { AgentConfig } from './kubeConfig.js';
 import type { EngineInput, EngineOutcome } from './kubeEngine.js';
@@ -57,7 +61,9 @@ import { createOrdering, type Ordering } from './ordering.js';
 import type { NodePlumbingOptions } from './plumbing/plumbingOptions.js';
 import { createOverlayNodes, type OverlayUpdate } from './overlayNodes.js';
 import { createPolicyStage, type PolicyInput, type PolicyUpdate } from './policy/policyStage.js';
+import { earlyBatches } from './proxy/earlyBatches.js';
 import { createProxyStage, type ProxyInput, type ProxyUpdate } from './proxy/proxyStage.js';
+import { createTenantStage, type TenantInput, type TenantUpdate } from './tenants/tenantStage.js';
 
 type Input =
   | { readonly kind: 'objects'; readonly event: SourceEvent }
@@ -88,6 +94,8 @@ export interface GraphOptions {
   readonly pods?: { readonly formerCidrs: readonly IpPrefix[] };
   /** The CNI configuration to keep where the settings name none. */
   readonly cniFile?: string | undefined;
+  /** How namespaces come to their tenant numbers; default: they are given out. */
+  readonly tenantNumbers?: 'given' | 'derived';
   readonly sinks: GraphSinks;
   /** Called once, at the start: data planes that announcements shall wait for register here. */
   readonly attachPlanes?: (ordering: Ordering<NetworkIntent>) => void;
@@ -121,6 +129,10 @@ export interface GraphSinks {
   proxy?(update: ProxyUpdate): void;
   /** Which connections the kernel shall let through. Left out where no firewall runs: nothing is derived then. */
   policy?(update: PolicyUpdate): void;
+  /** Which pods are of which tenant. Left out without tenants: nothing is derived then. */
+  tenants?(update: TenantUpdate): void;
+  /** How much pods of this node may send and get. Left out where nobody limits them: nothing is derived then. */
+  bandwidth?(update: BandwidthUpdate): void;
   problems(report: ProblemReport): void;
   /** Told after the first complete reading of the cluster and whenever it changes. */
   ownNode(own: OwnNode | undefined): void;
@@ -189,12 +201,28 @@ export function agentGraph(options: GraphOptions): Observable<never> {
             given.pipe(map(({ settings }): PolicyInput => ({ kind: 'options', kubernetes: settings.kubernetes }))),
             batches.pipe(map((batch): PolicyInput => ({ kind: 'batch', batch }))),
           ).pipe(stage('policy', createPolicyStage({ ...options.pods, nodeName: options.nodeName, clock })), share());
+    const apart =
+      sinks.tenants === undefined
+        ? NEVER
+        : merge(
+            given.pipe(map(({ settings }): TenantInput => ({ kind: 'options', kubernetes: settings.kubernetes }))),
+            batches.pipe(map((batch): TenantInput => ({ kind: 'batch', batch }))),
+          ).pipe(stage('tenants', createTenantStage(options.nodeName, options.tenantNumbers ?? 'given')));
+    const limited =
+      sinks.bandwidth === undefined
+        ? NEVER
+        : batches.pipe(stage('bandwidth', createBandwidthStage(options.nodeName)), share());
+    // The kernel is told nothing before all is known; what can be worked out until then is.
+    const early = told.pipe(
+      map(({ event }) => event.batch),
+      stage('early', earlyBatches()),
+    );
     const proxied =
       sinks.proxy === undefined
         ? NEVER
         : merge(
             given.pipe(map(({ settings }): ProxyInput => ({ kind: 'options', kubernetes: settings.kubernetes }))),
-            batches.pipe(map((batch): ProxyInput => ({ kind: 'batch', batch }))),
+            merge(early, batches.pipe(skip(1))).pipe(map((batch): ProxyInput => ({ kind: 'batch', batch }))),
           ).pipe(stage('proxy', createProxyStage(options.nodeName)), share());
     const composed = merge(ordered, given, inbox.stream.pipe(ofKind('services'))).pipe(
       stage('engineConfig', options.compose),
@@ -211,6 +239,9 @@ export function agentGraph(options: GraphOptions): Observable<never> {
       given.pipe(sink('antiSpoof', ({ settings }) => sinks.antiSpoofOptions?.(antiSpoofOptions(settings.kubernetes)))),
       tunnels.pipe(sink('problems', ({ problems }) => sinks.problems(problems))),
       governed.pipe(sink('policy', update => sinks.policy?.(update))),
+      apart.pipe(sink('tenants', update => sinks.tenants?.(update))),
+      limited.pipe(sink('problems', ({ problems }) => sinks.problems(problems))),
+      limited.pipe(sink('bandwidth', update => sinks.bandwidth?.(update))),
       proxied.pipe(sink('problems', ({ outcome }) => sinks.problems(outcome.problems))),
       proxied.pipe(sink('proxy', update => sinks.proxy?.(update))),
       balanced.pipe(sink('problems', ({ problems }) => sinks.problems(problems))),

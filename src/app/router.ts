@@ -7,7 +7,9 @@ import { systemClock } from '../core/clock.js';
 import type { Logger } from 'pino';
 import { Subject } from 'rxjs';
 import { createControlServer } from '../api/server.js';
+import type { BandwidthView } from '../api/bandwidthView.js';
 import type { PoliciesView } from '../api/policyView.js';
+import type { TenantsView } from '../api/tenantView.js';
 import type { ServicesView } from '../api/serviceView.js';
 import { NotReady, type RouterView } from '../api/view.js';
 import type { ApplyReport, EngineConfig, EngineEvent, EngineOptions } from '../engine/engineTypes.js';
@@ -57,6 +59,10 @@ export interface RouterSettings {
   readonly services?: ServicesView;
   /** Of the firewall, if one runs. */
   readonly policies?: PoliciesView;
+  /** What is shown of limits of pods; absent where nobody limits them. */
+  readonly bandwidth?: BandwidthView;
+  /** What is shown of tenants; absent where namespaces are not kept apart. */
+  readonly tenants?: TenantsView;
 }
 
 export interface RunningRouter {
@@ -87,6 +93,8 @@ export async function startRouter({
   problems,
   services,
   policies,
+  bandwidth,
+  tenants,
 }: RouterSettings): Promise<RunningRouter> {
   // The joints between engine and kernel carry batches, never single routes.
   const changes = new Subject<RibChanges>();
@@ -143,6 +151,8 @@ export async function startRouter({
     drain: isOn => draining.set('operator', isOn),
     ...(services === undefined ? {} : { services }),
     ...(policies === undefined ? {} : { policies }),
+    ...(bandwidth === undefined ? {} : { bandwidth }),
+    ...(tenants === undefined ? {} : { tenants }),
     problems: async () => {
       const ofEngine = isConfigured ? (await engine.summary()).problems : [WAITING];
       const others = (problems?.() ?? []).map(problem => ({ ...problem, since: problem.since.toISOString() }));

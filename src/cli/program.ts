@@ -9,6 +9,7 @@ import { addPeerCommands } from './peer.js';
 import { addExplainCommand, addPolicyCommands } from './policy.js';
 import { addRunCommands } from './run.js';
 import { addShowCommands } from './show.js';
+import { addTenantCommands } from './tenants.js';
 
 /** Every command, ready to parse; nothing of the router is loaded before one runs. */
 export function createProgram(): Command {
@@ -29,6 +30,7 @@ export function createProgram(): Command {
   addPolicyCommands(program);
   program.commandsGroup('Act:');
   addPeerCommands(program);
+  addTenantCommands(program);
   addDrainCommand(program);
   addCleanupCommand(program);
   return program;

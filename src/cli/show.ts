@@ -10,18 +10,22 @@ import {
   type FrontendView,
   type PeerDetail,
   type PeerSummary,
+  type PodLimitView,
   type PolicyView,
   type ProblemView,
   type RouterSummary,
   type RouteView,
   type ServiceDetail,
+  type TenantView,
 } from '../api/view.js';
 import { controlOption } from './controlOption.js';
 import { age, duration, FIB_COLUMNS, PEER_COLUMNS, PROBLEM_COLUMNS, ROUTE_COLUMNS } from './columns.js';
 import { printFields, printList, write, type Column, type OutputFormat } from './output.js';
+import { BANDWIDTH_COLUMNS } from './showBandwidth.js';
 import { DENIAL_COLUMNS } from './showDenials.js';
 import { POLICY_COLUMNS } from './showPolicies.js';
 import { FRONTEND_COLUMNS, printService } from './showServices.js';
+import { TENANT_COLUMNS } from './tenants.js';
 
 interface ShowOptions {
   readonly control: string;
@@ -92,6 +96,12 @@ export function addShowCommands(program: Command): void {
       await showList<DenialView>(options, '/v1/denials', undefined, DENIAL_COLUMNS);
     },
   );
+  add('tenants', 'namespaces and the networks that keep them apart').action(async (options: ShowOptions) => {
+    await showList<TenantView>(options, '/v1/tenants', undefined, TENANT_COLUMNS);
+  });
+  add('bandwidth', 'limits of pods of this node, and what went through them').action(async (options: ShowOptions) => {
+    await showList<PodLimitView>(options, '/v1/bandwidth', undefined, BANDWIDTH_COLUMNS);
+  });
   add('problems', 'what is wrong now: objects that cannot be used, and what does not work').action(
     async (options: ShowOptions) => {
       await showList<ProblemView>(options, '/v1/problems', undefined, PROBLEM_COLUMNS);

@@ -8,6 +8,7 @@ import { FirewallSection } from './firewallSchema.js';
 import { AntiSpoofSection } from './podAddressSchema.js';
 import { ProxySection } from './proxySchema.js';
 import { PeerGroup, PeerOptions, Router } from './schema.js';
+import { TENANCIES, TenantsSection } from './tenantSchema.js';
 import { address, prefix, text } from './textSchema.js';
 
 const DEFAULT_PORT = 179;
@@ -26,6 +27,10 @@ const Run = z.strictObject({
     .describe('Speak BGP and install routes.'),
   serviceProxy: z.boolean().default(false).describe('Serve services in place of kube-proxy.'),
   firewall: z.boolean().default(false).describe('Enforce network policies.'),
+  bandwidth: z
+    .boolean()
+    .default(false)
+    .describe('Keep pods to what kubernetes.io/ingress-bandwidth and egress-bandwidth allow them. Default false.'),
   loadBalancer: z.boolean().default(false).describe('Give addresses to services of type LoadBalancer.'),
 });
 
@@ -314,6 +319,13 @@ const KubernetesShape = z.strictObject({
   sourceDestCheck: SourceDestCheck.prefault({}).describe('Clouds that drop packets of pods.'),
   antiSpoof: AntiSpoofSection.prefault({}).describe('Pods that send from addresses of others.'),
   loadBalancer: LoadBalancer.prefault({}).describe('Addresses for services of type LoadBalancer.'),
+  tenancy: z
+    .enum(TENANCIES)
+    .default('none')
+    .describe(
+      'namespace: pods of other namespaces are out of reach, but for those that are joined or global. Default none.',
+    ),
+  tenants: TenantsSection.prefault({}).describe('Networks of namespaces, with tenancy: namespace.'),
   proxy: ProxySection.prefault({}).describe('The service proxy.'),
   firewall: FirewallSection.prefault({}).describe('Network policies.'),
   health: Health.prefault({}).describe('Health over HTTP.'),
@@ -331,6 +343,10 @@ export const Kubernetes = KubernetesShape.refine(({ ipv4, ipv6 }) => ipv4 || ipv
   .refine(({ run, role }) => !run.firewall || role === 'node', {
     path: ['run', 'firewall'],
     message: 'a host outside the cluster has no pods to protect: leave it false',
+  })
+  .refine(({ tenancy, role }) => tenancy === 'none' || role === 'node', {
+    path: ['tenancy'],
+    message: 'a host outside the cluster has no pods to keep apart: leave it none',
   })
   .refine(hasAddresses, {
     path: ['run', 'loadBalancer'],

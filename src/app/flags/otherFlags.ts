@@ -1,5 +1,6 @@
 /** kube-router's other flags (v2.11): service proxy, firewall, load balancer, and what concerns the process. */
 
+import { TENANCIES } from '../config/tenantSchema.js';
 import { oneOf, onePerFamily, portRange, positive, prefixPart } from './checks.js';
 import { flag, type Flag, type FlagSpec, type FlagValue } from './flag.js';
 import { bool, duration, listOf, named, text, uint, type GoValue } from './goValues.js';
@@ -173,6 +174,14 @@ export const FIREWALL_FLAGS: readonly Flag[] = [
     status: 'different',
     note: 'has no effect: policies are written when they change, and what others change is put right at once',
     check: positive,
+  }),
+  flag('tenancy', named('mode', text), {
+    group: 'Firewall',
+    default: 'not there',
+    ownDefault: 'none',
+    meaning: 'namespace: every namespace is a network of its own; none: all are one',
+    target: 'kubernetes.tenancy',
+    check: oneOf(...TENANCIES),
   }),
   flag('use-nftables-for-netpol', bool, {
     group: 'Firewall',

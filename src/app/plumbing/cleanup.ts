@@ -21,7 +21,9 @@ import { AF_INET, AF_INET6 } from '../../kernel/rtnetlink.js';
 import { sysctlName, type Switches } from '../../kernel/sysctl.js';
 import { BRIDGE_TABLE, ROUTED_TABLE } from '../../policy/antiSpoof/spoofTables.js';
 import { TABLE as POLICY_TABLE } from '../../policy/nftables/layout.js';
+import { TENANT_TABLE } from '../../policy/tenants/tenantTable.js';
 import type { Leftovers } from '../../proxy/leftovers.js';
+import { forgetBandwidth } from '../bandwidth/openBandwidth.js';
 import { STATE_FILE } from '../lastState/stateFile.js';
 import { restoreCniFile } from './cniFile.js';
 import { EGRESS_TABLE } from './egress.js';
@@ -49,6 +51,7 @@ export interface CleanupReport {
 }
 
 const POLICY_TABLES = ['ip', 'ip6'].map(family => ({ family, name: POLICY_TABLE }));
+const TENANT_TABLES = ['ip', 'ip6'].map(family => ({ family, name: TENANT_TABLE }));
 
 interface Cleanup extends CleanupTools {
   readonly owner: Ownership;
@@ -63,6 +66,8 @@ const STEPS: readonly (readonly [what: string, step: (cleanup: Cleanup) => Promi
   ['service proxy', deleteProxy],
   ['anti-spoofing', cleanup => deleteTables(cleanup, [BRIDGE_TABLE, ROUTED_TABLE])],
   ['network policies', cleanup => deleteTables(cleanup, POLICY_TABLES)],
+  ['tenants', cleanup => deleteTables(cleanup, TENANT_TABLES)],
+  ['bandwidth', deleteLimits],
   ['pod egress', cleanup => deleteTables(cleanup, [EGRESS_TABLE])],
   ['routes', deleteRoutes],
   ['overlay', deleteOverlay],
@@ -112,6 +117,12 @@ async function deleteTables(
     await nft.run(`delete table ${family} ${name}\n`);
     done(`deleted nftables table ${family} ${name}`);
   }
+}
+
+async function deleteLimits({ done, left }: Cleanup): Promise<void> {
+  const { removed, left: others } = await forgetBandwidth();
+  if (removed > 0) done(`took out ${removed} limits of pods`);
+  for (const what of others) left(what);
 }
 
 /** Of both modes: the node may have had another before the last. */

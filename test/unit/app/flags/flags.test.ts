@@ -177,6 +177,7 @@ const EFFECTS: readonly (readonly [flag: string, words: readonly string[], path:
   ['service-tcpfin-timeout', ['--service-tcpfin-timeout=2m'], 'kubernetes.proxy.ipvs.tcpFinTimeout', 120],
   ['service-udp-timeout', ['--service-udp-timeout=5m'], 'kubernetes.proxy.ipvs.udpTimeout', 300],
   ['run-firewall', ['--run-firewall=true'], 'kubernetes.run.firewall', true],
+  ['tenancy', ['--tenancy=namespace'], 'kubernetes.tenancy', 'namespace'],
   ['netpol-default-deny', ['--netpol-default-deny=true'], 'kubernetes.firewall.defaultDeny', true],
   [
     'run-loadbalancer',
@@ -251,6 +252,7 @@ describe('a bad value is refused with flag and value', () => {
     ],
     [['--service-external-ip-range=10.0.0.1/24'], [expect.stringContaining('did you mean 10.0.0.0/24?')]],
     [['--service-node-port-range=9-1'], [expect.stringContaining('is not a range of ports')]],
+    [['--tenancy=pod'], ['--tenancy pod: must be one of none, namespace']],
     [['--proxy-mode=iptables'], ['--proxy-mode iptables: must be one of auto, nftables, ipvs']],
     [['--kube-proxy-config=/nonexistent/kp'], [expect.stringContaining('cannot be read: ENOENT')]],
     [['--run-loadbalancer=true'], [expect.stringMatching(/^--run-loadbalancer: there is nothing to give out/)]],
@@ -333,7 +335,7 @@ describe('flags go before the file', () => {
 });
 
 /** Of ours, beside kube-router's. */
-const OWN = ['proxy-mode', 'kube-proxy-config'];
+const OWN = ['proxy-mode', 'kube-proxy-config', 'tenancy'];
 
 test('kube-router has 79 flags, in groups of 42, 18, 4, 3 and 12', () => {
   expect(FLAGS.filter(({ name }) => !OWN.includes(name)).length + PROCESS_FLAGS.length).toBe(79);
