@@ -50,9 +50,9 @@ export interface FlowCutter {
   stop(): Promise<void>;
 }
 
-/** Milliseconds between the beginnings of two looks; and a look takes at most a twentieth of the time. */
+/** Milliseconds between the beginnings of two looks; and looks take at most a fifth of the time. */
 const LEAST_PAUSE = 1000;
-const LEAST_SHARE = 20;
+const LEAST_SHARE = 5;
 /** A few megabytes of them. */
 const MOST_CUT_ENDS = 20_000;
 
