@@ -12,8 +12,6 @@ export interface Reading {
   readonly link: LinkReading | undefined;
   readonly claims: readonly ServerId[];
   readonly servers: readonly FoundServer[];
-  /** Of those servers that are ours, by {@link serverKey}. */
-  readonly destinations: ReadonlyMap<string, readonly FoundDestination[]>;
   readonly timeouts: Timeouts | undefined;
 }
 
@@ -51,35 +49,61 @@ export function isExcluded({ address }: Pick<ServerId, 'address'>, excluded: rea
 }
 
 /**
- * What the reconciler is told. Destinations of weight 0 that nobody wants are draining, by us or by the process before us:
- * they and servers that are there for their sake only are noted as such, and not told.
- * @param reading with the destinations of {@link ownServers}
+ * What the reconciler is told of one of {@link ownServers}. Destinations of weight 0 that nobody wants are draining, by us or by
+ * the process before us: they and servers that are there for their sake only are noted as such, and not told.
+ * @param all its destinations
  */
-export function foundWishes(reading: Reading, rules: ReadingRules, draining: Draining): ReadonlyMap<WishKey, Wish> {
-  const found = new Map<WishKey, Wish>();
-  const tell = (value: Wish): void => void found.set(wish.wishKey(value), value);
-  if (reading.link?.isUp === true) tell({ kind: 'link' });
-  for (const vip of reading.link?.vips ?? []) tell({ kind: 'vip', ...vip });
-  for (const address of reading.link?.addresses ?? []) tell({ kind: 'address', address });
-  for (const server of ownServers(reading, rules)) {
-    const place = serverKey(server);
-    const all = reading.destinations.get(place) ?? [];
-    const told = all.filter(destination => !isDraining(server, destination, rules, draining));
-    for (const destination of told) tell({ kind: 'destination', server, destination });
-    const isWanted = rules.isWanted(wish.keyOfServer(place));
-    if (!isWanted && told.length === 0 && all.length > 0 && rules.isPlace(place)) draining.keepServer(server);
-    else tell({ kind: 'server', server });
+export function foundOfServer(
+  server: FoundServer,
+  all: readonly FoundDestination[],
+  rules: ReadingRules,
+  draining: Draining,
+): readonly (readonly [WishKey, Wish])[] {
+  const place = serverKey(server);
+  const told: [WishKey, Wish][] = [];
+  for (const destination of all) {
+    const own = destinationKey(destination);
+    const key = wish.keyOfDestination(place, own);
+    if (!isDraining(server, destination, { place, own, key }, rules, draining))
+      told.push([key, { kind: 'destination', server, destination }]);
   }
-  for (const server of reading.claims) if (!draining.isKept(serverKey(server))) tell({ kind: 'claim', server });
-  if (reading.timeouts !== undefined && rules.isWanted(wish.TIMEOUTS_KEY))
-    tell({ kind: 'timeouts', timeouts: reading.timeouts });
-  return found;
+  const key = wish.keyOfServer(place);
+  if (!rules.isWanted(key) && told.length === 0 && all.length > 0 && rules.isPlace(place)) draining.keepServer(server);
+  else told.push([key, { kind: 'server', server }]);
+  return told;
 }
 
-function isDraining(server: ServerId, destination: FoundDestination, rules: ReadingRules, draining: Draining): boolean {
-  const [place, key] = [serverKey(server), destinationKey(destination)];
-  if (rules.isWanted(wish.keyOfDestination(place, key))) {
-    draining.release(place, key);
+/** What the reconciler is told of all else, once it has been told of servers. */
+export function foundBesides(
+  { link, claims, timeouts }: Omit<Reading, 'servers'>,
+  { isWanted }: Pick<ReadingRules, 'isWanted'>,
+  draining: Draining,
+): readonly (readonly [WishKey, Wish])[] {
+  const told: Wish[] = [];
+  if (link?.isUp === true) told.push({ kind: 'link' });
+  for (const vip of link?.vips ?? []) told.push({ kind: 'vip', ...vip });
+  for (const address of link?.addresses ?? []) told.push({ kind: 'address', address });
+  for (const server of claims) if (!draining.isKept(serverKey(server))) told.push({ kind: 'claim', server });
+  if (timeouts !== undefined && isWanted(wish.TIMEOUTS_KEY)) told.push({ kind: 'timeouts', timeouts });
+  return told.map(value => [wish.wishKey(value), value]);
+}
+
+/** Keys, each put together once: there are a hundred thousand destinations. */
+interface Keys {
+  readonly place: string;
+  readonly own: string;
+  readonly key: WishKey;
+}
+
+function isDraining(
+  server: ServerId,
+  destination: FoundDestination,
+  { place, own, key }: Keys,
+  rules: ReadingRules,
+  draining: Draining,
+): boolean {
+  if (rules.isWanted(key)) {
+    draining.release(place, own);
     return false;
   }
   if (destination.weight !== 0 || !rules.isPlace(place) || !rules.mayDrain(server)) return false;

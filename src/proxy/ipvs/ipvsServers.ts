@@ -3,7 +3,7 @@
  * happened told in terms of frontends. Impure through what it is given.
  */
 
-import type { Clock } from '../../core/clock.js';
+import type { Clock, TimerHandle } from '../../core/clock.js';
 import type { IpAddress } from '../../core/ip.js';
 import { createReconciler, type Reconciler, type ReconcilerEvent } from '../../core/reconciler.js';
 import type { Ipvs } from '../../kernel/ipvs/ipvs.js';
@@ -23,6 +23,7 @@ export interface IpvsServersOptions {
   readonly link: ServiceLink;
   readonly claims: ServerClaims;
   readonly clock: Clock;
+  /** Milliseconds between two readings at least. */
   readonly readBackInterval: number;
   /** All of this machine's addresses that are not on the services' link, as they are now. */
   readonly local: readonly IpAddress[];
@@ -48,6 +49,11 @@ export interface IpvsServers {
   stop(): Promise<void>;
 }
 
+/** The longest that a timer takes: readings are asked for here. */
+const NEVER = 2 ** 31 - 1;
+/** Times as long as a reading took, nothing is read again. */
+const READING_SHARE = 100;
+
 export function createIpvsServers(options: IpvsServersOptions): IpvsServers {
   return new Servers(options);
 }
@@ -68,6 +74,7 @@ class Servers implements IpvsServers {
   private settings: ProxySettings | undefined;
   private local: readonly IpAddress[];
   private wishedAt: number | undefined;
+  private readBack: TimerHandle | undefined;
 
   constructor(private readonly options: IpvsServersOptions) {
     this.local = options.local;
@@ -81,7 +88,7 @@ class Servers implements IpvsServers {
       target: this.target,
       clock: options.clock,
       equal: wish.sameWish,
-      readBackInterval: options.readBackInterval,
+      readBackInterval: NEVER,
       onEvent: event => this.onEvent(event),
     });
   }
@@ -116,6 +123,17 @@ class Servers implements IpvsServers {
 
   begin(): void {
     this.reconciler.begin();
+    if (this.readBack === undefined) this.armReadBack();
+  }
+
+  /** The kernel tells nobody of changes to IPVS, so all of it is read now and then: for a hundredth of the time at most. */
+  private armReadBack(): void {
+    const { clock, readBackInterval } = this.options;
+    const delay = Math.max(readBackInterval, READING_SHARE * this.target.readingTook);
+    this.readBack = clock.setTimeout(() => {
+      this.reconciler.readSoon();
+      this.armReadBack();
+    }, delay);
   }
 
   async read(keys: readonly FrontendKey[]): Promise<readonly KernelFrontend[]> {
@@ -145,6 +163,7 @@ class Servers implements IpvsServers {
   }
 
   async stop(): Promise<void> {
+    this.readBack?.cancel();
     await this.reconciler.stop();
     await this.target.stop();
   }

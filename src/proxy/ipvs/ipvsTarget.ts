@@ -9,10 +9,10 @@ import type { Delta } from '../../core/deltaTable.js';
 import { formatAddress } from '../../core/ip.js';
 import type { Target } from '../../core/reconciler.js';
 import type { Ipvs, IpvsCommand } from '../../kernel/ipvs/ipvs.js';
-import type { FoundDestination, ServerId } from '../../kernel/ipvs/messages.js';
+import type { FoundDestination, FoundServer, ServerId } from '../../kernel/ipvs/messages.js';
 import type { IpvsSettings } from '../proxyTypes.js';
 import { createDraining, type Drained } from './draining.js';
-import { foundWishes, isExcluded, ownServers } from './ipvsReading.js';
+import { foundBesides, foundOfServer, isExcluded, ownServers, type ReadingRules } from './ipvsReading.js';
 import type { ServerClaims } from './serverClaims.js';
 import type { ServiceLink } from './serviceLink.js';
 import { destinationKey, serverKey } from './virtualServers.js';
@@ -22,6 +22,8 @@ import type { Wish, WishKey } from './wishes.js';
 export type IpvsTargetSettings = Pick<IpvsSettings, 'gracefulPeriod' | 'excludedCidrs'>;
 
 export interface IpvsTarget extends Target<WishKey, Wish> {
+  /** Milliseconds that the last reading took. */
+  readonly readingTook: number;
   configure(settings: IpvsTargetSettings): void;
   /**
    * Waits no more for connections to end: what still drains stays, and the next process finds it.
@@ -66,6 +68,7 @@ interface Step {
 type Of<K extends Wish['kind']> = Extract<Wish, { kind: K }>;
 
 class OpenTarget implements IpvsTarget {
+  readingTook = 0;
   private settings: IpvsTargetSettings = { gracefulPeriod: 0, excludedCidrs: [] };
   private readonly draining = createDraining();
   /** Servers that are written down. */
@@ -89,6 +92,7 @@ class OpenTarget implements IpvsTarget {
   read(): Promise<ReadonlyMap<WishKey, Wish>> {
     return this.alone(async () => {
       const { ipvs, link, claims, isWanted, isPlace, clock } = this.options;
+      const begun = clock.now();
       const reading = { link: await link.read(), claims: await claims.read(), servers: await ipvs.servers() };
       this.claimed.clear();
       for (const server of reading.claims) this.claimed.add(serverKey(server));
@@ -99,12 +103,24 @@ class OpenTarget implements IpvsTarget {
         mayDrain: (server: ServerId) => this.mayDrain(server),
         until: clock.now() + this.settings.gracefulPeriod * 1000,
       };
-      const destinations = await this.destinationsOf(ownServers(reading, rules));
+      const found = await this.readServers(ownServers(reading, rules), rules);
       const timeouts = isWanted(wish.TIMEOUTS_KEY) ? await ipvs.timeouts() : undefined;
-      const found = foundWishes({ ...reading, destinations, timeouts }, rules, this.draining);
+      for (const [key, value] of foundBesides({ ...reading, timeouts }, rules, this.draining)) found.set(key, value);
+      this.readingTook = clock.now() - begun;
       this.lookLater();
       return found;
     });
+  }
+
+  /** There may be ten thousand, and each is asked for its own destinations. */
+  private async readServers(servers: readonly FoundServer[], rules: ReadingRules): Promise<Map<WishKey, Wish>> {
+    const found = new Map<WishKey, Wish>();
+    for (const [i, server] of servers.entries()) {
+      const destinations = await this.options.ipvs.destinations(server);
+      for (const [key, value] of foundOfServer(server, destinations, rules, this.draining)) found.set(key, value);
+      if (i % SERVERS_PER_TURN === SERVERS_PER_TURN - 1) await setImmediate();
+    }
+    return found;
   }
 
   commit(delta: Delta<WishKey, Wish>): Promise<ReadonlyMap<WishKey, string>> {

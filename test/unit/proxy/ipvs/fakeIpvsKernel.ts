@@ -36,10 +36,16 @@ export class FakeIpvsKernel implements Pick<IpvsServersOptions, 'ipvs' | 'link' 
   /** Destination addresses that are refused. */
   readonly refused = new Set<string>();
   commands = 0;
+  /** Called whenever all servers are asked for. */
+  onReading: () => void = () => undefined;
 
   readonly ipvs: IpvsServersOptions['ipvs'] = {
-    servers: () =>
-      Promise.resolve([...this.standing.values()].map(({ server }): FoundServer => ({ ...server, counters: NONE }))),
+    servers: () => {
+      this.onReading();
+      return Promise.resolve(
+        [...this.standing.values()].map(({ server }): FoundServer => ({ ...server, counters: NONE })),
+      );
+    },
     destinations: (server: ServerId) => Promise.resolve(this.destinationsOf(serverKey(server))),
     timeouts: () => Promise.resolve(this.setTimeouts),
     run: (commands: readonly IpvsCommand[]) => {

@@ -249,6 +249,24 @@ describe('connections to a backend that goes', () => {
 });
 
 describe('drift and refusals', () => {
+  test('what takes long to read is read less often', async () => {
+    const world = openWorld();
+    let readings = 0;
+    world.want([{ name: 'a', pods: [1] }]);
+    world.kernel.onReading = () => {
+      readings += 1;
+      world.clock.advance(2000);
+    };
+    world.servers.begin();
+    await world.pass(10_000);
+    expect(readings).toBe(1);
+    await world.pass(60_000);
+    expect(readings).toBe(2);
+    await world.pass(180_000);
+    expect(readings).toBe(2);
+    await world.pass(30_000);
+    expect(readings).toBe(3);
+  });
   test('what is taken away by hand is put back', async () => {
     const world = await serving([WEB]);
     const before = world.kernel.lines;
