@@ -4,6 +4,9 @@
  */
 
 import { afterAll, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals';
+import { spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { setTimeout as delay } from 'node:timers/promises';
 import pino from 'pino';
 import { Registry } from 'prom-client';
 import { AgentConfig } from '../../src/app/kubeConfig.js';
@@ -101,6 +104,33 @@ const become = (objects: readonly unknown[]): Promise<void> => life!.become(obje
 
 beforeEach(() => restart());
 
+interface Pings {
+  /** Resolves when none has been answered for a while: what was answered before may still be on its way to us. */
+  silence(): Promise<void>;
+  /** Resolves when one more has been answered. */
+  more(): Promise<void>;
+  stop(): void;
+}
+
+/** Pings of one ICMP identifier, so one flow. */
+function spawnPings(from: 'b', to: string): Pings {
+  const child = spawn('ip', ['netns', 'exec', `flow-${from}`, 'ping', '-n', '-i', '0.1', to]);
+  let count = 0;
+  let hear: () => void = () => undefined;
+  createInterface({ input: child.stdout }).on('line', line => {
+    if (!line.includes(' time=')) return;
+    count += 1;
+    hear();
+  });
+  return {
+    silence: async () => {
+      for (let before = -1; before !== count; await delay(NEVER)) before = count;
+    },
+    more: () => new Promise(resolve => (hear = resolve)),
+    stop: () => void child.kill(),
+  };
+}
+
 const pod = (name: 'a' | 'b' | 'c', labels: Readonly<Record<string, string>> = {}): unknown => ({
   apiVersion: 'v1',
   kind: 'Pod',
@@ -167,6 +197,20 @@ describe.each([4, 6] as const)('IPv%i', family => {
     await become([...PODS, policy([{ ports: [{ protocol: 'UDP', port: PORT }] }])]);
     expect(await ask(PORT)).toBe(`a ${b}`);
     expect(await ask(PORT + family, NEVER)).toBe('silence');
+  });
+
+  test('pings stop where only ports are open', async () => {
+    await become(PODS);
+    const pings = spawnPings('b', a);
+    try {
+      await pings.more();
+      await become([...PODS, policy([{ ports: [{ protocol: 'TCP', port: PORT }] }])]);
+      await pings.silence();
+      await become([...PODS, policy([{}])]);
+      await pings.more();
+    } finally {
+      pings.stop();
+    }
   });
 
   test('a restart finds what was forbidden meanwhile, and lets go on what is allowed by now', async () => {

@@ -59,6 +59,13 @@ function become(...objects: readonly unknown[]): void {
   known = objects;
 }
 
+/** The same, when the kernel has taken it. */
+async function written(...objects: readonly unknown[]): Promise<void> {
+  become(...objects);
+  cutter.committed();
+  await settle();
+}
+
 /** Promises settle without time passing. */
 async function settle(): Promise<void> {
   for (let i = 0; i < 50; i++) await Promise.resolve();
@@ -67,19 +74,13 @@ async function settle(): Promise<void> {
 const [A, B] = [pod('a', '10.0.0.1'), pod('b', '10.0.0.2')];
 
 test('everything is looked at first, once, and again when something may be forbidden', async () => {
-  become(A, B);
-  cutter.committed();
-  await settle();
+  await written(A, B);
   expect(dumps).toBe(1);
-  become(A, B, pod('c', '10.0.0.3'));
-  cutter.committed();
-  await settle();
+  await written(A, B, pod('c', '10.0.0.3'));
   clock.advance(5000);
   await settle();
   expect(dumps).toBe(1);
-  become(A, B, policy('a'));
-  cutter.committed();
-  await settle();
+  await written(A, B, policy('a'));
   // One end, by its address: as original source and as reply source.
   expect(dumps).toBe(3);
 });
@@ -91,14 +92,10 @@ test('nothing is looked at before the kernel has the change', async () => {
 });
 
 test('changes within a second are looked at together', async () => {
-  become(A, B);
-  cutter.committed();
-  await settle();
+  await written(A, B);
   dumps = 0;
   for (const name of ['a', 'b']) {
-    become(A, B, ...['a', 'b'].slice(0, name === 'a' ? 1 : 2).map(policy));
-    cutter.committed();
-    await settle();
+    await written(A, B, ...['a', 'b'].slice(0, name === 'a' ? 1 : 2).map(policy));
   }
   expect(dumps).toBe(0);
   clock.advance(999);
@@ -111,12 +108,8 @@ test('changes within a second are looked at together', async () => {
 
 test('looks take at most a fifth of the time', async () => {
   slowness = 500;
-  become(A, B);
-  cutter.committed();
-  await settle();
-  become(A, B, policy('a'));
-  cutter.committed();
-  await settle();
+  await written(A, B);
+  await written(A, B, policy('a'));
   clock.advance(1999);
   await settle();
   expect(dumps).toBe(1);
@@ -138,9 +131,7 @@ test('what could not be looked at is looked at again', async () => {
 });
 
 test('another bit begins anew, none asks for nothing', async () => {
-  become(A, B);
-  cutter.committed();
-  await settle();
+  await written(A, B);
   cutter.configure({ ipv4: true, ipv6: true, bit: 6 });
   cutter.committed();
   clock.advance(1000);
@@ -155,12 +146,8 @@ test('another bit begins anew, none asks for nothing', async () => {
 });
 
 test('stopping waits for nothing', async () => {
-  become(A, B);
-  cutter.committed();
-  await settle();
-  become(A, B, policy('a'));
-  cutter.committed();
-  await settle();
+  await written(A, B);
+  await written(A, B, policy('a'));
   await cutter.stop();
   expect(clock.pending).toBe(0);
   expect(dumps).toBe(1);

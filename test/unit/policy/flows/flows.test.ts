@@ -71,6 +71,23 @@ describe('connections that are there', () => {
     );
   });
 
+  test.each([
+    ['a rule without ports', {}, true],
+    ['a rule with ports', { ports: [{ port: 80 }] }, false],
+  ])('without ports of their own are matched by %s: %j', (_, rule, isAllowed) => {
+    const pod = { namespace: 'x', name: 'p', labels: {}, node: 'n1', hostNetwork: false, ports: [], ip: '10.0.0.1' };
+    const policy = {
+      apiVersion: 'networking.k8s.io/v1',
+      kind: 'NetworkPolicy',
+      metadata: { namespace: 'x', name: 'np' },
+      spec: { podSelector: {}, ingress: [rule] },
+    };
+    const world: OracleWorld = { namespaces: {}, pods: [pod], policies: [], clusterPolicies: [] };
+    const judge = createAddressJudge(modelOf([...objectsOf(world), policy]), new Set());
+    const echo = { from: ipText(OUTSIDE.ip), to: ipText(pod.ip), protocol: undefined, port: 0 };
+    expect(judge(echo)).toBe(isAllowed);
+  });
+
   test('are suspected when a change forbids them, or allows them again', () => {
     let forbidden = 0;
     let released = 0;
