@@ -116,7 +116,11 @@ class Apart implements Outcome {
     if (keys.size === 0) return;
     try {
       await this.options.write(partOf(this.options.delta, keys));
-      for (const key of keys) this.written.add(key);
+      for (const key of keys) {
+        this.written.add(key);
+        // Another pod, which was refused, may have needed it too.
+        this.failures.delete(key);
+      }
     } catch (error) {
       if (!(error instanceof TransactionError)) throw error;
       const [only, ...others] = units;

@@ -22,7 +22,7 @@ import { digestOf } from './contentNames.js';
 export const TABLE = 'peerage-policy';
 
 export const SETS = {
-  /** Address of a pod of this node → profile as sender . profile as receiver. */
+  /** Address of a pod of this node → 0 . profile as sender . profile as receiver. */
   pods: 'pods',
   /** profile → goto its chain. */
   profiles: 'profiles',
@@ -45,7 +45,12 @@ const CLOSED: Readonly<Record<Direction, string>> = {
   ingress: `${'\xff'.repeat(7)}\x02`,
 };
 /** Value of a pod in `pods` whose policies could not be written. */
-export const CLOSED_POD = `${CLOSED.egress}${CLOSED.ingress}`;
+export const CLOSED_POD = podValue(CLOSED.egress, CLOSED.ingress);
+
+/** Value of an element of `pods`. */
+export function podValue(egress: string, ingress: string): string {
+  return `\0\0\0\0${egress}${ingress}`;
+}
 
 export interface Layout {
   readonly sets: readonly SetShape[];
@@ -68,7 +73,7 @@ export function layoutOf(family: Family, settings: LayoutSettings): Layout {
   const [closed, unknown] = (['closed', 'unknown'] as const).map(kind => drops({ kind }, family, settings));
   return {
     sets: [
-      { name: SETS.pods, key: [address], data: ['mark', 'mark', 'mark', 'mark'] },
+      { name: SETS.pods, key: [address], data: ['mark', 'mark', 'mark', 'mark', 'mark'] },
       { name: SETS.profiles, key: ['mark', 'mark'], data: 'verdict' },
       { name: SETS.loops, key: [address, address] },
       { name: SETS.denials, key: [address, 'mark', 'mark'], dynamic: MOST_DENIALS, counted: true },
@@ -122,8 +127,14 @@ function loadBoth(family: Family): part.Rule {
   return [...part.loadSource(family, 0), ...part.loadDestination(family, part.addressSize(family))];
 }
 
-/** Where the profiles of an address are, after the address. */
-const PROFILES: Readonly<Record<Direction, number>> = { egress: 4, ingress: 6 };
+/**
+ * Registers of what `pods` says of an address. nft(8) up to 1.0.9 aborts when it lists a key that begins where a map's answer
+ * does, and goes by what was last put into a register by number: hence the answer's first word that nobody reads, and zeros
+ * where the key will be.
+ */
+const ANSWER = 4;
+const PROFILES: Readonly<Record<Direction, number>> = { egress: ANSWER + 1, ingress: ANSWER + 3 };
+const PROFILE_REGISTERS = 2;
 
 function judged(
   direction: Direction,
@@ -135,7 +146,8 @@ function judged(
   const load = direction === 'egress' ? part.loadSource(family, 0) : part.loadDestination(family, 0);
   const findProfile: part.Rule = [
     ...load,
-    { kind: 'lookup', set: SETS.pods, from: 0, to: PROFILES.egress },
+    ...part.zeros(PROFILES[direction], PROFILE_REGISTERS),
+    { kind: 'lookup', set: SETS.pods, from: 0, to: ANSWER },
     part.vmap(SETS.profiles, PROFILES[direction]),
   ];
   if (!defaultDeny) return [findProfile];

@@ -19,7 +19,7 @@ import { createChainCompiler, type ChainCompiler, type Decision, type PolicyChai
 import { groupSetName, namedPortSetName } from './conditions.js';
 import { digestOctets } from './contentNames.js';
 import type { ContentSet } from './contentSets.js';
-import { OPEN, SETS } from './layout.js';
+import { OPEN, podValue, SETS } from './layout.js';
 
 /** What the reconciler calls the chains and sets themselves, beside elements: one key for each, by name. */
 export const CHAINS = '@chains';
@@ -216,9 +216,12 @@ class Plan implements PolicyPlan {
 
   private placedAs(local: LocalPod): Placed {
     const { pod, governing } = local;
+    const addresses = pod.addresses.flatMap(text => this.addressOctets(text) ?? []);
+    // Nothing leads to what governs a pod without an address.
+    if (addresses.length === 0) return { local, addresses, egress: undefined, ingress: undefined };
     return {
       local,
-      addresses: pod.addresses.flatMap(text => this.addressOctets(text) ?? []),
+      addresses,
       egress: this.compiler.profile(governing.egress, 'egress'),
       ingress: this.compiler.profile(governing.ingress, 'ingress'),
     };
@@ -244,7 +247,7 @@ class Plan implements PolicyPlan {
       return;
     }
     this.want(loop, '');
-    this.want(pod, `${profileOctets(placed.egress)}${profileOctets(placed.ingress)}`);
+    this.want(pod, podValue(profileOctets(placed.egress), profileOctets(placed.ingress)));
   }
 
   private refer(chain: PolicyChain): void {

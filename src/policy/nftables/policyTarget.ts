@@ -6,7 +6,13 @@
 import type { Delta } from '../../core/deltaTable.js';
 import type { Target } from '../../core/reconciler.js';
 import { elementKey, keyOctets, setOf, type ElementKey } from '../../kernel/nftables/elements.js';
-import { readElements, readStructure, type FoundRule, type FoundStructure } from '../../kernel/nftables/dump.js';
+import {
+  readElements,
+  readStructure,
+  type FoundRule,
+  type FoundSet,
+  type FoundStructure,
+} from '../../kernel/nftables/dump.js';
 import * as message from '../../kernel/nftables/messages.js';
 import { NFT_SET_CONCAT, NFT_SET_EVAL, NFT_SET_INTERVAL } from '../../kernel/nftables/numbers.js';
 import type { Family, Rule } from '../../kernel/nftables/ruleParts.js';
@@ -179,7 +185,12 @@ class PolicyTable implements PolicyTarget {
   private isIntact(found: FoundStructure, rules: ReadonlyMap<string, readonly FoundRule[]>): boolean {
     const sets = new Map(found.sets.map(set => [set.name, set]));
     const chains = new Set(found.chains);
+    const isAnother = ({ name, keySize }: FoundSet): boolean => {
+      const shape = this.options.contents.set(name);
+      return shape !== undefined && message.sizeOf(shape.key) !== keySize;
+    };
     return (
+      !found.sets.some(isAnother) &&
       this.layout.sets.every(shape => sets.get(shape.name)?.keySize === message.sizeOf(shape.key)) &&
       this.layout.chains.every(
         chain => chains.has(chain.name) && this.isAsWritten(chain.name, rules.get(chain.name), chain.rules.length),
