@@ -24,7 +24,7 @@ import { batchBetween } from '../unit/policy/modelCluster.js';
 import { ADDRESSES, backendOn, deltaOf, openProxyRig, PORT, SETTINGS, type ProxyRig } from './proxyRig.js';
 
 /** What is cut never comes, however long it is waited for. */
-const NEVER = 700;
+const NEVER = 500;
 /** TCP repeats what was cut after twice the time each time: as long as it was cut at most, once more. */
 const REPEATED = 90_000;
 
@@ -124,7 +124,11 @@ function spawnPings(from: 'b', to: string): Pings {
   });
   return {
     silence: async () => {
-      for (let before = -1; before !== count; await delay(NEVER)) before = count;
+      let before = -1;
+      while (before !== count) {
+        before = count;
+        await delay(NEVER);
+      }
     },
     more: () => new Promise(resolve => (hear = resolve)),
     stop: () => void child.kill(),
