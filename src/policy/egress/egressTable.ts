@@ -93,6 +93,9 @@ export const EGRESS_ADDRESS_TABLE: NftTableShape = {
       rules: [
         // Who is answered came in another way, and goes out by it.
         'ct direction reply accept',
+        // Answers have their pod's address again by now: who else comes is not asked. Here, before the packet is routed:
+        // a redirect would go out with it, which tells the wrong way and takes the place of the refusal (RFC 1812).
+        ...VERSIONS.flatMap(refusals),
         'fib daddr type { local, broadcast, multicast } accept',
         ...VERSIONS.flatMap(prerouting),
       ],
@@ -106,7 +109,6 @@ export const EGRESS_ADDRESS_TABLE: NftTableShape = {
           version =>
             `${PROTOCOLS[version]} saddr @local${version} meta mark & ${mask} != 0 oifname != ${TUNNEL} counter drop`,
         ),
-        ...VERSIONS.flatMap(refusals),
       ],
     },
     { name: 'output', head: 'type filter hook output priority -5; policy accept;', rules: VERSIONS.flatMap(refusals) },
@@ -118,7 +120,6 @@ export const EGRESS_ADDRESS_TABLE: NftTableShape = {
         ...VERSIONS.map(
           version => `udp dport ${EGRESS_PORT} ${PROTOCOLS[version]} saddr != @nodes${version} counter drop`,
         ),
-        ...VERSIONS.flatMap(refusals),
       ],
     },
     {
