@@ -42,7 +42,8 @@ export function mergeInto(changes: Map<ObjectKey, ObjectChange>, batch: ObjectBa
   }
 }
 
-function mergeChanges(earlier: ObjectChange | undefined, later: ObjectChange): ObjectChange | undefined {
+/** @returns one change that says the same as two in order; undefined: the object came and went */
+export function mergeChanges(earlier: ObjectChange | undefined, later: ObjectChange): ObjectChange | undefined {
   if (earlier === undefined) return later;
   const existedBefore = earlier.change !== 'added';
   if (later.change === 'deleted') return existedBefore ? later : undefined;

@@ -4,6 +4,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { IpPrefix } from '../../core/ip.js';
 import { changesOf, type ObjectBatch } from '../../kube/objectBatch.js';
 import type { Node } from '../../kube/objectTypes.js';
+import type { Problem } from '../../kube/problems.js';
 import { serviceOfSlice } from '../../proxy/endpointSelection.js';
 import { createProxy, type Proxy, type ProxyOutcome } from '../../proxy/proxy.js';
 import type { ProxySettings } from '../../proxy/proxyTypes.js';
@@ -53,18 +54,33 @@ export function createProxyStage(nodeName: string): (input: ProxyInput) => Proxy
     isComplete ||= input.batch.synced;
     return { outcome: proxy.apply(input.batch), proxy };
   };
+  const told = tellOnceComplete();
   return input => {
-    const taken = take(input);
+    const { outcome, proxy: taken } = take(input);
     const next = kubernetes === undefined ? undefined : proxySettings(kubernetes, own, [...cidrs.values()].flat());
     const isOther = !isDeepStrictEqual(next, settings);
     settings = next;
     return {
-      ...taken,
+      outcome: told(outcome, taken, isComplete),
+      proxy: taken,
       isComplete,
       isEligible: own?.leaving !== true,
       settings: isOther ? next : undefined,
       triggers: triggersOf(input),
     };
+  };
+}
+
+/** Half a cluster may look wrong, or healthy: until all is known, what is said of services is kept back. */
+function tellOnceComplete(): (outcome: ProxyOutcome, proxy: Proxy, isComplete: boolean) => ProxyOutcome {
+  let kept: Map<string, readonly Problem[]> | undefined = new Map();
+  return (outcome, proxy, isComplete) => {
+    if (kept === undefined) return outcome;
+    for (const [owner, problems] of outcome.problems) kept.set(owner, problems);
+    const problems = kept;
+    if (!isComplete) return { ...outcome, problems: new Map(), healthChecks: { set: new Map(), removed: new Set() } };
+    kept = undefined;
+    return { ...outcome, problems, healthChecks: { set: proxy.healthChecks, removed: new Set() } };
   };
 }
 

@@ -78,6 +78,8 @@ class PlannedTable implements FamilyTable {
   private readonly cleaner: FlowCleaner;
   private nodeAddresses: ReadonlySet<string> = new Set();
   private countTraffic = false;
+  /** Until then the kernel is not to be touched, and nothing waits for it. */
+  private hasBegun = false;
   private wishedAt: number | undefined;
   private readonly mark: { current: string };
   private layout: Layout;
@@ -136,6 +138,8 @@ class PlannedTable implements FamilyTable {
   }
 
   begin(): void {
+    this.hasBegun = true;
+    this.wishedAt ??= this.options.clock.now();
     this.reconciler.begin();
   }
 
@@ -192,7 +196,7 @@ class PlannedTable implements FamilyTable {
       for (const frontend of this.plan.frontendsOf(port))
         if (frontend.protocol === 'UDP') this.udp.set(frontend.key, frontend);
     }
-    if (elements.size > 0) this.wishedAt ??= this.options.clock.now();
+    if (this.hasBegun && elements.size > 0) this.wishedAt ??= this.options.clock.now();
     this.reconciler.apply(elements);
     // Wanted as it is already: nothing will be written for it.
     if (elements.size === 0) this.tellSettled();
