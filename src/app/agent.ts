@@ -9,7 +9,6 @@ import { DEFAULT_CONTROL_PATH } from '../api/controlPath.js';
 import { systemClock } from '../core/clock.js';
 import type { EngineConfig } from '../engine/engineTypes.js';
 import { createProblemSet, type ProblemReport, type ProblemSet } from '../kube/problems.js';
-import { openAntiSpoof } from './antiSpoof/openAntiSpoof.js';
 import { forgetBandwidth, openBandwidth, type OpenedBandwidth } from './bandwidth/openBandwidth.js';
 import { reportProblems, tellOwnNode, tellStateFile } from './agentReports.js';
 import { openClusterSource, type ClusterSource, type Part } from './clusterSource.js';
@@ -19,6 +18,7 @@ import { watchFiles } from './config/watchFiles.js';
 import { askForSubnets, withSubnets } from './edge/edgeHost.js';
 import type { GivenFlags } from './flags/flag.js';
 import { notices } from './flags/readFlags.js';
+import { hasEgressAddresses, openPodAddresses } from './egressAddresses/openPodAddresses.js';
 import { agentGraph } from './graph.js';
 import { StageError } from './graphParts.js';
 import type { AgentConfig } from './kubeConfig.js';
@@ -34,7 +34,7 @@ import { createMetrics, type Metrics } from './observe/metrics.js';
 import { openObservation } from './observe/openObservation.js';
 import { rangesOfCniFile } from './plumbing/cniFile.js';
 import { openPlumbing } from './plumbing/openPlumbing.js';
-import { openFirewall } from './policy/openFirewall.js';
+import { firewallOf } from './policy/openFirewall.js';
 import type { RunningFirewall } from './policy/runningFirewall.js';
 import { openProxy, type OpenedProxy } from './proxy/openProxy.js';
 import { forgetTenants, openTenants, type OpenedTenants } from './tenants/openTenants.js';
@@ -93,9 +93,7 @@ export async function runAgent(options: AgentOptions): Promise<number> {
         registry: metrics.registry,
       })
     : undefined;
-  const firewall = settings.kubernetes.run.firewall
-    ? await openFirewall({ logger, report, registry: metrics.registry })
-    : undefined;
+  const firewall = await firewallOf(settings.kubernetes, { logger, report, registry: metrics.registry });
   const tenants = await tenantsOf(settings, { nodeName, writer: source.value.writer, logger, report, metrics });
   const bandwidth = await bandwidthOf(settings, { logger, report, registry: metrics.registry });
   const router = await startRouter({
@@ -135,10 +133,13 @@ export async function runAgent(options: AgentOptions): Promise<number> {
   return runGraph(parts);
 }
 
+const PARTS = ['serviceProxy', 'firewall', 'bandwidth', 'tenants', 'egressAddresses'] as const;
+
 /** What runs besides the router. */
-function partsOf({ run, tenancy }: AgentConfig['kubernetes']): readonly Part[] {
-  const parts = { ...run, tenants: tenancy === 'namespace' };
-  return (['serviceProxy', 'firewall', 'bandwidth', 'tenants'] as const).filter(part => parts[part]);
+function partsOf(kubernetes: AgentConfig['kubernetes']): readonly Part[] {
+  const { run, tenancy } = kubernetes;
+  const parts = { ...run, tenants: tenancy === 'namespace', egressAddresses: hasEgressAddresses(kubernetes) };
+  return PARTS.filter(part => parts[part]);
 }
 
 /** Undefined: namespaces are not kept apart; what a former life left that did is taken away. */
@@ -191,6 +192,7 @@ const LATE: readonly { readonly name: string; readonly of: (settings: AgentConfi
   { name: 'kubernetes.run.serviceProxy', of: settings => settings.kubernetes.run.serviceProxy },
   { name: 'kubernetes.run.bandwidth', of: settings => settings.kubernetes.run.bandwidth },
   { name: 'kubernetes.run.firewall', of: settings => settings.kubernetes.run.firewall },
+  { name: 'kubernetes.egressAddresses', of: settings => hasEgressAddresses(settings.kubernetes) },
   { name: 'kubernetes.tenancy', of: settings => settings.kubernetes.tenancy },
   { name: 'kubernetes.tenants.lease', of: settings => settings.kubernetes.tenants.lease },
   { name: 'kubernetes.proxy.mode', of: settings => settings.kubernetes.proxy.mode },
@@ -254,7 +256,13 @@ async function runGraph({
   const drainCordoned = (): void =>
     void router.draining.set('cordon', isCordoned && current.kubernetes.onCordon === 'gracefulShutdown');
   const plumbing = openPlumbing({ nodeName, logger, report });
-  const antiSpoof = openAntiSpoof({ logger, report, registry: metrics.registry });
+  const podAddresses = openPodAddresses({
+    settings: loaded.settings.kubernetes,
+    protocol: loaded.settings.fib.protocol,
+    logger,
+    report,
+    registry: metrics.registry,
+  });
   const stateDirectory = dirname(options.control ?? loaded.settings.control ?? DEFAULT_CONTROL_PATH);
   const stateFile = openStateFile({
     path: join(stateDirectory, STATE_FILE),
@@ -308,7 +316,7 @@ async function runGraph({
       overlay: ({ own, nodes }) => router.overlay?.update(own, nodes),
       plumbingOptions: next => plumbing.configure({ ...next, stateDirectory }),
       plumbing: batch => plumbing.nodesChanged(batch),
-      antiSpoofOptions: next => antiSpoof.configure(next),
+      ...podAddresses.sinks,
       loadBalancer: outcome => balancer.update(outcome),
     },
   });
@@ -363,7 +371,7 @@ async function runGraph({
   stateFile.close();
   await reloader.close();
   await plumbing.stop();
-  await antiSpoof.stop();
+  await podAddresses.stop();
   await bandwidth?.stop();
   await proxy?.stop();
   await firewall?.stop();

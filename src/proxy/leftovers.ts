@@ -14,9 +14,8 @@ import {
   type NetlinkChannel,
 } from '../kernel/netlink/channel.js';
 import { NetlinkWriter } from '../kernel/netlink/writer.js';
-import { readStructure } from '../kernel/nftables/dump.js';
-import * as message from '../kernel/nftables/messages.js';
 import { NETLINK_NETFILTER } from '../kernel/nftables/numbers.js';
+import { removeTable } from '../kernel/nftables/removal.js';
 import { openTransactions, type Transactions } from '../kernel/nftables/transaction.js';
 import { RouteScan } from '../kernel/routeScan.js';
 import { routeOf, writeRouteDump, type Route } from '../kernel/routes.js';
@@ -183,10 +182,8 @@ class OpenLeftovers implements Leftovers {
   private async removeTable(name: string, report: Report): Promise<void> {
     for (const family of ['ip', 'ip6'] as const) {
       const table = { family, name };
-      const found = await readStructure(this.tools.netfilter, table);
-      if (found === undefined || found.chains.length + found.sets.length === 0) continue;
-      await this.tools.transactions.run(writer => message.writeTable(writer, 'delete', table));
-      report.removed.push(`nftables table ${family} ${name}`);
+      if (await removeTable(this.tools.netfilter, this.tools.transactions, table))
+        report.removed.push(`nftables table ${family} ${name}`);
     }
   }
 }

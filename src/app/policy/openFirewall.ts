@@ -6,10 +6,13 @@ import { systemClock } from '../../core/clock.js';
 import { listenToLog } from '../../kernel/nflogListener.js';
 import { openChannel, openRouteChannel } from '../../kernel/netlink/channel.js';
 import { NETLINK_NETFILTER } from '../../kernel/nftables/numbers.js';
+import { removeTables } from '../../kernel/nftables/removal.js';
 import type { ProblemReport } from '../../kube/problems.js';
 import { createFlowCutter, type FlowCutEvent } from '../../policy/flows/flowCutter.js';
 import { readNodeAddresses } from '../../policy/flows/nodeAddresses.js';
+import { TABLE } from '../../policy/nftables/layout.js';
 import { openNftablesFirewall } from '../../policy/nftables/nftablesFirewall.js';
+import type { Kubernetes } from '../config/kubernetesSchema.js';
 import { createPolicyMetrics } from './policyMetrics.js';
 import { startFirewall, type RunningFirewall } from './runningFirewall.js';
 
@@ -19,8 +22,26 @@ export interface OpenFirewallOptions {
   readonly registry: Registry;
 }
 
+/** The firewall, if the configuration asks for one; what a former life's left is taken away otherwise. */
+export async function firewallOf(
+  { run }: Kubernetes,
+  options: OpenFirewallOptions,
+): Promise<RunningFirewall | undefined> {
+  if (run.firewall) return openFirewall(options);
+  await forgetPolicies(options.logger).catch((error: unknown) =>
+    options.logger.warn({ err: error }, 'network policies of a former life may be left'),
+  );
+  return undefined;
+}
+
+/** Policies that nobody follows any more would be wrong soon. */
+async function forgetPolicies(logger: Logger): Promise<void> {
+  const removed = await removeTables(TABLE);
+  if (removed.length > 0) logger.info('network policies of a former life are taken away: no firewall runs');
+}
+
 /** Works in the network namespace of the calling thread. @throws Error when the kernel cannot be reached */
-export async function openFirewall({ logger, report, registry }: OpenFirewallOptions): Promise<RunningFirewall> {
+async function openFirewall({ logger, report, registry }: OpenFirewallOptions): Promise<RunningFirewall> {
   const [netfilter, routes] = [openChannel(NETLINK_NETFILTER), openRouteChannel()];
   const metrics = createPolicyMetrics([registry]);
   const cutter = createFlowCutter({

@@ -8,15 +8,11 @@ import type { Registry } from 'prom-client';
 import type { TenantsView } from '../../api/tenantView.js';
 import type { Clock } from '../../core/clock.js';
 import type { Family } from '../../kernel/nftables/ruleParts.js';
-import { openTransactions } from '../../kernel/nftables/transaction.js';
+import { removeTables } from '../../kernel/nftables/removal.js';
 import type { ApiWriter } from '../../kube/client/apiWriter.js';
 import type { ProblemReport } from '../../kube/problems.js';
-import {
-  openTenantKernel,
-  removeTenantTables,
-  type TenantEvent,
-  type TenantKernel,
-} from '../../policy/tenants/tenantKernel.js';
+import { openTenantKernel, type TenantEvent, type TenantKernel } from '../../policy/tenants/tenantKernel.js';
+import { TENANT_TABLE } from '../../policy/tenants/tenantTable.js';
 import type { Kubernetes } from '../config/kubernetesSchema.js';
 import { runElection, type RunningElection } from '../loadBalancer/lease.js';
 import type { Ordering, StartGate } from '../ordering.js';
@@ -59,12 +55,7 @@ const OWNER = 'tenants';
 
 /** Takes away what an agent with tenants left on this machine. @throws Error when the kernel refuses */
 export async function forgetTenants(): Promise<void> {
-  const transactions = openTransactions();
-  try {
-    await removeTenantTables(transactions);
-  } finally {
-    transactions.close();
-  }
+  await removeTables(TENANT_TABLE);
 }
 
 /** @throws SyscallError when the kernel cannot be reached */

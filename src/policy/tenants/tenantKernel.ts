@@ -6,7 +6,6 @@ import { createReconciler, type Reconciler, type ReconcilerEvent } from '../../c
 import { openChannel, type NetlinkChannel } from '../../kernel/netlink/channel.js';
 import { readCounts } from '../../kernel/nftables/dump.js';
 import { addressOfText, describeEndpoint, keyOctets, setOf, type ElementKey } from '../../kernel/nftables/elements.js';
-import { writeTable } from '../../kernel/nftables/messages.js';
 import { NETLINK_NETFILTER } from '../../kernel/nftables/numbers.js';
 import type { Family } from '../../kernel/nftables/ruleParts.js';
 import { openTableMonitor, type TableMonitor } from '../../kernel/nftables/tableMonitor.js';
@@ -14,7 +13,7 @@ import { openTransactions, type Transactions } from '../../kernel/nftables/trans
 import type { IpText } from '../../kube/objectTypes.js';
 import { addressElements, networkElements } from './tenantElements.js';
 import type { TenantDelta } from './tenantModel.js';
-import { SETS, TENANT_TABLE } from './tenantTable.js';
+import { SETS } from './tenantTable.js';
 import { createTenantTarget, STRUCTURE, type TenantTarget } from './tenantTarget.js';
 
 export type TenantEvent =
@@ -78,15 +77,6 @@ export function openTenantKernel(onEvent: (event: TenantEvent) => void, options:
     for (const resource of opened) resource.close();
     throw error;
   }
-}
-
-/** Takes the tables away, where there are any: everybody reaches everybody. @returns rejects when the kernel refuses */
-export async function removeTenantTables(transactions: Transactions): Promise<void> {
-  await transactions.run(writer => {
-    for (const family of ['ip', 'ip6'] as const)
-      // Adding before deleting makes deleting work whether it is there or not.
-      for (const command of ['add', 'delete'] as const) writeTable(writer, command, { family, name: TENANT_TABLE });
-  });
 }
 
 interface Kernel {

@@ -1,0 +1,33 @@
+/** Tables taken away whole, where they are: nothing is written where they are not. Impure: netlink. */
+
+import { openChannel, type NetlinkChannel } from '../netlink/channel.js';
+import { readStructure } from './dump.js';
+import { writeTable, type TableName } from './messages.js';
+import { NETLINK_NETFILTER } from './numbers.js';
+import { openTransactions, type Transactions } from './transaction.js';
+
+/** @returns whether it was there; rejects when the kernel refuses */
+export async function removeTable(
+  channel: NetlinkChannel,
+  transactions: Transactions,
+  table: TableName,
+): Promise<boolean> {
+  const found = await readStructure(channel, table);
+  if (found === undefined || found.chains.length + found.sets.length === 0) return false;
+  await transactions.run(writer => writeTable(writer, 'delete', table));
+  return true;
+}
+
+/** Of both families, in the network namespace of the calling thread. @returns those that were there; rejects when the kernel refuses */
+export async function removeTables(name: string): Promise<readonly TableName[]> {
+  const channel = openChannel(NETLINK_NETFILTER);
+  const transactions = openTransactions();
+  try {
+    const removed: TableName[] = [];
+    for (const family of ['ip', 'ip6'] as const)
+      if (await removeTable(channel, transactions, { family, name })) removed.push({ family, name });
+    return removed;
+  } finally {
+    for (const socket of [channel, transactions]) socket.close();
+  }
+}
