@@ -4,7 +4,8 @@
  */
 
 import type { Logger } from 'pino';
-import type { Clock, TimerHandle } from '../../core/clock.js';
+import type { Clock } from '../../core/clock.js';
+import { createPasses } from '../../core/passes.js';
 import { createReconciler, type Reconciler, type ReconcilerEvent } from '../../core/reconciler.js';
 import type { Problem, ProblemReport } from '../../kube/problems.js';
 import type { KernelEvent, KernelMonitor } from '../../kernel/monitor.js';
@@ -70,11 +71,8 @@ class RunningBandwidth implements BandwidthPlane {
   private plan: LinkPlan = { shapes: new Map(), links: new Map(), missing: [] };
   private readonly reconciler: Reconciler<ShapeKey, Shape>;
   private readonly unsubscribe: () => void;
-  private timer: TimerHandle | undefined;
-  private running: Promise<void> | undefined;
-  private again = false;
+  private readonly passes;
   private isComplete = false;
-  private stopped = false;
   /** Looks in a row that missed the link of some pod. */
   private misses = 0;
   private breakdown: string | undefined;
@@ -87,6 +85,7 @@ class RunningBandwidth implements BandwidthPlane {
       readBackInterval: READ_BACK,
       onEvent: event => this.heard(event),
     });
+    this.passes = createPasses({ clock: deps.clock, gather: GATHER, run: () => this.look() });
     this.unsubscribe = deps.monitor.subscribe(events => this.linksChanged(events));
   }
 
@@ -102,20 +101,17 @@ class RunningBandwidth implements BandwidthPlane {
     const isNews = changes.size > 0 || isComplete !== this.isComplete;
     this.isComplete ||= isComplete;
     if (changes.size > 0) this.misses = 0;
-    if (isNews) this.wake(0);
+    if (isNews) this.passes.wake(0);
   }
 
   async idle(): Promise<void> {
-    while (this.running !== undefined || this.again) await (this.running ?? this.turn());
+    await this.passes.idle();
     await this.reconciler.idle();
   }
 
   async stop(): Promise<void> {
-    this.stopped = true;
-    this.again = false;
     this.unsubscribe();
-    this.timer?.cancel();
-    await this.running;
+    await this.passes.stop();
     await this.reconciler.stop();
   }
 
@@ -125,33 +121,11 @@ class RunningBandwidth implements BandwidthPlane {
     // A filter whose device is gone or down drops all that its pod sends.
     if (isOverrun || links.some(({ name }) => linkOfIfb({ name, kind: 'ifb' }) !== undefined))
       this.reconciler.readSoon();
-    if (this.pods.size > 0 && (isOverrun || links.length > 0)) this.wake(GATHER);
+    if (this.pods.size > 0 && (isOverrun || links.length > 0)) this.passes.wake(GATHER);
   }
 
-  private wake(delay: number): void {
-    if (this.stopped) return;
-    this.again = true;
-    if (this.running === undefined) this.arm(delay);
-  }
-
-  private arm(delay: number): void {
-    this.timer?.cancel();
-    this.timer = this.deps.clock.setTimeout(() => void this.turn(), delay);
-  }
-
-  private turn(): Promise<void> {
-    this.timer?.cancel();
-    this.again = false;
-    this.running ??= this.look().finally(() => {
-      this.running = undefined;
-      if (this.stopped) return;
-      const retry = this.misses === 0 ? LOOK_AGAIN : Math.min(FIRST_RETRY * 2 ** (this.misses - 1), LOOK_AGAIN);
-      this.arm(this.again ? GATHER : retry);
-    });
-    return this.running;
-  }
-
-  private async look(): Promise<void> {
+  /** @returns milliseconds until the next */
+  private async look(): Promise<number> {
     try {
       const pods = [...this.pods.values()];
       const addresses = pods.flatMap(limits => limits.addresses);
@@ -167,6 +141,7 @@ class RunningBandwidth implements BandwidthPlane {
       this.breakdown = `links of pods cannot be looked up: ${error instanceof Error ? error.message : String(error)}`;
     }
     this.tell();
+    return this.misses === 0 ? LOOK_AGAIN : Math.min(FIRST_RETRY * 2 ** (this.misses - 1), LOOK_AGAIN);
   }
 
   private heard(event: ReconcilerEvent<ShapeKey>): void {

@@ -4,7 +4,8 @@
  */
 
 import type { Logger } from 'pino';
-import type { Clock, TimerHandle } from '../../core/clock.js';
+import type { Clock } from '../../core/clock.js';
+import { createPasses } from '../../core/passes.js';
 import type { ReconcilerEvent } from '../../core/reconciler.js';
 import type { ObjectBatch } from '../../kube/objectBatch.js';
 import type { Problem, ProblemReport } from '../../kube/problems.js';
@@ -61,10 +62,7 @@ class RunningPlumbing implements Plumbing {
   private own: OwnPlumbing | undefined;
   /** The cluster has been told once, whole. */
   private hasNodes = false;
-  private timer: TimerHandle | undefined;
-  private running: Promise<void> | undefined;
-  private again = false;
-  private stopped = false;
+  private readonly passes;
   /** Passes with problems in a row. */
   private failures = 0;
   private egressProblem: string | undefined;
@@ -84,8 +82,9 @@ class RunningPlumbing implements Plumbing {
         this.tell();
       },
     });
+    this.passes = createPasses({ clock: deps.clock, gather: GATHER, run: () => this.look() });
     this.unsubscribe = deps.monitor.subscribe(events => {
-      if (events.some(event => this.concerns(event))) this.wake(GATHER);
+      if (events.some(event => this.concerns(event))) this.passes.wake(GATHER);
     });
   }
 
@@ -94,7 +93,7 @@ class RunningPlumbing implements Plumbing {
     this.egress.configure(options);
     this.beginEgress();
     void this.watchCni(options.cni.enabled ? options.cni.file : undefined);
-    this.wake(0);
+    this.passes.wake(0);
   }
 
   nodesChanged(batch: ObjectBatch): void {
@@ -103,20 +102,17 @@ class RunningPlumbing implements Plumbing {
     if (parts.size > 0) this.egress.changed(parts);
     this.hasNodes = true;
     this.beginEgress();
-    if (ownChanged) this.wake(0);
+    if (ownChanged) this.passes.wake(0);
   }
 
   async idle(): Promise<void> {
-    while (this.running !== undefined || this.again) await (this.running ?? this.turn());
+    await this.passes.idle();
     await this.egress.idle();
   }
 
   async stop(): Promise<void> {
-    this.stopped = true;
-    this.again = false;
     this.unsubscribe();
-    this.timer?.cancel();
-    await this.running;
+    await this.passes.stop();
     await this.watchCni(undefined);
     await this.egress.stop();
   }
@@ -131,42 +127,21 @@ class RunningPlumbing implements Plumbing {
   private async watchCni(file: string | undefined): Promise<void> {
     if (file === this.cniWatch?.file) return;
     const before = this.cniWatch;
-    const end = file === undefined ? () => Promise.resolve() : this.deps.watchFiles([file], () => this.wake(GATHER));
+    const end =
+      file === undefined ? () => Promise.resolve() : this.deps.watchFiles([file], () => this.passes.wake(GATHER));
     this.cniWatch = { file, end };
     await before?.end();
   }
 
-  private wake(delay: number): void {
-    if (this.stopped) return;
-    this.again = true;
-    if (this.running !== undefined) return;
-    this.arm(delay);
-  }
-
-  private arm(delay: number): void {
-    this.timer?.cancel();
-    this.timer = this.deps.clock.setTimeout(() => void this.turn(), delay);
-  }
-
-  private turn(): Promise<void> {
-    this.timer?.cancel();
-    this.again = false;
-    this.running ??= this.look().finally(() => {
-      this.running = undefined;
-      if (this.stopped) return;
-      const retry = this.failures === 0 ? LOOK_AGAIN : Math.min(FIRST_RETRY * 2 ** (this.failures - 1), LOOK_AGAIN);
-      this.arm(this.again ? GATHER : retry);
-    });
-    return this.running;
-  }
-
-  private async look(): Promise<void> {
-    if (this.options === undefined) return;
+  /** @returns milliseconds until the next */
+  private async look(): Promise<number> {
+    if (this.options === undefined) return LOOK_AGAIN;
     const { channel, nft, legacyIptables, switches, logger } = this.deps;
     const facts: PassFacts = { options: this.options, own: this.own };
     this.passProblems = await runPass(this.pass, facts, { channel, nft, legacyIptables, switches, logger });
     this.failures = this.passProblems.length > 0 ? this.failures + 1 : 0;
     this.tell();
+    return this.failures === 0 ? LOOK_AGAIN : Math.min(FIRST_RETRY * 2 ** (this.failures - 1), LOOK_AGAIN);
   }
 
   private tell(): void {
