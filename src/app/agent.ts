@@ -2,7 +2,6 @@
 
 import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
-import { isDeepStrictEqual } from 'node:util';
 import type { Logger } from 'pino';
 import { Subject, startWith } from 'rxjs';
 import { DEFAULT_CONTROL_PATH } from '../api/controlPath.js';
@@ -26,6 +25,7 @@ import { loadAgentConfig, type LoadedAgentConfig } from './kubeConfigFile.js';
 import { createEngineComposer } from './kubeEngine.js';
 import { plumbingOptions } from './kubeOptions.js';
 import { openStateFile, STATE_FILE } from './lastState/stateFile.js';
+import { lateChanges } from './lateSettings.js';
 import { createBalancer } from './loadBalancer/balancer.js';
 import { createLogger, type LogFormat } from './logging.js';
 import { logOverlayEvent, overlayProblems } from './overlayLog.js';
@@ -178,29 +178,6 @@ async function bandwidthOf(
 /** Milliseconds between GRACEFUL_SHUTDOWN and the end of sessions, when routes are not kept over a restart. */
 const DRAIN_TIME = 1000;
 
-/** Parts of the configuration that are read once. */
-const LATE: readonly { readonly name: string; readonly of: (settings: AgentConfig) => unknown }[] = [
-  { name: 'fib', of: settings => settings.fib },
-  { name: 'log', of: settings => settings.log },
-  { name: 'control', of: settings => settings.control },
-  { name: 'kubernetes.nodeName', of: settings => settings.kubernetes.nodeName },
-  { name: 'kubernetes.kubeconfig', of: settings => settings.kubernetes.kubeconfig },
-  { name: 'kubernetes.apiServer', of: settings => settings.kubernetes.apiServer },
-  { name: 'kubernetes.cacheSyncTimeout', of: settings => settings.kubernetes.cacheSyncTimeout },
-  { name: 'kubernetes.services.settleTime', of: settings => settings.kubernetes.services.settleTime },
-  { name: 'kubernetes.edge.ask', of: settings => settings.kubernetes.edge.ask },
-  { name: 'kubernetes.run.serviceProxy', of: settings => settings.kubernetes.run.serviceProxy },
-  { name: 'kubernetes.run.bandwidth', of: settings => settings.kubernetes.run.bandwidth },
-  { name: 'kubernetes.run.firewall', of: settings => settings.kubernetes.run.firewall },
-  { name: 'kubernetes.egressAddresses', of: settings => hasEgressAddresses(settings.kubernetes) },
-  { name: 'kubernetes.tenancy', of: settings => settings.kubernetes.tenancy },
-  { name: 'kubernetes.tenants.lease', of: settings => settings.kubernetes.tenants.lease },
-  { name: 'kubernetes.proxy.mode', of: settings => settings.kubernetes.proxy.mode },
-  { name: 'kubernetes.proxy.conntrack', of: settings => settings.kubernetes.proxy.conntrack },
-  { name: 'kubernetes.health', of: settings => settings.kubernetes.health },
-  { name: 'kubernetes.metrics', of: settings => settings.kubernetes.metrics },
-];
-
 interface Parts {
   readonly options: AgentOptions;
   readonly nodeName: string;
@@ -342,9 +319,7 @@ async function runGraph({
     },
   });
   const reloader = watchConfig(options, loaded, report, next => {
-    const late = LATE.filter(part => !isDeepStrictEqual(part.of(next.settings), part.of(loaded.settings))).map(
-      ({ name }) => name,
-    );
+    const late = lateChanges(loaded.settings, next.settings);
     if (late.length > 0) logger.warn({ changed: late }, 'these changes take effect after a restart');
     current = next.settings;
     drainCordoned();
