@@ -18,21 +18,24 @@ const SETTINGS: FirewallSettings = {
   ipv4: true,
   ipv6: true,
   defaultDeny: true,
-  podCidrs: ['10.244.0.0/16', '10.0.0.0/16', 'fd44::/16'].map(prefixOf),
+  podCidrs: [],
   cutBit: undefined,
   log: undefined,
 };
+/** Of the one node that has all pods. */
+const POD_NETWORKS = ['10.244.0.0/16', '10.0.0.0/16', 'fd44::/16'];
 
-export function openEnforcer(node: Namespace): Enforcer {
+/** @param name of the node as the API knows it @param podNetworks whose addresses are pods of this node, and closed if unknown */
+export function openEnforcer(node: Namespace, name = NODE_NAME, podNetworks = POD_NETWORKS): Enforcer {
   const faults: FirewallEvent[] = [];
   const note = (event: FirewallEvent): void => {
     if (['failed', 'error', 'drift'].includes(event.kind)) faults.push(event);
   };
   const firewall = node.inside(() => openNftablesFirewall(note));
-  const model = createPolicyModel(NODE_NAME);
+  const model = createPolicyModel(name);
   let before: readonly unknown[] = [];
   let hasBegun = false;
-  firewall.configure(SETTINGS);
+  firewall.configure({ ...SETTINGS, podCidrs: podNetworks.map(prefixOf) });
   return {
     async enforce(objects) {
       firewall.apply(model.apply(batchBetween(before, objects)));

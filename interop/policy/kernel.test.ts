@@ -19,6 +19,8 @@ const ALL = process.env['PEERAGE_POLICY_CASES'] === 'all';
 const ONE_IN = ALL ? 1 : 3;
 const SEED = Number(process.env['PEERAGE_POLICY_SEED'] ?? 1);
 const CLUSTERS = Number(process.env['PEERAGE_POLICY_PACKET_CLUSTERS'] ?? 15);
+/** Differences that are worth going on for. */
+const ENOUGH = 20;
 /** Milliseconds: for each step with packets on a slow machine. */
 const LIMIT = 1_800_000;
 
@@ -54,11 +56,13 @@ test(
   `${cases.length} cases of Cyclonus, step by step: packets agree with every cell`,
   async () => {
     const found: string[] = [];
-    for (const { name, steps } of cases)
+    for (const { name, steps } of cases) {
+      if (found.length > ENOUGH) break;
       for (const [i, step] of steps.entries()) {
         await enforcer.enforce(objectsOf(step));
         for (const text of await differences(prober, step, step.denied)) found.push(`${name}, step ${i}: ${text}`);
       }
+    }
     expect(found).toEqual([]);
   },
   LIMIT,
@@ -73,6 +77,7 @@ test(
     for (const [i, cluster] of clusters.entries()) {
       await enforcer.enforce(objectsOf(cluster));
       for (const text of await differences(prober, cluster, tables[i] ?? [])) found.push(`cluster ${i}: ${text}`);
+      if (found.length > ENOUGH) break;
     }
     expect(found).toEqual([]);
   },
