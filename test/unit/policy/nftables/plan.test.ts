@@ -1,0 +1,149 @@
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { addressOfText, PROTOCOL_NUMBERS } from '../../../../src/kernel/nftables/elements.js';
+import type { Protocol } from '../../../../src/kube/objectTypes.js';
+import { layoutOf, type LayoutSettings } from '../../../../src/policy/nftables/layout.js';
+import { createPolicyPlan, type PolicyPlan } from '../../../../src/policy/nftables/plan.js';
+import { createPolicyModel, type PolicyModel } from '../../../../src/policy/policyModel.js';
+import { verdict, type Party } from '../../../../src/policy/verdict.js';
+import { batchBetween, partyOf } from '../modelCluster.js';
+import type { OracleEnd, OracleWorld } from '../oracle.js';
+import { cluster, NODE_ADDRESSES, objectsOf } from '../randomCluster.js';
+import { createKernel, type Kernel } from './evaluator.js';
+
+const SETTINGS: LayoutSettings = {
+  defaultDeny: false,
+  podCidrs: [],
+  cutBit: 5,
+  log: { group: 1, perSecond: 1, burst: 1 },
+};
+const LAYOUT = layoutOf(4, SETTINGS);
+const LOCAL = new Set([addressOfText(NODE_ADDRESSES['n1']!)]);
+const OUTSIDE: OracleEnd = { ip: '192.0.2.7' };
+
+interface Node {
+  readonly model: PolicyModel;
+  readonly plan: PolicyPlan;
+  readonly kernel: Kernel;
+  become(world: OracleWorld): void;
+}
+
+function newNode(): Node {
+  const model = createPolicyModel('n1');
+  const plan = createPolicyPlan(4);
+  const kernel = createKernel(plan, LAYOUT);
+  let known: readonly unknown[] = [];
+  kernel.take(plan.setLog(SETTINGS.log));
+  return {
+    model,
+    plan,
+    kernel,
+    become: world => {
+      kernel.take(plan.apply(model.apply(batchBetween(known, objectsOf(world)))));
+      known = objectsOf(world);
+    },
+  };
+}
+
+/** As the node has it: what is on its network is the node. */
+function party(model: PolicyModel, end: OracleEnd): Party {
+  return partyOf(model, end);
+}
+
+function isOfNode(end: OracleEnd): boolean {
+  return 'name' in end && end.hostNetwork && end.node === 'n1';
+}
+
+function isHere(end: OracleEnd): boolean {
+  return 'name' in end && !end.hostNetwork && end.node === 'n1';
+}
+
+/** What verdict.ts says at this node's pods; other nodes judge at theirs. */
+function expected(model: PolicyModel, from: OracleEnd, to: OracleEnd, protocol: Protocol, port: number): boolean {
+  const judged = verdict(model, { from: party(model, from), to: party(model, to), protocol, port });
+  return (!isHere(from) || judged.egress.allowed) && (!isHere(to) || judged.ingress.allowed);
+}
+
+function expectVerdicts({ model, kernel }: Node, world: OracleWorld): void {
+  const wrong: string[] = [];
+  const ends = [...world.pods, OUTSIDE];
+  for (const from of ends)
+    for (const to of ends) {
+      if (!isHere(from) && !isHere(to)) continue;
+      for (const protocol of ['TCP', 'UDP', 'SCTP'] as const)
+        for (const port of [53, 80, 81, 443]) {
+          const passes = kernel.passes({
+            source: addressOfText(from.ip),
+            destination: addressOfText(to.ip),
+            protocol: PROTOCOL_NUMBERS[protocol],
+            port,
+            hook: isOfNode(to) ? 'input' : 'postrouting',
+            local: LOCAL,
+          });
+          if (passes !== expected(model, from, to, protocol, port))
+            wrong.push(`${from.ip} > ${to.ip} ${protocol} ${port} ${passes ? 'passes' : 'is dropped'}`);
+        }
+    }
+  expect(wrong).toEqual([]);
+}
+
+test('rules come to the verdict on every cell of random clusters', () => {
+  fc.assert(
+    fc.property(cluster, world => {
+      const node = newNode();
+      node.become(world);
+      expectVerdicts(node, world);
+    }),
+    { numRuns: 60 },
+  );
+});
+
+describe('changes', () => {
+  test('come to what the last state comes to from nothing, and judge alike', () => {
+    fc.assert(
+      fc.property(fc.array(cluster, { minLength: 2, maxLength: 4 }), worlds => {
+        const [grown, fresh] = [newNode(), newNode()];
+        for (const world of worlds) grown.become(world);
+        const last = worlds.at(-1)!;
+        fresh.become(last);
+        const sorted = ({ kernel }: Node): unknown => [...kernel.elements].sort(([a], [b]) => (a < b ? -1 : 1));
+        expect(sorted(grown)).toEqual(sorted(fresh));
+        expectVerdicts(grown, last);
+      }),
+      { numRuns: 30 },
+    );
+  });
+
+  test('nothing is left when all objects are gone', () => {
+    fc.assert(
+      fc.property(cluster, world => {
+        const node = newNode();
+        node.become(world);
+        node.become({ ...world, pods: [], policies: [], clusterPolicies: [] });
+        expect(new Map(node.kernel.elements)).toEqual(new Map(LAYOUT.elements));
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  test('a pod elsewhere costs elements of groups, no chain and no set', () => {
+    fc.assert(
+      fc.property(cluster, world => {
+        const node = newNode();
+        const elsewhere = world.pods.map(pod => ({
+          ...pod,
+          node: pod.name === 'p1' ? 'n1' : 'n2',
+          hostNetwork: false,
+        }));
+        const pods = elsewhere.map(pod => ({ ...pod, ip: pod.ip.replace('10.1.', '10.9.') }));
+        const [, ...others] = pods.filter(pod => pod.node === 'n2');
+        node.become({ ...world, pods: pods.filter(pod => !others.includes(pod)) });
+        const before = new Set(node.kernel.elements.keys());
+        node.become({ ...world, pods });
+        const news = [...node.kernel.elements.keys()].filter(key => !before.has(key));
+        expect(news.filter(key => !/^(group|named)-/.test(key))).toEqual([]);
+      }),
+      { numRuns: 30 },
+    );
+  });
+});
