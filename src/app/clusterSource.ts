@@ -37,6 +37,7 @@ const KINDS_OF = {
   firewall: ['Pod', 'Namespace', 'NetworkPolicy', 'ClusterNetworkPolicy'],
   bandwidth: ['Pod'],
   tenants: ['Pod', 'Namespace'],
+  egressAddresses: ['Pod', 'Namespace'],
 } as const satisfies Readonly<Record<string, readonly Kind[]>>;
 export type Part = keyof typeof KINDS_OF;
 

@@ -45,6 +45,8 @@ import { DEFAULT_ROUTING } from '../routing/routingOptions.js';
 import type { AntiSpoofOptions } from './antiSpoof/antiSpoof.js';
 import { antiSpoofOptions } from './antiSpoof/openAntiSpoof.js';
 import { createBandwidthStage, type BandwidthUpdate } from './bandwidth/bandwidthStage.js';
+import { createEgressStage, type EgressInput, type EgressUpdate } from './egressAddresses/egressStage.js';
+import { egressAddressOptions } from './egressAddresses/openPodAddresses.js';
 import { gather, holdUntil, newInbox, sink, stage } from './graphParts.js';
 import type { AgentConfig } from './kubeConfig.js';
 import type { EngineInput, EngineOutcome } from './kubeEngine.js';
@@ -123,6 +125,8 @@ export interface GraphSinks {
   plumbing(batch: ObjectBatch): void;
   /** How pods are held to their own addresses. */
   antiSpoofOptions?(options: AntiSpoofOptions): void;
+  /** Which addresses pods carry outside. Left out where nobody can have any: nothing is derived then. */
+  egressAddresses?(update: EgressUpdate): void;
   /** Which services shall have which load-balancer addresses. */
   loadBalancer(outcome: BalancerOutcome): void;
   /** What the kernel shall do for services. Left out where another program does it: nothing is derived then. */
@@ -224,7 +228,23 @@ export function agentGraph(options: GraphOptions): Observable<never> {
             given.pipe(map(({ settings }): ProxyInput => ({ kind: 'options', kubernetes: settings.kubernetes }))),
             merge(early, batches.pipe(skip(1))).pipe(map((batch): ProxyInput => ({ kind: 'batch', batch }))),
           ).pipe(stage('proxy', createProxyStage(options.nodeName)), share());
-    const composed = merge(ordered, given, inbox.stream.pipe(ofKind('services'))).pipe(
+    const egress =
+      sinks.egressAddresses === undefined
+        ? NEVER
+        : merge(
+            given.pipe(
+              map(({ settings }): EgressInput => ({
+                kind: 'options',
+                options: egressAddressOptions(settings.kubernetes),
+              })),
+            ),
+            batches.pipe(map((batch): EgressInput => ({ kind: 'batch', batch }))),
+          ).pipe(stage('egressAddresses', createEgressStage(options.nodeName)), share());
+    const held = egress.pipe(
+      map(({ announced }): EngineInput => ({ kind: 'services', delta: announced })),
+      filter(isNews),
+    );
+    const composed = merge(ordered, given, held, inbox.stream.pipe(ofKind('services'))).pipe(
       stage('engineConfig', options.compose),
       share(),
     );
@@ -237,6 +257,8 @@ export function agentGraph(options: GraphOptions): Observable<never> {
       given.pipe(sink('plumbing', ({ settings }) => sinks.plumbingOptions(plumbingOptions(settings, options.cniFile)))),
       batches.pipe(sink('plumbing', batch => sinks.plumbing(batch))),
       given.pipe(sink('antiSpoof', ({ settings }) => sinks.antiSpoofOptions?.(antiSpoofOptions(settings.kubernetes)))),
+      egress.pipe(sink('problems', ({ problems }) => sinks.problems(problems))),
+      egress.pipe(sink('egressAddresses', update => sinks.egressAddresses?.(update))),
       tunnels.pipe(sink('problems', ({ problems }) => sinks.problems(problems))),
       governed.pipe(sink('policy', update => sinks.policy?.(update))),
       apart.pipe(sink('tenants', update => sinks.tenants?.(update))),
@@ -278,6 +300,10 @@ function announcedBy(input: EngineInput): { readonly pods: number; readonly serv
   if (input.kind !== 'routing') return { pods: 0, services: 0 };
   const { networks, services } = input.delta;
   return { pods: [...networks.set.values()].filter(({ tag }) => tag === 'pod').length, services: services.set.size };
+}
+
+function isNews(input: EngineInput): boolean {
+  return input.kind !== 'services' || input.delta.set.size + input.delta.removed.size > 0;
 }
 
 function ofKind<K extends Input['kind']>(kind: K): OperatorFunction<Input, Extract<Input, { readonly kind: K }>> {

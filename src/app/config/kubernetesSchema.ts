@@ -5,7 +5,7 @@ import { parseCommunity, parseLargeCommunity } from '../../bgp/wire/communityTex
 import { BALANCER_CLASSES } from '../../routing/loadBalancer/pools.js';
 import { OverlaySection } from '../overlayConfig.js';
 import { FirewallSection } from './firewallSchema.js';
-import { AntiSpoofSection } from './podAddressSchema.js';
+import { AntiSpoofSection, EgressAddressSection } from './podAddressSchema.js';
 import { ProxySection } from './proxySchema.js';
 import { PeerGroup, PeerOptions, Router } from './schema.js';
 import { TENANCIES, TenantsSection } from './tenantSchema.js';
@@ -317,6 +317,9 @@ const KubernetesShape = z.strictObject({
   egress: Egress.prefault({}).describe('Traffic of pods to the world outside.'),
   cni: Cni.prefault({}).describe("The pods' bridge and the CNI configuration."),
   sourceDestCheck: SourceDestCheck.prefault({}).describe('Clouds that drop packets of pods.'),
+  egressAddresses: EgressAddressSection.prefault({}).describe(
+    'Addresses that pods of a namespace have outside the cluster.',
+  ),
   antiSpoof: AntiSpoofSection.prefault({}).describe('Pods that send from addresses of others.'),
   loadBalancer: LoadBalancer.prefault({}).describe('Addresses for services of type LoadBalancer.'),
   tenancy: z

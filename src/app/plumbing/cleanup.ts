@@ -19,12 +19,14 @@ import { RouteScan } from '../../kernel/routeScan.js';
 import { routeOf, writeRoute, writeRouteDump, type Route } from '../../kernel/routes.js';
 import { AF_INET, AF_INET6 } from '../../kernel/rtnetlink.js';
 import { sysctlName, type Switches } from '../../kernel/sysctl.js';
+import { EGRESS_ADDRESS_TABLE } from '../../policy/egress/egressTable.js';
 import { BRIDGE_TABLE, ROUTED_TABLE } from '../../policy/antiSpoof/spoofTables.js';
 import { TABLE as POLICY_TABLE } from '../../policy/nftables/layout.js';
 import { TENANT_TABLE } from '../../policy/tenants/tenantTable.js';
 import type { Leftovers } from '../../proxy/leftovers.js';
 import { forgetBandwidth } from '../bandwidth/openBandwidth.js';
 import { STATE_FILE } from '../lastState/stateFile.js';
+import { createEgressWayTarget } from '../egressAddresses/egressWayTarget.js';
 import { restoreCniFile } from './cniFile.js';
 import { EGRESS_TABLE } from './egress.js';
 import { closeForward } from './forward.js';
@@ -69,6 +71,7 @@ const STEPS: readonly (readonly [what: string, step: (cleanup: Cleanup) => Promi
   ['tenants', cleanup => deleteTables(cleanup, TENANT_TABLES)],
   ['bandwidth', deleteLimits],
   ['pod egress', cleanup => deleteTables(cleanup, [EGRESS_TABLE])],
+  ['egress addresses', deleteEgressAddresses],
   ['routes', deleteRoutes],
   ['overlay', deleteOverlay],
   ['bridge', deleteBridge],
@@ -123,6 +126,17 @@ async function deleteLimits({ done, left }: Cleanup): Promise<void> {
   const { removed, left: others } = await forgetBandwidth();
   if (removed > 0) done(`took out ${removed} limits of pods`);
   for (const what of others) left(what);
+}
+
+/** The ways to holders go first: what was marked for them finds none, and the table drops it. */
+async function deleteEgressAddresses(cleanup: Cleanup): Promise<void> {
+  const { channel, switches, owner, done, left } = cleanup;
+  const target = createEgressWayTarget({ channel, switches, protocol: owner.protocol });
+  const found = await target.read();
+  const failed = await target.commit({ set: new Map(), removed: found });
+  if (found.size > failed.size) done(`deleted ${found.size - failed.size} parts of the tunnel for egress addresses`);
+  for (const [key, reason] of failed) left(`egress addresses: ${key}: ${reason}`);
+  await deleteTables(cleanup, [EGRESS_ADDRESS_TABLE]);
 }
 
 /** Of both modes: the node may have had another before the last. */
