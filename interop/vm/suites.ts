@@ -10,6 +10,7 @@ import { ipvsProxy } from './suites/ipvsProxy.js';
 import { ipvsScale } from './suites/ipvsScale.js';
 import { modeChange } from './suites/modeChange.js';
 import { overlay } from './suites/overlay.js';
+import { policyIpvs } from './suites/policyIpvs.js';
 import { proxyRows } from './suites/proxyRows.js';
 import { rolling } from './suites/rolling.js';
 
@@ -19,6 +20,7 @@ export const SUITES: readonly VmSuite[] = [
   ipvsHistory,
   ipvsProxy,
   proxyRows,
+  policyIpvs,
   rolling,
   dsr,
   modeChange,

@@ -16,7 +16,7 @@ let worlds: Worlds | undefined;
 /** What the agent sees to, and the backend alone does not. */
 const SYSCTLS = ['conntrack=1', 'conn_reuse_mode=0', 'expire_nodest_conn=1', 'expire_quiescent_template=1'];
 
-const openIpvs: OpenBackend = async (node, onEvent) => {
+export const openIpvs: OpenBackend = async (node, onEvent) => {
   const opened: ProxyBackend[] = [];
   await whileInNamespace(node.name, async () => {
     const proxy = await openIpvsProxy(onEvent);
