@@ -32,7 +32,7 @@ const ONLY_C = networkPolicy('only-c', {
 interface World {
   readonly rig: ProxyRig;
   readonly firewall: PolicyFirewall;
-  become(objects: readonly unknown[]): Promise<void>;
+  readonly become: (objects: readonly unknown[]) => Promise<void>;
   close(): Promise<void>;
 }
 
