@@ -1,6 +1,7 @@
 /** Network policies as packets meet them, in both families. Needs root. */
 
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { spawnSync } from 'node:child_process';
 import { ADDRESSES, PORT } from './proxyRig.js';
 import {
   clusterPolicy,
@@ -187,6 +188,23 @@ describe('ClusterNetworkPolicy', () => {
     await rig.life.become([...PODS, ...policies]);
     expect(await passing(rig, CELLS)).toEqual(expected);
   });
+});
+
+test('ICMP passes by rules without ports only, neighbour discovery always', async () => {
+  const pings = (): readonly boolean[] =>
+    ([4, 6] as const).map(family => {
+      const { status } = spawnSync('ip', [
+        ...['netns', 'exec', 'pkpf-b', 'ping', '-c', '2', '-i', '0.2', '-W', '1', ADDRESSES[family].a],
+      ]);
+      return status === 0;
+    });
+  const from = [{ podSelector: {} }];
+  await rig.life.become([...PODS, networkPolicy('p', { ...all, ingress: [{ from }] })]);
+  expect(pings()).toEqual([true, true]);
+  await rig.life.become([...PODS, networkPolicy('p', { ...all, ingress: [{ from, ports: [{ port: PORT }] }] })]);
+  rig.node.ip('-6 neigh flush all');
+  expect(pings()).toEqual([false, false]);
+  expect(await passing(rig, ['b>a tcp6'])).toEqual(['b>a tcp6']);
 });
 
 test('what is denied is counted by pod and policy', async () => {

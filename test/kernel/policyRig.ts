@@ -117,12 +117,23 @@ export function clusterPolicy(name: string, spec: Readonly<Record<string, unknow
   return { apiVersion: 'policy.networking.k8s.io/v1alpha2', kind: 'ClusterNetworkPolicy', metadata: { name }, spec };
 }
 
+/** Below what the kernel chooses from by itself. */
+let nextPort = 10_000;
+
 /** `a>b tcp4`: who asks whom, how. */
 export async function passes(rig: Cast, cell: string, port = PORT): Promise<boolean> {
   const [from = '', to = '', protocol = '', family = ''] = cell.split(/>| (?=\w)|(?=[46]$)/);
   const address = ADDRESSES[family === '6' ? 6 : 4][to as ActorName];
+  // A UDP port that was used before may belong to a flow that is tracked still, which passes.
+  const source = (): Pick<Question, 'fromPort'> => (protocol === 'udp' ? { fromPort: nextPort++ } : {});
   const ask = (patience: number): Promise<string> =>
-    rig.actors[from as ActorName].ask({ protocol: protocol as Question['protocol'], address, port, patience });
+    rig.actors[from as ActorName].ask({
+      protocol: protocol as Question['protocol'],
+      address,
+      port,
+      patience,
+      ...source(),
+    });
   // Silence is what a denial looks like, and a slow machine: who was silent is asked again with more patience.
   const first = await ask(300);
   return (first === 'silence' ? await ask(1_200) : first) !== 'silence';
