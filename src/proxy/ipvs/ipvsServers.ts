@@ -27,8 +27,9 @@ export interface IpvsServersOptions {
   readonly readBackInterval: number;
   /** All of this machine's addresses that are not on the services' link, as they are now. */
   readonly local: readonly IpAddress[];
-  /** As the target has it. */
+  /** As the target has them. */
   readonly guarded?: (() => Promise<void>) | undefined;
+  readonly readingPart?: number | undefined;
   onEvent(event: ProxyEvent): void;
   /** What was wanted of these frontends is there: UDP flows that lead elsewhere are stale. */
   onSettled(frontends: readonly FrontendKey[]): void;
@@ -81,6 +82,7 @@ class Servers implements IpvsServers {
     this.target = createIpvsTarget({
       ...options,
       isWanted: key => this.wanted.has(key),
+      present: () => this.reconciler.present,
       isPlace: server => this.plan.ownerOf(server) !== undefined,
       onError: text => options.onEvent({ kind: 'error', text }),
     });

@@ -13,6 +13,7 @@ import type { FoundDestination, FoundServer, ServerId } from '../../kernel/ipvs/
 import type { IpvsSettings } from '../proxyTypes.js';
 import { createDraining, type Drained } from './draining.js';
 import { foundBesides, foundOfServer, isExcluded, ownServers, type ReadingRules } from './ipvsReading.js';
+import { createReadingTurns } from './readingTurns.js';
 import type { ServerClaims } from './serverClaims.js';
 import type { ServiceLink } from './serviceLink.js';
 import { destinationKey, serverKey } from './virtualServers.js';
@@ -38,10 +39,14 @@ export interface IpvsTargetOptions {
   readonly claims: ServerClaims;
   readonly clock: Clock;
   readonly isWanted: (key: WishKey) => boolean;
+  /** What is believed to be there. */
+  readonly present: () => ReadonlyMap<WishKey, Wish>;
   /** Whether a frontend is at this place, even if nobody serves it. @param server as `serverKey` has it */
   readonly isPlace: (server: string) => boolean;
   /** Resolves when the firewall beside the servers is as wanted: a server that nobody guards yet would be open to all. */
   readonly guarded?: (() => Promise<void>) | undefined;
+  /** Servers that are asked for their destinations in one reading, about. */
+  readonly readingPart?: number | undefined;
   /** Letting connections run out failed; tried again. */
   onError(text: string): void;
 }
@@ -75,9 +80,12 @@ class OpenTarget implements IpvsTarget {
   private readonly claimed = new Set<string>();
   private last: Promise<unknown> = Promise.resolve();
   private timer: TimerHandle | undefined;
+  private readonly turns;
   private isStopped = false;
 
-  constructor(private readonly options: IpvsTargetOptions) {}
+  constructor(private readonly options: IpvsTargetOptions) {
+    this.turns = createReadingTurns(options.readingPart);
+  }
 
   configure(settings: IpvsTargetSettings): void {
     this.settings = settings;
@@ -106,24 +114,53 @@ class OpenTarget implements IpvsTarget {
       const found = await this.readServers(ownServers(reading, rules), rules);
       const timeouts = isWanted(wish.TIMEOUTS_KEY) ? await ipvs.timeouts() : undefined;
       for (const [key, value] of foundBesides({ ...reading, timeouts }, rules, this.draining)) found.set(key, value);
+      this.turns.done();
       this.readingTook = clock.now() - begun;
       this.lookLater();
       return found;
     });
   }
 
-  /** There may be ten thousand, and each is asked for its own destinations. */
+  /**
+   * There may be ten thousand, and each has to be asked for its own destinations: those whose turn it is. Of the others,
+   * destinations are believed to be as they were written.
+   */
   private async readServers(servers: readonly FoundServer[], rules: ReadingRules): Promise<Map<WishKey, Wish>> {
     const found = new Map<WishKey, Wish>();
-    for (const [i, server] of servers.entries()) {
+    const believed = new Set<string>();
+    const present = this.options.present();
+    const isTurn = this.turns.next(servers.length);
+    let asked = 0;
+    for (const server of servers) {
+      const place = serverKey(server);
+      const key = wish.keyOfServer(place);
+      if (!isTurn(server) && present.has(key) && rules.isWanted(key)) {
+        believed.add(place);
+        found.set(key, { kind: 'server', server });
+        continue;
+      }
       const destinations = await this.options.ipvs.destinations(server);
-      for (const [key, value] of foundOfServer(server, destinations, rules, this.draining)) found.set(key, value);
-      if (i % SERVERS_PER_TURN === SERVERS_PER_TURN - 1) await setImmediate();
+      for (const [one, value] of foundOfServer(server, destinations, rules, this.draining)) found.set(one, value);
+      if (++asked % SERVERS_PER_TURN === 0) await setImmediate();
     }
+    for (const [key, value] of believed.size === 0 ? [] : present)
+      if (value.kind === 'destination' && believed.has(serverKey(value.server))) found.set(key, value);
     return found;
   }
 
-  commit(delta: Delta<WishKey, Wish>): Promise<ReadonlyMap<WishKey, string>> {
+  async commit(delta: Delta<WishKey, Wish>): Promise<ReadonlyMap<WishKey, string>> {
+    try {
+      const failures = await this.write(delta);
+      for (const key of failures.keys()) this.turns.suspect(wish.serverOf(key) ?? '');
+      return failures;
+    } catch (error) {
+      // Of what was sent, nothing is known.
+      this.turns.suspectAll();
+      throw error;
+    }
+  }
+
+  private write(delta: Delta<WishKey, Wish>): Promise<ReadonlyMap<WishKey, string>> {
     return this.alone(async () => {
       const failures = new Map<WishKey, string>();
       if ([...delta.set.values()].some(({ value, before }) => value.kind === 'server' && before === undefined))

@@ -36,6 +36,8 @@ export class FakeIpvsKernel implements Pick<IpvsServersOptions, 'ipvs' | 'link' 
   /** Destination addresses that are refused. */
   readonly refused = new Set<string>();
   commands = 0;
+  /** Servers that were asked for their destinations. */
+  asked = 0;
   /** Called whenever all servers are asked for. */
   onReading: () => void = () => undefined;
 
@@ -46,7 +48,10 @@ export class FakeIpvsKernel implements Pick<IpvsServersOptions, 'ipvs' | 'link' 
         [...this.standing.values()].map(({ server }): FoundServer => ({ ...server, counters: NONE })),
       );
     },
-    destinations: (server: ServerId) => Promise.resolve(this.destinationsOf(serverKey(server))),
+    destinations: (server: ServerId) => {
+      this.asked += 1;
+      return Promise.resolve(this.destinationsOf(serverKey(server)));
+    },
     timeouts: () => Promise.resolve(this.setTimeouts),
     run: (commands: readonly IpvsCommand[]) => {
       const refusals = new Map<number, string>();

@@ -40,15 +40,11 @@ describe('what is written', () => {
 
   test('a new server waits for its firewall, but not for ever; other changes do not wait', async () => {
     let release: () => void = () => undefined;
-    const world = openWorld(
-      undefined,
-      settings(),
-      LOCAL,
-      () =>
-        new Promise(resolve => {
-          release = resolve;
-        }),
-    );
+    const guarded = (): Promise<void> =>
+      new Promise(resolve => {
+        release = resolve;
+      });
+    const world = openWorld(undefined, settings(), LOCAL, { guarded });
     const servers = (): readonly string[] => world.kernel.lines.filter(line => / rr 0 0$/.test(line));
     world.want([WEB]);
     world.servers.begin();
@@ -249,6 +245,23 @@ describe('connections to a backend that goes', () => {
 });
 
 describe('drift and refusals', () => {
+  test('of many servers a part is asked for destinations, and drift is found in the end', async () => {
+    const names = Array.from({ length: 26 }, (_, i) => String.fromCharCode(97 + i));
+    const kernel = new FakeIpvsKernel();
+    const world = openWorld(kernel, settings(), LOCAL, { readingPart: 5 });
+    world.want(names.map((name): SomeService => ({ name, pods: [1, 2] })));
+    world.servers.begin();
+    await world.pass(1000);
+    const before = kernel.lines;
+    kernel.asked = 0;
+    await world.pass(60_000);
+    expect(kernel.asked).toBeGreaterThan(0);
+    expect(kernel.asked).toBeLessThan(15);
+    expect(world.kinds()).not.toContain('drift');
+    for (const { destinations } of kernel.standing.values()) destinations.clear();
+    await world.pass(400_000);
+    expect(kernel.lines).toEqual(before);
+  });
   test('what takes long to read is read less often', async () => {
     const world = openWorld();
     let readings = 0;

@@ -2,7 +2,11 @@
 
 import { parseAddress, parsePrefix, type IpAddress, type IpPrefix } from '../../../../src/core/ip.js';
 import type { IpText, Protocol } from '../../../../src/kube/objectTypes.js';
-import { createIpvsServers, type IpvsServers } from '../../../../src/proxy/ipvs/ipvsServers.js';
+import {
+  createIpvsServers,
+  type IpvsServers,
+  type IpvsServersOptions,
+} from '../../../../src/proxy/ipvs/ipvsServers.js';
 import type { ProxyEvent } from '../../../../src/proxy/proxyBackend.js';
 import {
   frontendKey,
@@ -200,12 +204,12 @@ export interface IpvsWorld {
   kinds(): readonly string[];
 }
 
-/** @param guarded resolves when the firewall is as wanted */
+/** @param more such as `guarded`, which resolves when the firewall is as wanted */
 export function openWorld(
   kernel = new FakeIpvsKernel(),
   given = settings(),
   local = LOCAL,
-  guarded?: () => Promise<void>,
+  more: Pick<IpvsServersOptions, 'guarded' | 'readingPart'> = {},
 ): IpvsWorld {
   const clock = new VirtualClock();
   const events: ProxyEvent[] = [];
@@ -216,7 +220,7 @@ export function openWorld(
     clock,
     readBackInterval: 60_000,
     local,
-    guarded,
+    ...more,
     onEvent: event => events.push(event),
     onSettled: () => undefined,
   });
