@@ -1,7 +1,7 @@
 /**
  * The service proxy against the real kube-proxy (mode nftables): a few hundred generated services on one API server, a world
  * for each proxy, the same connections in both, and the same answers. PEERAGE_ORACLE_SEED and PEERAGE_ORACLE_SERVICES choose
- * others.
+ * others; with PEERAGE_ORACLE_MASQUERADE_ALL=1 both masquerade whatever goes to a service.
  */
 
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -23,6 +23,7 @@ import { askAll, buildWorld, hostIn, type WorldName } from './proxyOracle/world.
 
 const SEED = Number(process.env['PEERAGE_ORACLE_SEED'] ?? 1);
 const SERVICES = Number(process.env['PEERAGE_ORACLE_SERVICES'] ?? 240);
+const MASQUERADE_ALL = process.env['PEERAGE_ORACLE_MASQUERADE_ALL'] === '1';
 const WORLDS: readonly WorldName[] = ['theirs', 'ours'];
 const PATIENCE = 120_000;
 const CHANGED = 3;
@@ -94,6 +95,7 @@ function kubeProxyConfig(): object {
     detectLocalMode: 'ClusterCIDR',
     clusterCIDR: `${at.POD_PREFIXES[4]},${at.POD_PREFIXES[6]}`,
     conntrack: none,
+    nftables: { masqueradeAll: MASQUERADE_ALL },
   };
 }
 
