@@ -6,6 +6,7 @@ import { systemClock } from '../../core/clock.js';
 import { listenToLog } from '../../kernel/nflogListener.js';
 import { openChannel, openRouteChannel } from '../../kernel/netlink/channel.js';
 import { NETLINK_NETFILTER } from '../../kernel/nftables/numbers.js';
+import { kernelSwitches } from '../../kernel/sysctl.js';
 import { removeTables } from '../../kernel/nftables/removal.js';
 import type { ProblemReport } from '../../kube/problems.js';
 import { createFlowCutter, type FlowCutEvent } from '../../policy/flows/flowCutter.js';
@@ -13,6 +14,7 @@ import { readNodeAddresses } from '../../policy/flows/nodeAddresses.js';
 import { TABLE } from '../../policy/nftables/layout.js';
 import { openNftablesFirewall } from '../../policy/nftables/nftablesFirewall.js';
 import type { Kubernetes } from '../config/kubernetesSchema.js';
+import { watchBridge } from './bridgedPods.js';
 import { createPolicyMetrics } from './policyMetrics.js';
 import { startFirewall, type RunningFirewall } from './runningFirewall.js';
 
@@ -24,10 +26,10 @@ export interface OpenFirewallOptions {
 
 /** The firewall, if the configuration asks for one; what a former life's left is taken away otherwise. */
 export async function firewallOf(
-  { run }: Kubernetes,
+  settings: Kubernetes,
   options: OpenFirewallOptions,
 ): Promise<RunningFirewall | undefined> {
-  if (run.firewall) return openFirewall(options);
+  if (settings.run.firewall) return openFirewall(settings, options);
   await forgetPolicies(options.logger).catch((error: unknown) =>
     options.logger.warn({ err: error }, 'network policies of a former life may be left'),
   );
@@ -41,7 +43,10 @@ async function forgetPolicies(logger: Logger): Promise<void> {
 }
 
 /** Works in the network namespace of the calling thread. @throws Error when the kernel cannot be reached */
-async function openFirewall({ logger, report, registry }: OpenFirewallOptions): Promise<RunningFirewall> {
+async function openFirewall(
+  settings: Kubernetes,
+  { logger, report, registry }: OpenFirewallOptions,
+): Promise<RunningFirewall> {
   const [netfilter, routes] = [openChannel(NETLINK_NETFILTER), openRouteChannel()];
   const metrics = createPolicyMetrics([registry]);
   const cutter = createFlowCutter({
@@ -64,6 +69,11 @@ async function openFirewall({ logger, report, registry }: OpenFirewallOptions): 
     listen: listenToLog,
   });
   logger.info('firewall starting');
+  // The plumbing has turned the switches by then.
+  let endWatch = (): void => undefined;
+  void running.synced.then(
+    () => (endWatch = watchBridge({ settings, switches: kernelSwitches, clock: systemClock, report })),
+  );
   return {
     view: running.view,
     firewall: running.firewall,
@@ -72,6 +82,7 @@ async function openFirewall({ logger, report, registry }: OpenFirewallOptions): 
     update: update => running.update(update),
     scrape: () => running.scrape(),
     stop: async () => {
+      endWatch();
       await running.stop();
       for (const socket of [netfilter, routes]) socket.close();
     },
