@@ -99,10 +99,10 @@ function askUdp(question, answer) {
 }
 function askKept({ keep, patience }, answer) {
   const socket = kept.get(keep);
-  const done = once(text => { clearTimeout(timer); answer(text); });
+  const onData = data => done(String(data).trim()), onError = error => done(fault(error));
+  const done = once(text => { clearTimeout(timer); socket.off('data', onData).off('error', onError); answer(text); });
   const timer = setTimeout(() => done('silence'), patience);
-  socket.once('data', data => done(String(data).trim()));
-  socket.once('error', error => done(fault(error)));
+  socket.on('data', onData).on('error', onError);
   socket.write('?');
 }
 require('node:readline').createInterface({ input: process.stdin }).on('line', line => {
