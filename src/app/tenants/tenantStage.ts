@@ -1,6 +1,5 @@
 /** The graph's stage for tenants: from objects and the configuration to what the kernel shall hold, and who needs a number. Pure. */
 
-import { isDeepStrictEqual } from 'node:util';
 import type { IpPrefix } from '../../core/ip.js';
 import { changesOf, type ObjectBatch } from '../../kube/objectBatch.js';
 import type { ProblemReport } from '../../kube/problems.js';
@@ -43,6 +42,7 @@ export function createTenantStage(
   let model: TenantModel | undefined;
   const byNode = new Map<string, readonly IpPrefix[]>();
   let networks: readonly IpPrefix[] = [];
+  let told = networks;
   let isComplete = false;
   const take = (
     input: TenantInput,
@@ -53,24 +53,26 @@ export function createTenantStage(
       return { outcome: model.configure(rules), model, rules };
     }
     if (model === undefined || rules === undefined) throw new Error('objects come before the configuration');
-    for (const { change, object } of changesOf(input.batch, 'Node'))
+    const changed = changesOf(input.batch, 'Node');
+    for (const { change, object } of changed)
       if (change === 'deleted') byNode.delete(object.name);
       else byNode.set(object.name, object.podCidrs);
+    // Nodes are thousands, and seldom other ones.
+    if (changed.length > 0) networks = [...byNode.values()].flat();
     isComplete ||= input.batch.synced;
     return { outcome: model.apply(input.batch), model, rules };
   };
   return input => {
     const taken = take(input);
-    const next = [...byNode.values()].flat();
-    const isOther = !isDeepStrictEqual(next, networks);
-    networks = next;
+    const isOther = networks !== told;
+    told = networks;
     const { model, rules, outcome } = taken;
     return {
       ...outcome,
       model,
       rules,
       isComplete,
-      networks: isOther ? next : undefined,
+      networks: isOther ? networks : undefined,
       due: dueTasks(model.specs, rules),
     };
   };

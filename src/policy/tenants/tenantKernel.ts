@@ -12,7 +12,7 @@ import { openTableMonitor, type TableMonitor } from '../../kernel/nftables/table
 import { openTransactions, type Transactions } from '../../kernel/nftables/transaction.js';
 import type { IpText } from '../../kube/objectTypes.js';
 import { addressElements, networkElements } from './tenantElements.js';
-import type { TenantDelta } from './tenantModel.js';
+import type { TenantAddress, TenantDelta } from './tenantModel.js';
 import { SETS } from './tenantTable.js';
 import { createTenantTarget, STRUCTURE, type TenantTarget } from './tenantTarget.js';
 
@@ -132,8 +132,8 @@ class Tables implements TenantKernel {
 class FamilyTable {
   readonly reconciler: Reconciler<ElementKey, string>;
   private readonly target: TenantTarget;
-  /** What is wanted for each address. */
-  private readonly wanted = new Map<IpText, ReadonlyMap<ElementKey, string>>();
+  /** What is wanted for each address of the family. */
+  private readonly wanted = new Map<IpText, TenantAddress>();
   private networks: ReadonlyMap<ElementKey, string> = new Map();
   private wishedAt: number | undefined;
 
@@ -168,16 +168,17 @@ class FamilyTable {
   apply({ set, removed }: TenantDelta): void {
     const changes = new Map<ElementKey, string | undefined>();
     const leave = (address: IpText): void => {
-      for (const key of this.wanted.get(address)?.keys() ?? []) changes.set(key, undefined);
+      const before = this.wanted.get(address);
+      if (before === undefined) return;
+      for (const key of addressElements(address, before).keys()) changes.set(key, undefined);
       this.wanted.delete(address);
     };
     for (const address of removed) leave(address);
     for (const [address, tenant] of set) {
       if (familyOf(address) !== this.family) continue;
       leave(address);
-      const elements = addressElements(address, tenant);
-      this.wanted.set(address, elements);
-      for (const [key, value] of elements) changes.set(key, value);
+      this.wanted.set(address, tenant);
+      for (const [key, value] of addressElements(address, tenant)) changes.set(key, value);
     }
     this.want(changes);
   }
