@@ -1,0 +1,92 @@
+/** With default deny, and beside the service proxy: pods that nobody knows yet are closed, and services judged at their endpoints. */
+
+import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import { moreAnswers, type Callers } from '../../lab/traffic/callers.js';
+import { addressesOf, onlyFrom, PATIENCE, podObject, PolicyWorld, PORT, whenDenied } from './policyWorld.js';
+
+const CLUSTER_IPS = ['10.96.0.10', 'fd96::10'] as const;
+
+let world: PolicyWorld;
+const callers: Callers[] = [];
+
+beforeAll(async () => {
+  world = await PolicyWorld.build('pgpcl', {
+    run: { firewall: true, serviceProxy: true },
+    proxy: { mode: 'nftables' },
+    firewall: { defaultDeny: true },
+  });
+  await world.logged('policies are in force');
+}, 300_000);
+afterAll(async () => {
+  await world.close();
+}, PATIENCE);
+afterEach(async () => {
+  await Promise.all(callers.map(caller => caller.end()));
+  callers.length = 0;
+});
+
+function calls(...call: Parameters<PolicyWorld['calls']>): Callers {
+  const caller = world.calls(...call);
+  callers.push(caller);
+  return caller;
+}
+
+test('a pod that the agent does not know reaches nobody, until it does; the agent gone, it stays so', async () => {
+  const [friend, newcomer] = [calls('friend'), calls('newcomer')];
+  await moreAnswers([friend, newcomer], 20, PATIENCE);
+  world.remove('newcomer');
+  const before = await whenDenied(newcomer, friend);
+  await world.agent.program.end('SIGKILL');
+  await moreAnswers([friend], 40, PATIENCE);
+  world.agent.restart();
+  await world.logged('policies are in force');
+  await moreAnswers([friend], 40, PATIENCE);
+  expect((await newcomer.count()).answered).toBe(before);
+  world.write('newcomer', podObject('newcomer'));
+  await moreAnswers([newcomer], 20, PATIENCE);
+  expect((await friend.stop()).failures).toEqual([]);
+}, 400_000);
+
+test('what comes by a service is judged at the endpoint', async () => {
+  world.write('service', SERVICE, ...SLICES);
+  const [friend, stranger] = [calls('friend', CLUSTER_IPS, 80), calls('stranger', CLUSTER_IPS, 80)];
+  await moreAnswers([friend, stranger], 40, PATIENCE);
+  world.write('policy', onlyFrom('friend'));
+  await whenDenied(stranger, friend);
+  world.write('policy', onlyFrom('friend', 'stranger'));
+  await moreAnswers([stranger], 40, PATIENCE);
+  expect((await friend.stop()).failures).toEqual([]);
+}, 400_000);
+
+test('without its firewall the agent takes the tables away', async () => {
+  await world.agent.program.end();
+  const tables = async (): Promise<string> => (await world.topology.exec('one', 'nft', ['list', 'tables'])).stdout;
+  expect(await tables()).toContain('peerage-policy');
+  world.agent.configure(
+    'kubernetes: { run: { firewall: false }, cni: { enabled: false }, egress: { enabled: false } }',
+  );
+  world.agent.restart();
+  await world.logged('network policies of a former life are taken away');
+  expect(await tables()).not.toContain('peerage-policy');
+}, 400_000);
+
+const SERVICE = {
+  apiVersion: 'v1',
+  kind: 'Service',
+  metadata: { name: 'web', namespace: 'demo' },
+  spec: {
+    clusterIP: CLUSTER_IPS[0],
+    clusterIPs: CLUSTER_IPS,
+    ipFamilies: ['IPv4', 'IPv6'],
+    ports: [{ name: 'http', port: 80, protocol: 'TCP', targetPort: PORT }],
+  },
+};
+
+const SLICES = addressesOf('server').map((address, i) => ({
+  apiVersion: 'discovery.k8s.io/v1',
+  kind: 'EndpointSlice',
+  metadata: { name: `web-${i}`, namespace: 'demo', labels: { 'kubernetes.io/service-name': 'web' } },
+  addressType: i === 0 ? 'IPv4' : 'IPv6',
+  ports: [{ name: 'http', port: PORT, protocol: 'TCP' }],
+  endpoints: [{ addresses: [address], nodeName: 'one', conditions: { ready: true } }],
+}));
