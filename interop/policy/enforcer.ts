@@ -25,22 +25,36 @@ const SETTINGS: FirewallSettings = {
 /** Of the one node that has all pods. */
 const POD_NETWORKS = ['10.244.0.0/16', '10.0.0.0/16', 'fd44::/16'];
 
-/** @param name of the node as the API knows it @param podNetworks whose addresses are pods of this node, and closed if unknown */
-export function openEnforcer(node: Namespace, name = NODE_NAME, podNetworks = POD_NETWORKS): Enforcer {
+export interface EnforcerOptions {
+  /** Of the node, as the API knows it. */
+  readonly name?: string;
+  /** Addresses in them are pods of this node, and closed if unknown. */
+  readonly podNetworks?: readonly string[];
+  readonly log?: FirewallSettings['log'];
+  /** Hears everything, faults too. */
+  readonly onEvent?: (event: FirewallEvent) => void;
+}
+
+export function openEnforcer(node: Namespace, options: EnforcerOptions = {}): Enforcer {
+  const { name = NODE_NAME, podNetworks = POD_NETWORKS, log, onEvent } = options;
   const faults: FirewallEvent[] = [];
   const note = (event: FirewallEvent): void => {
+    onEvent?.(event);
     if (['failed', 'error', 'drift'].includes(event.kind)) faults.push(event);
   };
   const firewall = node.inside(() => openNftablesFirewall(note));
   const model = createPolicyModel(name);
   let before: readonly unknown[] = [];
   let hasBegun = false;
-  firewall.configure({ ...SETTINGS, podCidrs: podNetworks.map(prefixOf) });
+  firewall.configure({ ...SETTINGS, log, podCidrs: podNetworks.map(prefixOf) });
   return {
     async enforce(objects) {
       firewall.apply(model.apply(batchBetween(before, objects)));
       before = objects;
-      if (!hasBegun) firewall.begin();
+      if (!hasBegun) {
+        await firewall.hold();
+        firewall.begin();
+      }
       hasBegun = true;
       await firewall.idle();
       if (faults.length > 0) throw new Error(`the firewall says ${faults.map(faultText).join('; ')}`);

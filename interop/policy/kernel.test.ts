@@ -15,8 +15,8 @@ import { openPodRig, type PodRig } from './podRig.js';
 import { randomClusters } from './randomClusters.js';
 
 const ALL = process.env['PEERAGE_POLICY_CASES'] === 'all';
-/** Of the single-step cases with few steps to be told from each other: one in so many. */
-const ONE_IN = ALL ? 1 : 3;
+/** Of the cases of a single step, many of which are alike: one in so many. */
+const ONE_IN = ALL ? 1 : 5;
 const SEED = Number(process.env['PEERAGE_POLICY_SEED'] ?? 1);
 const CLUSTERS = Number(process.env['PEERAGE_POLICY_PACKET_CLUSTERS'] ?? 15);
 /** Differences that are worth going on for. */

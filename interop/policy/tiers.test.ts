@@ -36,11 +36,7 @@ beforeAll(() => {
   prober = openProber(hostsOf(rig, pods), PORTS);
   enforcers = [...rig.nodes].map(([name, space]) => {
     const own = worlds[0]!.pods.filter(({ node }) => node === name);
-    return openEnforcer(
-      space,
-      name,
-      own.map(({ ip }) => `${ip}/32`),
-    );
+    return openEnforcer(space, { name, podNetworks: own.map(({ ip }) => `${ip}/32`) });
   });
 });
 afterAll(async () => {
