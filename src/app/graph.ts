@@ -39,6 +39,7 @@ import type { SourceEvent } from '../kube/client/folder.js';
 import { mergeBatches, mergeInto, type ObjectBatch, type ObjectChange } from '../kube/objectBatch.js';
 import type { ObjectKey } from '../kube/objects.js';
 import type { ProblemReport } from '../kube/problems.js';
+import { egressListReport } from '../policy/egress/egressList.js';
 import type { KeyedDelta, NetworkIntent, OwnNode, RoutingDelta, RoutingIntent } from '../routing/intent.js';
 import { createRouting, type RoutingOutcome } from '../routing/routing.js';
 import { DEFAULT_ROUTING } from '../routing/routingOptions.js';
@@ -260,6 +261,10 @@ export function agentGraph(options: GraphOptions): Observable<never> {
       egress.pipe(sink('problems', ({ problems }) => sinks.problems(problems))),
       egress.pipe(sink('egressAddresses', update => sinks.egressAddresses?.(update))),
       tunnels.pipe(sink('problems', ({ problems }) => sinks.problems(problems))),
+      (sinks.policy === undefined ? NEVER : batches).pipe(
+        stage('egressRules', egressListReport),
+        sink('problems', report => sinks.problems(report)),
+      ),
       governed.pipe(sink('policy', update => sinks.policy?.(update))),
       apart.pipe(sink('tenants', update => sinks.tenants?.(update))),
       limited.pipe(sink('problems', ({ problems }) => sinks.problems(problems))),

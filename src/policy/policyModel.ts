@@ -11,6 +11,7 @@ import type { IpText } from '../kube/objectTypes.js';
 import { keyOf, type ObjectKey } from '../kube/objects.js';
 import { compileClusterPolicy } from './compileClusterPolicy.js';
 import { compileNetworkPolicy } from './compileNetworkPolicy.js';
+import { compileEgressList } from './egress/egressList.js';
 import { createGroupTable, type GroupTable } from './groupTable.js';
 import type { Labels } from './labelSelector.js';
 import { namespaceLabels } from './membership.js';
@@ -153,6 +154,8 @@ function takePolicies(state: State, batch: ObjectBatch): readonly PodName[] {
   }
   for (const { change, object } of changesOf(batch, 'ClusterNetworkPolicy'))
     note(state, touched, keyOf(object), change === 'deleted' ? undefined : compileClusterPolicy(object), '');
+  for (const { change, object } of changesOf(batch, 'Namespace'))
+    note(state, touched, keyOf(object), change === 'deleted' ? undefined : compileEgressList(object), object.name);
   if (touched.has('')) return [...state.localPods.keys()];
   return [...touched].flatMap(namespace => [...(state.localByNamespace.get(namespace) ?? [])]);
 }
@@ -260,8 +263,10 @@ function activate(state: State, key: ObjectKey, changes: PolicyChanges): void {
 }
 
 function policyOf({ known }: State, key: ObjectKey): Policy | undefined {
-  const [, namespace, name] = key.split('/');
-  return known.get(name === undefined ? '' : (namespace ?? ''))?.get(key);
+  const [kind, first = '', second] = key.split('/');
+  // A namespace's egress rules are its own, though the namespace itself is in none.
+  const isInNone = second === undefined && kind !== 'Namespace';
+  return known.get(isInNone ? '' : first)?.get(key);
 }
 
 function demandAll({ groups, portSets }: State, policy: Policy, step: 'demand' | 'release'): void {
