@@ -60,6 +60,7 @@ const FILTERED_ENDS = 4;
  * Shows every flow of a family that has one of the ends to `visit`, a few milliseconds of the event loop at a time. While
  * flows come and go, some may be shown twice or not. IPv4 flows are those of 4 octets; ends of the other family are passed
  * over.
+ * @returns rejects with NetlinkError or Error when the kernel refuses, or cannot tell of all of them
  */
 export async function listFlows(
   channel: NetlinkChannel,
@@ -76,11 +77,26 @@ export async function listFlows(
     if (flow !== undefined) visit(flow);
   };
   if (wanted === undefined || wanted.size > FILTERED_ENDS) {
-    await channel.dump(writeDump(family), show);
+    await dumpWhole(channel, () => writeDump(family), show);
     return;
   }
   for (const end of wanted)
-    for (const tuple of [CTA_TUPLE_ORIG, CTA_TUPLE_REPLY]) await channel.dump(writeDump(family, tuple, end), show);
+    for (const tuple of [CTA_TUPLE_ORIG, CTA_TUPLE_REPLY])
+      await dumpWhole(channel, () => writeDump(family, tuple, end), show);
+}
+
+/** Times that a listing is begun anew when the kernel had no room for some of it. */
+const ATTEMPTS = 3;
+
+/** @throws Error when some flows were not shown */
+async function dumpWhole(
+  channel: NetlinkChannel,
+  request: () => NetlinkWriter,
+  visit: (message: MessageCursor) => void,
+): Promise<void> {
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++)
+    if ((await channel.dump(request(), visit)) === 'complete') return;
+  throw new Error('tracked flows could not be listed in one piece');
 }
 
 /** @param source whose source in the direction of `tuple` the kernel shall filter by */
