@@ -1,6 +1,7 @@
 /** With default deny, and beside the service proxy: pods that nobody knows yet are closed, and services judged at their endpoints. */
 
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import { waitFor } from '../../lab/topology/commands.js';
 import { moreAnswers, type Callers } from '../../lab/traffic/callers.js';
 import { addressesOf, onlyFrom, PATIENCE, podObject, PolicyWorld, PORT, whenDenied } from './policyWorld.js';
 
@@ -49,6 +50,9 @@ test('a pod that the agent does not know reaches nobody, until it does; the agen
 
 test('what comes by a service is judged at the endpoint', async () => {
   world.write('service', SERVICE, ...SLICES);
+  await waitFor('the service', PATIENCE, async () =>
+    (await world.peerage('show', 'services')).split('programmed').length > CLUSTER_IPS.length ? true : undefined,
+  );
   const [friend, stranger] = [calls('friend', CLUSTER_IPS, 80), calls('stranger', CLUSTER_IPS, 80)];
   await moreAnswers([friend, stranger], 40, PATIENCE);
   world.write('policy', onlyFrom('friend'));
@@ -68,6 +72,18 @@ test('without its firewall the agent takes the tables away', async () => {
   world.agent.restart();
   await world.logged('network policies of a former life are taken away');
   expect(await tables()).not.toContain('peerage-policy');
+}, 400_000);
+
+test('started cold and cut off from its cluster, default deny closes pods all the same', async () => {
+  await world.agent.program.end();
+  const [node, friend] = [calls('one'), calls('friend')];
+  await moreAnswers([node, friend], 40, PATIENCE);
+  const cutOff = world.startCutOff({ firewall: { defaultDeny: true } });
+  const before = await whenDenied(friend, node);
+  await cutOff.program.end();
+  await moreAnswers([node], 40, PATIENCE);
+  expect((await friend.count()).answered).toBe(before);
+  expect((await node.stop()).failures).toEqual([]);
 }, 400_000);
 
 const SERVICE = {

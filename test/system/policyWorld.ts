@@ -79,6 +79,16 @@ function agentConfig(kubernetes: object): string {
   });
 }
 
+/** Nobody answers there. */
+const NO_CLUSTER = {
+  apiVersion: 'v1',
+  kind: 'Config',
+  clusters: [{ name: 'none', cluster: { server: 'https://127.0.0.1:1' } }],
+  users: [{ name: 'nobody', user: { token: 'none' } }],
+  contexts: [{ name: 'none', context: { cluster: 'none', user: 'nobody' } }],
+  'current-context': 'none',
+};
+
 export class PolicyWorld {
   private constructor(
     readonly topology: Topology,
@@ -121,11 +131,22 @@ export class PolicyWorld {
     rmSync(join(this.cluster.manifests, `${file}.yaml`));
   }
 
-  /** A pod that calls the server in both families all the time, at its own addresses or others. */
-  calls(from: PodHost, hosts: readonly string[] = addressesOf('server'), port = PORT): Callers {
+  /** Who calls the server in both families all the time, at its own addresses or others. */
+  calls(from: PodHost | typeof NODE, hosts: readonly string[] = addressesOf('server'), port = PORT): Callers {
     // Who is denied waits in vain: a few of those are enough.
     const plans = hosts.map(host => ({ host, port, rate: 20, most: 40, patience: 60_000 }));
     return new Callers(`${from} to ${hosts.join(' and ')}`, this.topology.name(from), plans);
+  }
+
+  /** An agent in place of the other, which has ended: it has networks of pods from the CNI configuration, and no cluster. */
+  startCutOff(kubernetes: object): PeerageProcess {
+    const kubeconfig = join(this.topology.folder, 'kubeconfig');
+    writeFileSync(kubeconfig, stringify(NO_CLUSTER));
+    const file = join(this.topology.folder, 'cni.conf');
+    const ranges = NETWORKS.map(subnet => [{ subnet }]);
+    writeFileSync(file, JSON.stringify({ type: 'bridge', bridge: 'cni0', ipam: { type: 'host-local', ranges } }));
+    const config = agentConfig({ ...kubernetes, kubeconfig, cni: { enabled: false, forward: 'off', file } });
+    return PeerageProcess.agent(this.topology, NODE, { node: NODE, config });
   }
 
   /** What the command line says, asked inside the node. */
