@@ -2,7 +2,7 @@
 
 import type { NetlinkChannel } from '../../kernel/netlink/channel.js';
 import type { ContainerRuntime } from './containerRuntime.js';
-import { createDsrRouteTarget } from './dsrRoutes.js';
+import { createDsrRouteTarget, isRule } from './dsrRoutes.js';
 import type { OpenRuntime } from './lazyRuntime.js';
 import { removeFromPod } from './podTunnel.js';
 
@@ -13,19 +13,21 @@ export interface DsrRemoval {
 }
 
 /**
- * Where the node has no rules of direct server return, nobody is asked about pods. They go first: as long as one could not be
- * looked into, the rules stay in sight of whoever cleans up again.
+ * Where the node has no rules of direct server return, nobody is asked about pods. As long as a pod could not be looked into,
+ * the rules stay, leading to an empty table, so that whoever cleans up again asks again.
  */
 export async function removeDirectReturn(channel: NetlinkChannel, openRuntime: OpenRuntime): Promise<DsrRemoval> {
   const target = createDsrRouteTarget(channel);
   const found = await target.read();
   if (found.size === 0) return { removed: [], left: [] };
   const pods = await removeFromPods(openRuntime);
-  const refused = await target.commit({ set: new Map(), removed: found });
+  const isOver = pods.left.length === 0;
+  const going = new Map([...found].filter(([key]) => isOver || !isRule(key)));
+  const refused = await target.commit({ set: new Map(), removed: going });
   return {
     removed: [
       ...pods.removed,
-      ...(found.size > refused.size ? [`${found.size - refused.size} rules and routes of direct server return`] : []),
+      ...(going.size > refused.size ? [`${going.size - refused.size} rules and routes of direct server return`] : []),
     ],
     left: [...pods.left, ...[...refused].map(([key, text]) => `direct server return, ${key}: ${text}`)],
   };

@@ -37,7 +37,6 @@ export function createDsrRouteTarget(channel: NetlinkChannel): Target<string, st
     },
     commit: async ({ set, removed }) => {
       // The rule after the routes, and the other way round.
-      const isRule = (key: string): boolean => key.startsWith('rule ');
       const adding = [...set.keys()].sort((a, b) => Number(isRule(a)) - Number(isRule(b)));
       const removing = [...removed.keys()].sort((a, b) => Number(isRule(b)) - Number(isRule(a)));
       const failures = new Map<string, string>();
@@ -50,6 +49,10 @@ export function createDsrRouteTarget(channel: NetlinkChannel): Target<string, st
 
 export function ruleKey(family: 4 | 6): string {
   return `rule ${family}`;
+}
+
+export function isRule(key: string): boolean {
+  return key.startsWith('rule ');
 }
 
 async function readRules(channel: NetlinkChannel): Promise<readonly string[]> {
