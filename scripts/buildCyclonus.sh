@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 
 go=$(command -v go || echo /usr/local/go/bin/go)
 if ! "$go" version >/dev/null 2>&1; then
-  echo "the oracle of network policies is built with Go 1.23 or newer: install it (https://go.dev/dl) and have 'go' in PATH" >&2
+  echo "the oracle of network policies is built with Go 1.26 or newer: install it (https://go.dev/dl) and have 'go' in PATH" >&2
   exit 1
 fi
 key=$(cat interop/policy/cyclonus/* scripts/buildCyclonus.sh | sha256sum | cut -c1-16)
