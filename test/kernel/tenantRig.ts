@@ -178,6 +178,12 @@ const family = address => (address.includes(':') ? 6 : 4);
 listener.on('message', data => { const text = String(data); heard.set(text, (heard.get(text) ?? 0) + 1); });
 // One that is not let out is lost like any other.
 const send = (to, text) => out[family(to)].send(text, 7700, to, () => undefined);
+// Packets that came and found no room, since this program had no time to read.
+function errors(file, pattern) {
+  const lines = [...require('node:fs').readFileSync('/proc/self/net/' + file, 'utf8').matchAll(pattern)].map(([, line]) => line.split(' '));
+  if (lines.length === 2) return Number(lines[1][lines[0].indexOf('RcvbufErrors')]);
+  return lines.length === 1 ? Number(lines[0][0]) : NaN;
+}
 const acts = {
   heard: () => Object.fromEntries(heard),
   forget: () => { heard.clear(); return {}; },
@@ -187,6 +193,7 @@ const acts = {
     streams.set(to + ' ' + text, stream);
     return {};
   },
+  overflow: () => ({ count: errors('snmp', /^Udp: (.*)$/gm) + errors('snmp6', /^Udp6RcvbufErrors\\s+(.*)$/gm) }),
   sent: ({ to, text }) => streams.get(to + ' ' + text).sent,
   stop: ({ to, text }) => { const stream = streams.get(to + ' ' + text); clearInterval(stream.timer); return stream.sent; },
 };
@@ -206,6 +213,12 @@ export class Datagrams {
 
   async heard(): Promise<ReadonlyMap<string, number>> {
     return new Map(Object.entries((await this.program.ask({ kind: 'heard' })) as Record<string, number>));
+  }
+
+  /** How many came and were not read in time, ever. */
+  async overflow(): Promise<number> {
+    const { count } = (await this.program.ask({ kind: 'overflow' })) as { readonly count: number };
+    return count;
   }
 
   async forget(): Promise<void> {
