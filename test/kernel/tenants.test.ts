@@ -110,6 +110,29 @@ describe('who reaches whom', () => {
     await probeAll(unknown);
   }, 120_000);
 
+  test('a service is judged by the pod behind it', async () => {
+    const { space } = rig.nodes.n1;
+    const rules = [
+      'table ip services { chain prerouting { type nat hook prerouting priority -100; ip daddr 10.96.0.1 dnat to 10.244.1.4; }\n}',
+      'table ip6 services { chain prerouting { type nat hook prerouting priority -100; ip6 daddr fd96::1 dnat to fd44:1::4; }\n}',
+    ].join('\n');
+    execFileSync('ip', ['netns', 'exec', space.name, 'nft', '-f', '-'], { input: rules });
+    const ask = async (text: string): Promise<void> => {
+      for (const from of ['a1', 'a3', 'b2', 'client'] as const)
+        await rig.actors[from].send(['10.96.0.1', 'fd96::1'].map(to => ({ to, text: `${from} ${text} ${to}` })));
+    };
+    const heardFrom = (text: string, ...from: readonly ActorName[]): readonly string[] =>
+      from.flatMap(name => ['10.96.0.1', 'fd96::1'].map(to => `${name} ${text} ${to}`));
+    const apart = heardFrom('apart', 'b2', 'client');
+    await ask('apart');
+    await heardOf(new Map([['b1', new Set(apart)]]));
+    await rig.tell(objectsOf({ ...APART, b: 10 }));
+    await ask('joined');
+    await heardOf(new Map([['b1', new Set([...apart, ...heardFrom('joined', 'a1', 'a3', 'b2', 'client')])]]));
+    for (const family of ['ip', 'ip6'])
+      execFileSync('ip', ['netns', 'exec', space.name, 'nft', 'delete', 'table', family, 'services']);
+  }, 120_000);
+
   test('what was denied is counted at the pods of this node', async () => {
     const countsNow = async (): Promise<ReadonlyMap<string, readonly [number, number]>> => {
       const { kernel, model } = rig.nodes.n1;
