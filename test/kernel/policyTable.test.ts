@@ -93,7 +93,7 @@ describe('what others change is put right', () => {
     ['an element', () => nft('flush', 'map', 'ip', 'peerage-policy', 'pods')],
     ['the rules of a chain', () => nft('flush', 'chain', 'ip', 'peerage-policy', chainLike('denied-'))],
     ['a hook', () => nft('flush', 'chain', 'ip6', 'peerage-policy', 'receiving')],
-    ['a rule that was added', () => nft('insert', 'rule', 'ip', 'peerage-policy', chainLike('profile-'), 'accept')],
+    ['a rule that was added', () => nft('insert', 'rule', 'ip', 'peerage-policy', chainLike('receives-'), 'accept')],
     ['the table', () => nft('delete', 'table', 'ip', 'peerage-policy')],
     [
       'an element that was added',

@@ -74,7 +74,7 @@ class Apart implements Outcome {
   /** Chains, sets and what leads to them go when nobody needs them any more. */
   private isReferredTo(key: ElementKey): boolean {
     const set = setOf(key);
-    return set === CHAINS || set === NAMED_SETS || set === SETS.profiles || this.isGone(set);
+    return set === CHAINS || set === NAMED_SETS || set === SETS.senders || set === SETS.receivers || this.isGone(set);
   }
 
   private isGone(set: string): boolean {

@@ -61,10 +61,13 @@ export function createChainCompiler(family: Family, log: DenialLogSettings | und
         namespaced.length === 0
           ? jumpTo(joined(lists('baseline')))
           : [...lists('namespace').flatMap(list => jumpTo(list)), isolation(namespaced, direction, family, log)];
-      return chainOf('profile', [...admin, ...ownNode(rest, direction), ...rest]);
+      return chainOf(PROFILE_PREFIXES[direction], [...admin, ...ownNode(rest, direction), ...rest]);
     },
   };
 }
+
+/** Names of profiles' chains begin so. */
+export const PROFILE_PREFIXES: Readonly<Record<Direction, string>> = { egress: 'sends', ingress: 'receives' };
 
 /** Part of a chain: rules, with what they refer to. */
 type Piece = Omit<PolicyChain, 'name'>;

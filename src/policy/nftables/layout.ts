@@ -4,7 +4,7 @@
  * chain of the hook, then at the pod that receives, in the next, since `accept` ends the chain of one hook only. What pods
  * send to the node itself is judged where it comes in, after IPVS has taken what is for a service of it.
  *
- * `pods` says which profiles an address of this node has, and `profiles` which chain a profile is: elements that change
+ * `pods` says which profiles an address of this node has, and two maps of profiles which chain each is: elements that change
  * with every pod name no chains, since the kernel walks all rules again whenever an element that does is added.
  */
 
@@ -24,8 +24,10 @@ export const TABLE = 'peerage-policy';
 export const SETS = {
   /** Address of a pod of this node → 0 . profile as sender . profile as receiver. */
   pods: 'pods',
-  /** profile → goto its chain. */
-  profiles: 'profiles',
+  /** Profile as sender → goto its chain. Two maps, since the kernel walks from each hook to all that its maps lead to. */
+  senders: 'senders',
+  /** Profile as receiver → goto its chain. */
+  receivers: 'receivers',
   /** pod . pod: nothing stands between a pod and itself. */
   loops: 'loops',
   /** Pod . decision, made by packets, which it counts. */
@@ -37,6 +39,9 @@ const [SENDING, RECEIVING, TO_NODE] = [95, 96, 101] as const;
 
 /** Of addresses and reasons; beyond that denied packets are not counted. */
 const MOST_DENIALS = 1 << 16;
+
+/** Where profiles lead to their chains. */
+export const PROFILE_SETS: Readonly<Record<Direction, string>> = { egress: SETS.senders, ingress: SETS.receivers };
 
 /** What governs nothing. */
 export const OPEN = '\0'.repeat(8);
@@ -74,7 +79,8 @@ export function layoutOf(family: Family, settings: LayoutSettings): Layout {
   return {
     sets: [
       { name: SETS.pods, key: [address], data: ['mark', 'mark', 'mark', 'mark', 'mark'] },
-      { name: SETS.profiles, key: ['mark', 'mark'], data: 'verdict' },
+      { name: SETS.senders, key: ['mark', 'mark'], data: 'verdict' },
+      { name: SETS.receivers, key: ['mark', 'mark'], data: 'verdict' },
       { name: SETS.loops, key: [address, address] },
       { name: SETS.denials, key: [address, 'mark', 'mark'], dynamic: MOST_DENIALS, counted: true },
     ],
@@ -85,8 +91,8 @@ export function layoutOf(family: Family, settings: LayoutSettings): Layout {
       ...hookChains(family, settings, unknown!),
     ],
     elements: new Map([
-      [elementKey(SETS.profiles, CLOSED.egress), 'goto closed-egress'],
-      [elementKey(SETS.profiles, CLOSED.ingress), 'goto closed-ingress'],
+      [elementKey(SETS.senders, CLOSED.egress), 'goto closed-egress'],
+      [elementKey(SETS.receivers, CLOSED.ingress), 'goto closed-ingress'],
     ]),
     decisions: [closed!, unknown!].flatMap(({ egress, ingress }) => [egress.decision!, ingress.decision!]),
   };
@@ -148,7 +154,7 @@ function judged(
     ...load,
     ...part.zeros(PROFILES[direction], PROFILE_REGISTERS),
     { kind: 'lookup', set: SETS.pods, from: 0, to: ANSWER },
-    part.vmap(SETS.profiles, PROFILES[direction]),
+    part.vmap(PROFILE_SETS[direction], PROFILES[direction]),
   ];
   if (!defaultDeny) return [findProfile];
   // The node itself has an address among its pods', and reaches whoever has one of the others.

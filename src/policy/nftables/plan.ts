@@ -15,11 +15,17 @@ import type { UserType } from '../../kernel/nftables/numbers.js';
 import type { Family } from '../../kernel/nftables/ruleParts.js';
 import type { DenialLogSettings } from '../policyFirewall.js';
 import type { LocalPod, PodName, PolicyDelta, PortElement, SetDelta } from '../policyTypes.js';
-import { createChainCompiler, type ChainCompiler, type Decision, type PolicyChain } from './chains.js';
+import {
+  createChainCompiler,
+  PROFILE_PREFIXES,
+  type ChainCompiler,
+  type Decision,
+  type PolicyChain,
+} from './chains.js';
 import { groupSetName, namedPortSetName } from './conditions.js';
 import { digestOctets } from './contentNames.js';
 import type { ContentSet } from './contentSets.js';
-import { OPEN, podValue, SETS } from './layout.js';
+import { OPEN, podValue, PROFILE_SETS, SETS } from './layout.js';
 
 /** What the reconciler calls the chains and sets themselves, beside elements: one key for each, by name. */
 export const CHAINS = '@chains';
@@ -29,7 +35,7 @@ export type WantedElements = Map<ElementKey, string | undefined>;
 
 /** What is to be in the kernel before a pod leads to it. */
 export interface Needs {
-  /** Chains, and the elements of `profiles`. */
+  /** Chains, and the elements that lead to profiles. */
   readonly keys: ReadonlySet<ElementKey>;
   /** Names of sets: all of their elements are needed. */
   readonly sets: ReadonlySet<string>;
@@ -130,7 +136,8 @@ class Plan implements PolicyPlan {
     const placed = this.placed.get(pod);
     for (const profile of [placed?.egress, placed?.ingress]) {
       if (profile === undefined) continue;
-      needs.keys.add(elementKey(SETS.profiles, profileOctets(profile)));
+      const element = profileElement(profile);
+      if (element !== undefined) needs.keys.add(element);
       needChain(profile, needs.keys, needs.sets);
     }
     return needs;
@@ -312,11 +319,13 @@ function needChain(chain: PolicyChain, keys: Set<ElementKey>, sets: Set<string>)
 }
 
 function profileOctets(profile: PolicyChain | undefined): string {
-  return profile === undefined ? OPEN : digestOctets(profile.name.slice(PROFILE.length));
+  return profile === undefined ? OPEN : digestOctets(profile.name.slice(profile.name.indexOf('-') + 1));
 }
-const PROFILE = 'profile-';
 
-function profileElement({ name }: PolicyChain): ElementKey | undefined {
-  if (!name.startsWith(PROFILE)) return undefined;
-  return elementKey(SETS.profiles, digestOctets(name.slice(PROFILE.length)));
+/** What leads to the chain, if it is a profile's. */
+function profileElement(chain: PolicyChain): ElementKey | undefined {
+  for (const direction of ['egress', 'ingress'] as const)
+    if (chain.name.startsWith(`${PROFILE_PREFIXES[direction]}-`))
+      return elementKey(PROFILE_SETS[direction], profileOctets(chain));
+  return undefined;
 }
