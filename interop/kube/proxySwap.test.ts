@@ -32,7 +32,7 @@ const PACE = 2000;
 /** Milliseconds from the end of readiness to the end of a pod. */
 const GRACE = 15_000;
 /** Milliseconds that the API server is away. */
-const AWAY = 25_000;
+const AWAY = 12_000;
 
 interface RunningPod {
   readonly object: KubeManifest;
