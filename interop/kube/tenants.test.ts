@@ -19,7 +19,10 @@ let agents: ReadonlyMap<string, PeerageProcess>;
 
 beforeAll(async () => {
   topology = await Topology.open('pgkt');
-  ({ plane, agents } = await startNodesWithRights(topology, { tenancy: 'namespace' }));
+  ({ plane, agents } = await startNodesWithRights(topology, {
+    tenancy: 'namespace',
+    run: { firewall: true },
+  }));
 }, 400_000);
 afterAll(async () => {
   await topology.close();
@@ -85,6 +88,25 @@ test('every namespace gets a number of its own, which every node puts into its k
   for (const [i, number] of numbers.slice(0, 3).entries()) await programmed(`10.244.1.${10 + i}`, number);
   expect((await annotationsOf('kube-system'))[NUMBER]).toBeUndefined();
   expect(await metadataOf(LEASE)).toHaveProperty(['peerage.io/tenant.next']);
+}, 400_000);
+
+test('network policies of the same server are in force beside tenants, where it has no cluster-wide ones', async () => {
+  await plane.admin.apply({
+    apiVersion: 'networking.k8s.io/v1',
+    kind: 'NetworkPolicy',
+    metadata: { name: 'closed', namespace: 'green' },
+    spec: { podSelector: {}, policyTypes: ['Ingress'] },
+  });
+  await waitFor('the policy in the kernel', WAIT, async () =>
+    /NetworkPolicy green\/closed .* programmed/.test(await peerage('n1', 'show', 'policies')) ? true : undefined,
+  );
+  // Its pods are on the other node.
+  expect(await peerage('n2', 'show', 'policies')).not.toContain('green/closed');
+  for (const node of NODES) {
+    const answer = await peerage(node, 'explain', 'policy', '--from', 'red/p', '--to', 'green/p', '--port', '80');
+    expect(answer).toContain('selected by NetworkPolicy green/closed, and no ingress rule holds');
+    expect(await peerage(node, 'show', 'problems')).not.toContain('Policy');
+  }
 }, 400_000);
 
 test('OpenShift’s annotation, and peerage tenants on any node, join, part and make global', async () => {

@@ -41,6 +41,7 @@ const RESOURCES: Readonly<Record<string, readonly [plural: string, namespaced: b
   ClusterRole: ['clusterroles', false],
   ClusterRoleBinding: ['clusterrolebindings', false],
   Lease: ['leases', true],
+  NetworkPolicy: ['networkpolicies', true],
 };
 
 const MERGE = 'application/merge-patch+json';
