@@ -48,6 +48,7 @@ class Running implements EgressAddresses {
   private isOn = false;
   private last: EgressUpdate | undefined;
   private measuring: Promise<void> = Promise.resolve();
+  private led: { readonly facts: readonly unknown[]; readonly until: number } = { facts: [], until: 0 };
   private readonly wrong = new Map<string, string>();
 
   constructor(private readonly deps: EgressAddressDeps) {
@@ -63,7 +64,7 @@ class Running implements EgressAddresses {
     if (update.isOn && wasOn) this.table.apply(update.changes);
     else this.table.replaceAll(update.isOn ? new Map([OWN_STRUCTURE, ...update.elements()]) : new Map());
     if (update.isComplete) this.begin();
-    this.measuring = this.measuring.then(() => this.lead());
+    this.measuring = this.measuring.then(() => this.leadIfDue());
   }
 
   async idle(): Promise<void> {
@@ -80,10 +81,20 @@ class Running implements EgressAddresses {
     this.table.begin();
   }
 
+  /** Pods come and go by the dozen, and change nothing of the ways; links are measured again now and then. */
+  private async leadIfDue(): Promise<void> {
+    if (this.last === undefined) return;
+    const { isOn, isComplete, own, holders } = this.last;
+    const facts = [isOn, isComplete, own, holders];
+    const now = this.deps.clock.now();
+    if (isDeepStrictEqual(facts, this.led.facts) && now < this.led.until) return;
+    await this.lead(this.last);
+    // What failed is tried again with the next word of anybody.
+    this.led = { facts, until: this.wrong.has('links') ? 0 : now + READ_BACK };
+  }
+
   /** Who holds nothing and leads nowhere is reached all the same: the tunnel is there while the feature is. */
-  private async lead(): Promise<void> {
-    const { last } = this;
-    if (last === undefined) return;
+  private async lead(last: EgressUpdate): Promise<void> {
     const own = [last.own?.v4, last.own?.v6].filter(address => address !== undefined);
     try {
       const wanted = last.isOn && own.length > 0 ? egressWays(await this.measured(own), last.holders) : new Map();
