@@ -5,7 +5,7 @@ KUBE ?=
 ARGS ?=
 FUZZ_SECONDS ?= 600
 
-.PHONY: help lab test test-kube test-vm bench bench-kube bench-proxy fuzz interop build types lint layers check format schema clean setup
+.PHONY: help lab test test-kube test-vm bench bench-kube bench-proxy bench-policy fuzz interop build types lint layers check format schema clean setup
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -43,6 +43,9 @@ bench-kube: node_modules/.installed build ## a large cluster's sync, memory and 
 bench-proxy: setup build ## the service proxy beside the real kube-proxy (ARGS='--services N --endpoints M', '--no-comparison')
 	@$(if $(findstring --no-comparison,$(ARGS)),,scripts/buildKube.sh && bench/kube/etcd/build.sh)
 	@node build/bench/proxy/main.js $(ARGS)
+
+bench-policy: setup build ## network policies of a large cluster on one node, and what they cost packets (ARGS='--policies N')
+	@node --expose-gc build/bench/policy/main.js $(ARGS)
 
 check: types lint layers ## types, lint and the arrows between folders
 
