@@ -12,7 +12,7 @@ import { clusterChange, deniedByEngine } from './engine.js';
 import { randomClusters } from './randomClusters.js';
 
 const SEED = Number(process.env['PEERAGE_POLICY_SEED'] ?? 1);
-const CLUSTERS = Number(process.env['PEERAGE_POLICY_CLUSTERS'] ?? 200);
+const CLUSTERS = Number(process.env['PEERAGE_POLICY_CLUSTERS'] ?? 100);
 const FAMILIES = [0, 1];
 
 const cases = allCases();

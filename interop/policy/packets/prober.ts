@@ -51,6 +51,8 @@ export interface Prober {
 const SOURCE_PORTS = { first: 20_000, count: 40_000 };
 /** Milliseconds that the event loop waits for a round of poll(2). */
 const TURN = 10;
+/** In which nothing at all happened, before silence is believed. */
+const QUIET_TURNS = 3;
 
 interface End {
   readonly host: Host;
@@ -185,9 +187,12 @@ class OpenProber implements Prober {
   }
 
   private async listen(round: Round, patience: number): Promise<void> {
-    let [left, heard] = [round.left, Date.now()];
-    while (round.left > 0 && Date.now() - heard < patience) {
-      for (const fd of waitForAny(this.watched, TURN)) this.handlers.get(fd)?.();
+    let [left, heard, quiet] = [round.left, Date.now(), 0];
+    // Time alone says little: this thread may have stood still while answers came.
+    while (round.left > 0 && (quiet < QUIET_TURNS || Date.now() - heard < patience)) {
+      const ready = waitForAny(this.watched, TURN);
+      for (const fd of ready) this.handlers.get(fd)?.();
+      quiet = ready.length === 0 ? quiet + 1 : 0;
       if (round.left < left) [left, heard] = [round.left, Date.now()];
       // Others of this thread have their turn.
       await new Promise(resolve => setImmediate(resolve));
