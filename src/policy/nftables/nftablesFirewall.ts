@@ -1,11 +1,8 @@
 /** The policy firewall: a table of its own in each family, kept equal to what the policies come to. Impure: netlink sockets. */
 
 import { systemClock, type Clock } from '../../core/clock.js';
-import { openChannel, type NetlinkChannel } from '../../kernel/netlink/channel.js';
-import { NETLINK_NETFILTER } from '../../kernel/nftables/numbers.js';
 import type { Family } from '../../kernel/nftables/ruleParts.js';
-import { openTableMonitor, type TableMonitor } from '../../kernel/nftables/tableMonitor.js';
-import { openTransactions, type Transactions } from '../../kernel/nftables/transaction.js';
+import { openTableSockets, type TableSockets } from '../../kernel/nftables/tableSockets.js';
 import type { Denial, FirewallEvent, FirewallSettings, LoggedDecision, PolicyFirewall } from '../policyFirewall.js';
 import type { PodName, PolicyDelta } from '../policyTypes.js';
 import { LOG_PREFIX } from './chains.js';
@@ -28,26 +25,7 @@ export function openNftablesFirewall(
   onEvent: (event: FirewallEvent) => void,
   options: NftablesFirewallOptions = {},
 ): PolicyFirewall {
-  const opened: { close(): void }[] = [];
-  const kept = <T extends { close(): void }>(resource: T): T => {
-    opened.push(resource);
-    return resource;
-  };
-  try {
-    const channel = kept(openChannel(NETLINK_NETFILTER));
-    const transactions = kept(openTransactions());
-    const monitor = kept(openTableMonitor(transactions.portId));
-    return new NftablesFirewall({ channel, transactions, monitor }, onEvent, options);
-  } catch (error) {
-    for (const resource of opened) resource.close();
-    throw error;
-  }
-}
-
-interface Kernel {
-  readonly channel: NetlinkChannel;
-  readonly transactions: Transactions;
-  readonly monitor: TableMonitor;
+  return new NftablesFirewall(openTableSockets(), onEvent, options);
 }
 
 class NftablesFirewall implements PolicyFirewall {
@@ -58,7 +36,7 @@ class NftablesFirewall implements PolicyFirewall {
   private begun = false;
 
   constructor(
-    private readonly kernel: Kernel,
+    private readonly kernel: TableSockets,
     private readonly onEvent: (event: FirewallEvent) => void,
     { clock = systemClock, readBackInterval = READ_BACK }: NftablesFirewallOptions,
   ) {
@@ -115,8 +93,7 @@ class NftablesFirewall implements PolicyFirewall {
 
   async stop(): Promise<void> {
     await Promise.all([...this.tables.values()].map(table => table.stop()));
-    const { channel, transactions, monitor } = this.kernel;
-    for (const resource of [monitor, transactions, channel]) resource.close();
+    this.kernel.close();
   }
 
   /** Tables of the families that are on. */

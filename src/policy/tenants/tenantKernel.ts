@@ -3,13 +3,10 @@
 import { systemClock, type Clock } from '../../core/clock.js';
 import type { IpPrefix } from '../../core/ip.js';
 import { createReconciler, type Reconciler, type ReconcilerEvent } from '../../core/reconciler.js';
-import { openChannel, type NetlinkChannel } from '../../kernel/netlink/channel.js';
 import { readCounts } from '../../kernel/nftables/dump.js';
 import { addressOfText, describeEndpoint, keyOctets, setOf, type ElementKey } from '../../kernel/nftables/elements.js';
-import { NETLINK_NETFILTER } from '../../kernel/nftables/numbers.js';
 import type { Family } from '../../kernel/nftables/ruleParts.js';
-import { openTableMonitor, type TableMonitor } from '../../kernel/nftables/tableMonitor.js';
-import { openTransactions, type Transactions } from '../../kernel/nftables/transaction.js';
+import { openTableSockets, type TableSockets } from '../../kernel/nftables/tableSockets.js';
 import type { IpText } from '../../kube/objectTypes.js';
 import { addressElements, networkElements } from './tenantElements.js';
 import type { TenantAddress, TenantDelta } from './tenantModel.js';
@@ -63,33 +60,14 @@ const READ_BACK = 600_000;
 
 /** Opens its sockets before it returns, in the network namespace of the calling thread. @throws SyscallError */
 export function openTenantKernel(onEvent: (event: TenantEvent) => void, options: TenantKernelOptions): TenantKernel {
-  const opened: { close(): void }[] = [];
-  const kept = <T extends { close(): void }>(resource: T): T => {
-    opened.push(resource);
-    return resource;
-  };
-  try {
-    const channel = kept(openChannel(NETLINK_NETFILTER));
-    const transactions = kept(openTransactions());
-    const monitor = kept(openTableMonitor(transactions.portId));
-    return new Tables({ channel, transactions, monitor }, onEvent, options);
-  } catch (error) {
-    for (const resource of opened) resource.close();
-    throw error;
-  }
-}
-
-interface Kernel {
-  readonly channel: NetlinkChannel;
-  readonly transactions: Transactions;
-  readonly monitor: TableMonitor;
+  return new Tables(openTableSockets(), onEvent, options);
 }
 
 class Tables implements TenantKernel {
   private readonly tables: readonly FamilyTable[];
 
   constructor(
-    private readonly kernel: Kernel,
+    private readonly kernel: TableSockets,
     onEvent: (event: TenantEvent) => void,
     { families, clock = systemClock, readBackInterval = READ_BACK }: TenantKernelOptions,
   ) {
@@ -124,8 +102,7 @@ class Tables implements TenantKernel {
 
   async stop(): Promise<void> {
     await Promise.all(this.tables.map(({ reconciler }) => reconciler.stop()));
-    const { channel, transactions, monitor } = this.kernel;
-    for (const resource of [monitor, transactions, channel]) resource.close();
+    this.kernel.close();
   }
 }
 
@@ -139,7 +116,7 @@ class FamilyTable {
 
   constructor(
     private readonly family: Family,
-    private readonly kernel: Kernel,
+    private readonly kernel: TableSockets,
     private readonly onEvent: (event: TenantEvent) => void,
     private readonly clock: Clock,
     readBackInterval: number,

@@ -5,10 +5,7 @@
  */
 
 import { systemClock, type Clock } from '../../core/clock.js';
-import { openChannel, type NetlinkChannel } from '../../kernel/netlink/channel.js';
-import { NETLINK_NETFILTER } from '../../kernel/nftables/numbers.js';
-import { openTableMonitor, type TableMonitor } from '../../kernel/nftables/tableMonitor.js';
-import { openTransactions, type Transactions } from '../../kernel/nftables/transaction.js';
+import { openTableSockets, type TableSockets } from '../../kernel/nftables/tableSockets.js';
 import type { KernelFrontend, ProxyBackend, ProxyEvent, TrafficCounters } from '../proxyBackend.js';
 import type { Family, FrontendKey, ProxyDelta, ProxySettings, ServicePortKey } from '../proxyTypes.js';
 import { createFamilyTable, type FamilyTable } from './familyTable.js';
@@ -31,26 +28,7 @@ export function openNftablesProxy(
   onEvent: (event: ProxyEvent) => void,
   options: NftablesProxyOptions = {},
 ): ProxyBackend {
-  const opened: { close(): void }[] = [];
-  const kept = <T extends { close(): void }>(resource: T): T => {
-    opened.push(resource);
-    return resource;
-  };
-  try {
-    const channel = kept(openChannel(NETLINK_NETFILTER));
-    const transactions = kept(openTransactions());
-    const monitor = kept(openTableMonitor(transactions.portId));
-    return new NftablesProxy({ channel, transactions, monitor }, onEvent, options);
-  } catch (error) {
-    for (const resource of opened) resource.close();
-    throw error;
-  }
-}
-
-interface Kernel {
-  readonly channel: NetlinkChannel;
-  readonly transactions: Transactions;
-  readonly monitor: TableMonitor;
+  return new NftablesProxy(openTableSockets(), onEvent, options);
 }
 
 class NftablesProxy implements ProxyBackend {
@@ -60,7 +38,7 @@ class NftablesProxy implements ProxyBackend {
   private begun = false;
 
   constructor(
-    private readonly kernel: Kernel,
+    private readonly kernel: TableSockets,
     onEvent: (event: ProxyEvent) => void,
     { clock = systemClock, readBackInterval = READ_BACK }: NftablesProxyOptions,
   ) {
@@ -103,8 +81,7 @@ class NftablesProxy implements ProxyBackend {
 
   async stop(): Promise<void> {
     await Promise.all([...this.tables.values()].map(table => table.stop()));
-    const { channel, transactions, monitor } = this.kernel;
-    for (const resource of [monitor, transactions, channel]) resource.close();
+    this.kernel.close();
   }
 
   private isOn(family: Family): boolean {
