@@ -2,12 +2,11 @@
 
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import { waitFor } from '../../lab/topology/commands.js';
-import { moreAnswers, type Callers } from '../../lab/traffic/callers.js';
+import { moreAnswers } from '../../lab/traffic/callers.js';
 import { NftMonitor } from '../../lab/traffic/nftMonitor.js';
 import { onlyFrom, PATIENCE, podObject, PolicyWorld, whenDenied } from './policyWorld.js';
 
 let world: PolicyWorld;
-const callers: Callers[] = [];
 
 beforeAll(async () => {
   world = await PolicyWorld.build('pgpol');
@@ -17,18 +16,11 @@ afterAll(async () => {
   await world.close();
 }, PATIENCE);
 afterEach(async () => {
-  await Promise.all(callers.map(caller => caller.end()));
-  callers.length = 0;
+  await world.endCalls();
 });
 
-function calls(...call: Parameters<PolicyWorld['calls']>): Callers {
-  const caller = world.calls(...call);
-  callers.push(caller);
-  return caller;
-}
-
 test('a policy that comes, changes and goes is in force for new connections in both families', async () => {
-  const [friend, stranger] = [calls('friend'), calls('stranger')];
+  const [friend, stranger] = [world.calls('friend'), world.calls('stranger')];
   await moreAnswers([friend, stranger], 40, PATIENCE);
   world.write('policy', onlyFrom('friend'));
   await whenDenied(stranger, friend);
@@ -61,7 +53,7 @@ test('who is denied and why: the running agent says it', async () => {
 
 test('killed and started again: who is denied stays so at every instant, who is allowed loses nothing', async () => {
   world.write('policy', onlyFrom('friend'));
-  const [friend, stranger] = [calls('friend'), calls('stranger')];
+  const [friend, stranger] = [world.calls('friend'), world.calls('stranger')];
   const before = await whenDenied(stranger, friend);
   const monitor = await NftMonitor.start(world.topology, 'one');
   await world.agent.program.end('SIGKILL');

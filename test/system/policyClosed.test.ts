@@ -2,13 +2,12 @@
 
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import { waitFor } from '../../lab/topology/commands.js';
-import { moreAnswers, type Callers } from '../../lab/traffic/callers.js';
+import { moreAnswers } from '../../lab/traffic/callers.js';
 import { addressesOf, onlyFrom, PATIENCE, podObject, PolicyWorld, PORT, whenDenied } from './policyWorld.js';
 
 const CLUSTER_IPS = ['10.96.0.10', 'fd96::10'] as const;
 
 let world: PolicyWorld;
-const callers: Callers[] = [];
 
 beforeAll(async () => {
   world = await PolicyWorld.build('pgpcl', {
@@ -22,18 +21,11 @@ afterAll(async () => {
   await world.close();
 }, PATIENCE);
 afterEach(async () => {
-  await Promise.all(callers.map(caller => caller.end()));
-  callers.length = 0;
+  await world.endCalls();
 });
 
-function calls(...call: Parameters<PolicyWorld['calls']>): Callers {
-  const caller = world.calls(...call);
-  callers.push(caller);
-  return caller;
-}
-
 test('a pod that the agent does not know reaches nobody, until it does; the agent gone, it stays so', async () => {
-  const [friend, newcomer] = [calls('friend'), calls('newcomer')];
+  const [friend, newcomer] = [world.calls('friend'), world.calls('newcomer')];
   await moreAnswers([friend, newcomer], 20, PATIENCE);
   world.remove('newcomer');
   const before = await whenDenied(newcomer, friend);
@@ -53,7 +45,7 @@ test('what comes by a service is judged at the endpoint', async () => {
   await waitFor('the service', PATIENCE, async () =>
     (await world.peerage('show', 'services')).split('programmed').length > CLUSTER_IPS.length ? true : undefined,
   );
-  const [friend, stranger] = [calls('friend', CLUSTER_IPS, 80), calls('stranger', CLUSTER_IPS, 80)];
+  const [friend, stranger] = [world.calls('friend', CLUSTER_IPS, 80), world.calls('stranger', CLUSTER_IPS, 80)];
   await moreAnswers([friend, stranger], 40, PATIENCE);
   world.write('policy', onlyFrom('friend'));
   await whenDenied(stranger, friend);
@@ -76,7 +68,7 @@ test('without its firewall the agent takes the tables away', async () => {
 
 test('started cold and cut off from its cluster, default deny closes pods all the same', async () => {
   await world.agent.program.end();
-  const [node, friend] = [calls('one'), calls('friend')];
+  const [node, friend] = [world.calls('one'), world.calls('friend')];
   await moreAnswers([node, friend], 40, PATIENCE);
   const cutOff = world.startCutOff({ firewall: { defaultDeny: true } });
   const before = await whenDenied(friend, node);

@@ -90,6 +90,8 @@ const NO_CLUSTER = {
 };
 
 export class PolicyWorld {
+  private readonly callers: Callers[] = [];
+
   private constructor(
     readonly topology: Topology,
     private readonly cluster: LabCluster,
@@ -135,7 +137,15 @@ export class PolicyWorld {
   calls(from: PodHost | typeof NODE, hosts: readonly string[] = addressesOf('server'), port = PORT): Callers {
     // Who is denied waits in vain: a few of those are enough.
     const plans = hosts.map(host => ({ host, port, rate: 20, most: 40, patience: 60_000 }));
-    return new Callers(`${from} to ${hosts.join(' and ')}`, this.topology.name(from), plans);
+    const caller = new Callers(`${from} to ${hosts.join(' and ')}`, this.topology.name(from), plans);
+    this.callers.push(caller);
+    return caller;
+  }
+
+  /** Ends whoever still calls. */
+  async endCalls(): Promise<void> {
+    await Promise.all(this.callers.map(caller => caller.end()));
+    this.callers.length = 0;
   }
 
   /** An agent in place of the other, which has ended: it has networks of pods from the CNI configuration, and no cluster. */
