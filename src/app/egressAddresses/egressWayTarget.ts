@@ -11,10 +11,11 @@ import {
   type InterfaceAddress,
 } from '../../kernel/addresses.js';
 import { writeLinkDump } from '../../kernel/links.js';
-import { dumpAll, NetlinkError, type NetlinkChannel } from '../../kernel/netlink/channel.js';
+import { askFor } from '../../kernel/netlink/askFor.js';
+import type { NetlinkChannel } from '../../kernel/netlink/channel.js';
 import { newKeyedBatch, type KeyedBatch } from '../../kernel/netlink/keyedBatch.js';
 import type { MessageCursor } from '../../kernel/netlink/reader.js';
-import { NetlinkWriter } from '../../kernel/netlink/writer.js';
+import type { NetlinkWriter } from '../../kernel/netlink/writer.js';
 import {
   decodeNeighbour,
   decodeVxlanForwarding,
@@ -254,17 +255,10 @@ function isSlot(slot: number): boolean {
   return slot >= 1 && slot <= MOST_SLOTS;
 }
 
-async function ask<T>(
+function ask<T>(
   channel: NetlinkChannel,
   write: (writer: NetlinkWriter) => void,
   decode: (message: MessageCursor) => T | undefined,
 ): Promise<readonly T[]> {
-  const request = new NetlinkWriter(256);
-  write(request);
-  try {
-    return await dumpAll(channel, request, decode);
-  } catch (error) {
-    if (error instanceof NetlinkError && ABSENT.has(error.errno)) return [];
-    throw error;
-  }
+  return askFor(channel, write, decode, ABSENT);
 }

@@ -2,9 +2,10 @@
 
 import type { FouPort } from '../../kernel/fou.js';
 import { writeLinkDump } from '../../kernel/links.js';
-import { dumpAll, NetlinkError, type NetlinkChannel } from '../../kernel/netlink/channel.js';
+import { askFor } from '../../kernel/netlink/askFor.js';
+import { NetlinkError, type NetlinkChannel } from '../../kernel/netlink/channel.js';
 import type { MessageCursor } from '../../kernel/netlink/reader.js';
-import { NetlinkWriter } from '../../kernel/netlink/writer.js';
+import type { NetlinkWriter } from '../../kernel/netlink/writer.js';
 import {
   decodeNeighbour,
   decodeVxlanForwarding,
@@ -22,7 +23,8 @@ import { OVERLAY_RULE_PRIORITY, OVERLAY_TABLE } from './overlayOptions.js';
 import type { ObjectKey, OverlayObject } from './overlayTypes.js';
 
 const ENOENT = 2;
-const EOPNOTSUPP = 95;
+/** EOPNOTSUPP. */
+const UNKNOWN: ReadonlySet<number> = new Set([95]);
 
 /** Numbers of the devices that are ours, by name. */
 export async function readDevices(channel: NetlinkChannel): Promise<ReadonlyMap<string, number>> {
@@ -119,17 +121,10 @@ async function rules(channel: NetlinkChannel, protocol: number): Promise<readonl
 }
 
 /** A whole table; none of it where the kernel knows no such thing. */
-async function ask<T>(
+function ask<T>(
   channel: NetlinkChannel,
   write: (writer: NetlinkWriter) => void,
   decode: (message: MessageCursor) => T | undefined,
 ): Promise<readonly T[]> {
-  const request = new NetlinkWriter(256);
-  write(request);
-  try {
-    return await dumpAll(channel, request, decode);
-  } catch (error) {
-    if (error instanceof NetlinkError && error.errno === EOPNOTSUPP) return [];
-    throw error;
-  }
+  return askFor(channel, write, decode, UNKNOWN);
 }
