@@ -3,8 +3,8 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { execFileSync } from 'node:child_process';
 import fc from 'fast-check';
-import type { LocalPod, PodName, Policy } from '../../src/policy/policyTypes.js';
-import { podName } from '../../src/policy/policyTypes.js';
+import { groupKey, podName } from '../../src/policy/policyTypes.js';
+import type { Group, LocalPod, Peer, PodName, Policy } from '../../src/policy/policyTypes.js';
 import type { IpText } from '../../src/kube/objectTypes.js';
 import type { ObjectKey } from '../../src/kube/objects.js';
 import { cluster, objectsOf } from '../unit/policy/randomCluster.js';
@@ -155,8 +155,13 @@ describe('before objects are known', () => {
 });
 
 test('a policy that the kernel refuses closes its own pod, until it is mended', async () => {
-  // From 5 to 3 is no range.
-  const policy = (last: number): Policy => ({
+  // A group that nobody has told of is a set that is not there.
+  const group: Group = {
+    kind: 'pods',
+    namespaces: { kind: 'one', name: 'nowhere' },
+    pods: { matchLabels: {}, matchExpressions: [] },
+  };
+  const policy = (peers: readonly Peer[] | undefined): Policy => ({
     key: 'NetworkPolicy/x/bad' as ObjectKey,
     tier: 'namespace',
     priority: 0,
@@ -164,20 +169,9 @@ test('a policy that the kernel refuses closes its own pod, until it is mended', 
     name: 'bad',
     subject: { kind: 'pods', namespaces: { kind: 'one', name: 'x' }, pods: { matchLabels: {}, matchExpressions: [] } },
     egress: undefined,
-    ingress: [
-      {
-        index: 0,
-        name: '',
-        action: 'accept',
-        peers: undefined,
-        closed: undefined,
-        ports: [
-          { kind: 'range', protocol: 'TCP', first: 5, last },
-          { kind: 'range', protocol: 'UDP', first: 1, last: 9 },
-        ],
-      },
-    ],
+    ingress: [{ index: 0, name: '', action: 'accept', peers, ports: undefined, closed: undefined }],
   });
+  const missing = policy([{ kind: 'group', key: groupKey(group), group }]);
   const local = (name: string, governing: readonly Policy[]): readonly [PodName, LocalPod] => [
     podName('x', name),
     {
@@ -201,14 +195,14 @@ test('a policy that the kernel refuses closes its own pod, until it is mended', 
     life.firewall.begin();
     await life.firewall.idle();
   };
-  await tell([local('a', []), local('b', [policy(3)]), local('c', [policy(7)])]);
+  await tell([local('a', []), local('b', [missing]), local('c', [policy(undefined)])]);
   expect(life.events).toContainEqual({ kind: 'failed', failures: new Map([['x/b', expect.any(String)]]) });
   const programmed = life.events.flatMap(event => (event.kind === 'programmed' ? event.pods : []));
   expect(programmed).toEqual(['x/a', 'x/c']);
   const profiles = (): string => nft('list', 'map', 'ip', 'peerage-policy', 'pods');
   const closed = profiles().match(/10\.244\.1\.\d+ : \S+ \. 0xf+\b/g) ?? [];
   expect([closed, life.firewall.isSettled]).toEqual([[expect.stringContaining('10.244.1.98 ')], false]);
-  await tell([local('b', [policy(8)])]);
+  await tell([local('b', [policy(undefined)])]);
   await until('it is open again', () => kinds().includes('recovered'));
   expect(life.events).toContainEqual({ kind: 'recovered', pods: ['x/b'] });
   expect(profiles()).not.toContain('0xffffffff');

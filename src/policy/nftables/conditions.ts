@@ -47,7 +47,7 @@ function loadPeer(direction: Direction, family: Family): part.Rule {
   return direction === 'ingress' ? part.loadSource(family, 0) : part.loadDestination(family, 0);
 }
 
-function peerConditions({ peers }: Rule, direction: Direction, family: Family): readonly Condition[] {
+function peerConditions({ peers, action }: Rule, direction: Direction, family: Family): readonly Condition[] {
   if (peers === undefined) return [ALWAYS];
   const blocks = peers.flatMap(peer => (peer.kind === 'block' && peer.cidr.address.version === family ? [peer] : []));
   const ranges = rangesOf(blocks);
@@ -55,19 +55,27 @@ function peerConditions({ peers }: Rule, direction: Direction, family: Family): 
   const load = loadPeer(direction, family);
   const groups = new Set(peers.flatMap(peer => (peer.kind === 'group' ? [groupSetName(peer.key)] : [])));
   const byGroup = [...groups].map(set => ({ expressions: [...load, part.lookup(set, 0)], sets: [] }));
-  return ranges.length === 0 ? byGroup : [...byGroup, inRanges(load, ranges, family)];
+  return [...byGroup, ...inRanges(load, ranges, action, family)];
 }
 
 function isEverywhere([range, ...others]: readonly AddressRange[]): boolean {
   return range !== undefined && others.length === 0 && isFirst(range.first) && isLast(range.last);
 }
 
-function inRanges(load: part.Rule, ranges: readonly AddressRange[], family: Family): Condition {
-  const [only, ...others] = ranges;
-  if (only !== undefined && others.length === 0)
-    return { expressions: [...load, between(0, only.first, only.last)], sets: [] };
+/**
+ * A set of ranges may be empty for a moment after the kernel has taken the transaction that brings it (some kernels put it in place last): what
+ * accepts by it lets through too little then, so only what accepts has one.
+ */
+function inRanges(
+  load: part.Rule,
+  ranges: readonly AddressRange[],
+  action: Rule['action'],
+  family: Family,
+): readonly Condition[] {
+  if (ranges.length < 2 || action !== 'accept')
+    return ranges.map(({ first, last }) => ({ expressions: [...load, between(0, first, last)], sets: [] }));
   const set = blockSet(ranges, family);
-  return { expressions: [...load, part.lookup(set.shape.name, 0)], sets: [set] };
+  return [{ expressions: [...load, part.lookup(set.shape.name, 0)], sets: [set] }];
 }
 
 function between(from: number, first: string, last: string): part.Rule[number] {
@@ -91,15 +99,17 @@ function portConditions(
     expressions: [...part.loadEndpoint(family, 0), part.lookup(set, 0)],
     sets: [],
   }));
-  const ranges = mergedPorts(ports.flatMap(match => (match.kind === 'range' ? [match] : [])));
-  return ranges.length === 0 ? byName : [...byName, onPorts(ranges)];
+  return [...byName, ...onPorts(mergedPorts(ports.flatMap(match => (match.kind === 'range' ? [match] : []))))];
 }
 
-function onPorts(ranges: readonly PortRange[]): Condition {
-  const [only, ...others] = ranges;
-  if (only !== undefined && others.length === 0) return { expressions: onRange(only), sets: [] };
-  const set = portSet(ranges);
-  return { expressions: [...part.loadPort(0), part.lookup(set.shape.name, 0)], sets: [set] };
+/** Single ports together, each range by itself: a set of intervals has its elements only a moment after the rest is in force. */
+function onPorts(ranges: readonly PortRange[]): readonly Condition[] {
+  const single = ranges.filter(({ first, last }) => first === last);
+  const inline = single.length === 1 ? ranges : ranges.filter(({ first, last }) => first < last);
+  const conditions = inline.map(range => ({ expressions: onRange(range), sets: [] }));
+  if (single.length < 2) return conditions;
+  const set = portSet(single);
+  return [{ expressions: [...part.loadPort(0), part.lookup(set.shape.name, 0)], sets: [set] }, ...conditions];
 }
 
 function onRange({ protocol, first, last }: PortRange): part.Rule {

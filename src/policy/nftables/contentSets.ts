@@ -3,11 +3,10 @@
 import { PROTOCOL_NUMBERS, portOctets } from '../../kernel/nftables/elements.js';
 import type { SetShape } from '../../kernel/nftables/messages.js';
 import type { Family } from '../../kernel/nftables/ruleParts.js';
-import type { Protocol } from '../../kube/objectTypes.js';
 import type { PortMatch } from '../policyTypes.js';
 import { next, type AddressRange } from './addressRanges.js';
 import { digestOf } from './contentNames.js';
-import { closingKey, intervalKey, openingKey } from './setElements.js';
+import { closingKey, openingKey } from './setElements.js';
 
 export interface ContentSet {
   readonly shape: SetShape;
@@ -26,17 +25,12 @@ export function blockSet(ranges: readonly AddressRange[], family: Family): Conte
 
 export type PortRange = Extract<PortMatch, { kind: 'range' }>;
 
-/** Single ports are found by hash; ranges are not, and cost the kernel more memory. @param ranges that do not overlap */
-export function portSet(ranges: readonly PortRange[]): ContentSet {
-  const isExact = ranges.every(({ first, last }) => first === last);
-  const octets = (protocol: Protocol, port: number): string =>
-    `${String.fromCharCode(PROTOCOL_NUMBERS[protocol], 0, 0, 0)}${portOctets(port)}`;
-  const elements = ranges.map(({ protocol, first, last }) =>
-    isExact ? octets(protocol, first) : intervalKey(octets(protocol, first), octets(protocol, last)),
+/** @param ports single ones */
+export function portSet(ports: readonly PortRange[]): ContentSet {
+  const elements = ports.map(
+    ({ protocol, first }) => `${String.fromCharCode(PROTOCOL_NUMBERS[protocol], 0, 0, 0)}${portOctets(first)}`,
   );
-  const key = ['inet_proto', 'inet_service'] as const;
-  const name = `${isExact ? 'ports' : 'port-ranges'}-${digestOf(elements)}`;
-  return { shape: isExact ? { name, key } : { name, key, interval: true }, elements };
+  return { shape: { name: `ports-${digestOf(elements)}`, key: ['inet_proto', 'inet_service'] }, elements };
 }
 
 /** In order of protocol and port, overlapping and touching ones made one. */

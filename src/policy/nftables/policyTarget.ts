@@ -14,7 +14,7 @@ import {
   type FoundStructure,
 } from '../../kernel/nftables/dump.js';
 import * as message from '../../kernel/nftables/messages.js';
-import { NFT_SET_CONCAT, NFT_SET_EVAL, NFT_SET_INTERVAL } from '../../kernel/nftables/numbers.js';
+import { NFT_SET_EVAL, NFT_SET_INTERVAL } from '../../kernel/nftables/numbers.js';
 import type { Family, Rule } from '../../kernel/nftables/ruleParts.js';
 import { TransactionError, type Transactions } from '../../kernel/nftables/transaction.js';
 import type { NetlinkChannel } from '../../kernel/netlink/channel.js';
@@ -89,7 +89,7 @@ class PolicyTable implements PolicyTarget {
       if (!fixed.has(name)) values.set(elementKey(NAMED_SETS, name), '');
       // What packets made is theirs.
       if ((flags & NFT_SET_EVAL) !== 0) continue;
-      const ranges = (flags & (NFT_SET_INTERVAL | NFT_SET_CONCAT)) === NFT_SET_INTERVAL;
+      const ranges = (flags & NFT_SET_INTERVAL) !== 0;
       for (const element of await readElements(this.options.channel, this.table, name)) {
         const [key, text] = elementOf({ ranges }, element);
         values.set(elementKey(name, key), text);
@@ -224,8 +224,8 @@ function byChain(rules: readonly FoundRule[]): ReadonlyMap<string, readonly Foun
 }
 
 /** A set of a former life, of which only the kind of its elements is to be known to take them out. */
-function left(name: string): Pick<message.SetShape, 'interval' | 'ranges'> {
-  return { interval: name.startsWith('port-ranges-'), ranges: name.startsWith('blocks-') };
+function left(name: string): Pick<message.SetShape, 'ranges'> {
+  return { ranges: name.startsWith('blocks-') };
 }
 
 function namesIn(keys: Iterable<ElementKey>, kind: typeof CHAINS | typeof NAMED_SETS): readonly string[] {

@@ -13,30 +13,22 @@ export function openingKey(octets: string): string {
 export function closingKey(octets: string): string {
   return `${octets}${CLOSES}`;
 }
-/** From one key to another, in a set with intervals. */
-export function intervalKey(first: string, last: string): string {
-  return `${first}${last}`;
-}
-
-type Kind = Pick<SetShape, 'interval' | 'ranges' | 'data'>;
+type Kind = Pick<SetShape, 'ranges' | 'data'>;
 
 /** @param text of the element's value */
-export function wireElement({ interval, ranges, data }: Kind, key: string, text: string): WireElement {
+export function wireElement({ ranges, data }: Kind, key: string, text: string): WireElement {
   const value = data === undefined ? undefined : data === 'verdict' ? verdictOfText(text) : text;
-  if (ranges === true) {
-    const octets = key.slice(0, -1);
-    return key.endsWith(CLOSES) ? { key: octets, value, closes: true } : { key: octets, value };
-  }
-  if (interval !== true) return { key, value };
-  return { key: key.slice(0, key.length / 2), keyEnd: key.slice(key.length / 2), value };
+  if (ranges !== true) return { key, value };
+  const octets = key.slice(0, -1);
+  return key.endsWith(CLOSES) ? { key: octets, value, closes: true } : { key: octets, value };
 }
 
 /** @returns the element's key and its value, as `wireElement` takes them */
 export function elementOf(
   { ranges }: Pick<SetShape, 'ranges'>,
-  { key, keyEnd, value, closes }: WireElement,
+  { key, value, closes }: WireElement,
 ): readonly [key: string, text: string] {
   const text = elementText(value);
-  if (ranges === true) return [closes === true ? closingKey(key) : openingKey(key), text];
-  return [keyEnd === undefined ? key : intervalKey(key, keyEnd), text];
+  if (ranges !== true) return [key, text];
+  return [closes === true ? closingKey(key) : openingKey(key), text];
 }

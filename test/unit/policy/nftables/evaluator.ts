@@ -34,26 +34,13 @@ export function createKernel(plan: PolicyPlan, layout: Layout): Kernel {
     const below = edges.filter(edge => edge.slice(0, -1) <= key).sort();
     return below.at(-1)?.endsWith('[') === true;
   };
-  const inIntervals = (set: string, key: string): boolean =>
-    [...elements.keys()].some(element => {
-      if (setOf(element) !== set) return false;
-      const octets = keyOctets(element);
-      const [first, last] = [octets.slice(0, octets.length / 2), octets.slice(octets.length / 2)];
-      // Field by field.
-      return [0, 4].every(at => {
-        const field = key.slice(at, at + 4);
-        return first.slice(at, at + 4) <= field && field <= last.slice(at, at + 4);
-      });
-    });
   const shapeOf = (name: string): SetShape => {
     const shape = layout.sets.find(set => set.name === name) ?? plan.set(name);
     if (shape === undefined) throw new Error(`no set ${name}`);
     return shape;
   };
   const found = (name: string, key: string): string | undefined => {
-    const { ranges, interval } = shapeOf(name);
-    if (ranges === true) return inRanges(name, key) ? '' : undefined;
-    if (interval === true) return inIntervals(name, key) ? '' : undefined;
+    if (shapeOf(name).ranges === true) return inRanges(name, key) ? '' : undefined;
     return elements.get(elementKey(name, key));
   };
   const rulesOf = (chain: string): readonly (readonly Expression[])[] => {
