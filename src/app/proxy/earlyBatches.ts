@@ -7,6 +7,9 @@ import { mergeChanges, mergeInto, type ObjectBatch, type ObjectChange } from '..
 import type { ObjectKey } from '../../kube/objects.js';
 import { serviceOfSlice } from '../../proxy/endpointSelection.js';
 
+/** Objects that are worth a look together: servers tell a few at a time. */
+export const PART = 1000;
+
 /**
  * Of each batch of a source, what may be looked at; with the one that says `synced`, all that is left.
  * @returns a reducer, whose answer of undefined is nothing; also for all that comes after `synced`
@@ -18,8 +21,10 @@ export function earlyBatches(): (batch: ObjectBatch) => ObjectBatch | undefined 
   const heldFor = new Map<ObjectKey, string>();
   /** Let go, with whatever comes of them later. */
   const known = new Set<string>();
+  /** What may be looked at and was not handed out yet. */
+  let free = new Map<ObjectKey, ObjectChange>();
   let isOver = false;
-  const letGo = (service: string, free: Map<ObjectKey, ObjectChange>): void => {
+  const letGo = (service: string): void => {
     const waiting = held.get(service) ?? new Map<ObjectKey, ObjectChange>();
     for (const key of waiting.keys()) heldFor.delete(key);
     // Of some, earlier changes may have been let go just now.
@@ -39,7 +44,6 @@ export function earlyBatches(): (batch: ObjectBatch) => ObjectBatch | undefined 
   };
   return batch => {
     if (isOver) return undefined;
-    const free = new Map<ObjectKey, ObjectChange>();
     for (const [key, later] of batch.changes) {
       const change = joined(key, later);
       if (change === undefined) continue;
@@ -51,11 +55,14 @@ export function earlyBatches(): (batch: ObjectBatch) => ObjectBatch | undefined 
       const waiting = held.get(service) ?? new Map<ObjectKey, ObjectChange>();
       held.set(service, waiting.set(key, change));
       heldFor.set(key, service);
-      if (isWhole(waiting)) letGo(service, free);
+      if (isWhole(waiting)) letGo(service);
     }
     isOver = batch.synced;
-    if (isOver) for (const service of [...held.keys()]) letGo(service, free);
-    return free.size > 0 || isOver ? { changes: free, synced: isOver } : undefined;
+    if (isOver) for (const service of [...held.keys()]) letGo(service);
+    if (free.size < PART && !isOver) return undefined;
+    const changes = free;
+    free = new Map();
+    return { changes, synced: isOver };
   };
 }
 

@@ -37,38 +37,53 @@ export function createProxyStage(nodeName: string): (input: ProxyInput) => Proxy
   let proxy: Proxy | undefined;
   const cidrs = new Map<string, readonly IpPrefix[]>();
   let settings: ProxySettings | undefined;
+  /** Something changed that they are made of. */
+  let areSettingsDue = false;
   let isComplete = false;
   const take = (input: ProxyInput): { readonly outcome: ProxyOutcome; readonly proxy: Proxy } => {
     if (input.kind === 'options') {
       ({ kubernetes } = input);
+      areSettingsDue = true;
       proxy ??= createProxy(nodeName, proxyRules(kubernetes));
       return { outcome: proxy.configure(proxyRules(kubernetes)), proxy };
     }
     if (proxy === undefined) throw new Error('objects come before the configuration');
     // A Node that is gone for a moment has not moved.
     for (const { change, object } of changesOf(input.batch, 'Node'))
-      if (object.name === nodeName && change !== 'deleted') own = object;
-    for (const { change, object } of changesOf(input.batch, 'ServiceCIDR'))
+      if (object.name === nodeName && change !== 'deleted') {
+        own = object;
+        areSettingsDue = true;
+      }
+    for (const { change, object } of changesOf(input.batch, 'ServiceCIDR')) {
       if (change === 'deleted') cidrs.delete(object.name);
       else cidrs.set(object.name, object.cidrs);
+      areSettingsDue = true;
+    }
     isComplete ||= input.batch.synced;
     return { outcome: proxy.apply(input.batch), proxy };
   };
   const told = tellOnceComplete();
   return input => {
     const { outcome, proxy: taken } = take(input);
-    const next = kubernetes === undefined ? undefined : proxySettings(kubernetes, own, [...cidrs.values()].flat());
-    const isOther = !isDeepStrictEqual(next, settings);
-    settings = next;
     return {
       outcome: told(outcome, taken, isComplete),
       proxy: taken,
       isComplete,
       isEligible: own?.leaving !== true,
-      settings: isOther ? next : undefined,
+      settings: otherSettings(),
       triggers: triggersOf(input),
     };
   };
+
+  /** @returns undefined: as before */
+  function otherSettings(): ProxySettings | undefined {
+    if (!areSettingsDue || kubernetes === undefined) return undefined;
+    areSettingsDue = false;
+    const next = proxySettings(kubernetes, own, [...cidrs.values()].flat());
+    if (isDeepStrictEqual(next, settings)) return undefined;
+    settings = next;
+    return next;
+  }
 }
 
 /** Half a cluster may look wrong, or healthy: until all is known, what is said of services is kept back. */
