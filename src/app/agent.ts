@@ -302,7 +302,7 @@ async function runGraph({
     metrics,
     problems,
     peers: () => router.engine.peers(),
-    isConfigured: () => applied.config !== undefined,
+    isConfigured: () => !current.kubernetes.run.router || applied.config !== undefined,
     beforeScrape: async () => {
       await Promise.all([proxy?.scrape(), firewall?.scrape(), tenants?.scrape()]);
     },

@@ -14,6 +14,7 @@ import { applyFlags, flagBehind } from './flags/applyFlags.js';
 import type { GivenFlags } from './flags/flag.js';
 import { valueAt } from './flags/settings.js';
 import { AgentConfig, meshPath, onNode } from './kubeConfig.js';
+import { withoutRouter } from './withoutRouter.js';
 
 export interface LoadedAgentConfig {
   readonly settings: AgentConfig;
@@ -57,7 +58,7 @@ export function loadAgentConfig(
   const { value, locate } = read.value;
   const keyed = withKeys(value);
   if (!keyed.ok) return err(keyed.error.map(error => blame(error, locate)));
-  const settings = keyed.value;
+  const settings = withoutRouter(keyed.value);
   const completed = toEngineConfig(onNode(settings, SOME_NODE), false);
   if (!completed.ok)
     return err(

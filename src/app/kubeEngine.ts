@@ -138,7 +138,7 @@ function renewBase(
   complete: (config: SpeakerConfig) => Result<EngineConfig, readonly ConfigError[]>,
 ): readonly ConfigError[] {
   state.allPeers = undefined;
-  if (state.settings === undefined || state.own === undefined) return [];
+  if (state.settings === undefined || state.own === undefined || !state.settings.kubernetes.run.router) return [];
   const options = routingOptions(state.settings);
   if (!canSpeak(state.settings, options, state.own)) return [];
   const completed = complete(onNode(state.settings, state.own));

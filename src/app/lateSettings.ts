@@ -15,6 +15,7 @@ const LATE: readonly { readonly name: string; readonly of: (settings: AgentConfi
   { name: 'kubernetes.cacheSyncTimeout', of: settings => settings.kubernetes.cacheSyncTimeout },
   { name: 'kubernetes.services.settleTime', of: settings => settings.kubernetes.services.settleTime },
   { name: 'kubernetes.edge.ask', of: settings => settings.kubernetes.edge.ask },
+  { name: 'kubernetes.run.router', of: settings => settings.kubernetes.run.router },
   { name: 'kubernetes.run.serviceProxy', of: settings => settings.kubernetes.run.serviceProxy },
   { name: 'kubernetes.run.bandwidth', of: settings => settings.kubernetes.run.bandwidth },
   { name: 'kubernetes.run.firewall', of: settings => settings.kubernetes.run.firewall },

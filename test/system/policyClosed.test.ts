@@ -1,6 +1,7 @@
 /** With default deny, and beside the service proxy: pods that nobody knows yet are closed, and services judged at their endpoints. */
 
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import { stringify } from 'yaml';
 import { waitFor } from '../../lab/topology/commands.js';
 import { moreAnswers } from '../../lab/traffic/callers.js';
 import { addressesOf, onlyFrom, PATIENCE, podObject, PolicyWorld, PORT, whenDenied } from './policyWorld.js';
@@ -52,6 +53,22 @@ test('what comes by a service is judged at the endpoint', async () => {
   world.write('policy', onlyFrom('friend', 'stranger'));
   await moreAnswers([stranger], 40, PATIENCE);
   expect((await friend.stop()).failures).toEqual([]);
+}, 400_000);
+
+test('without the router the firewall goes on, and nobody speaks BGP', async () => {
+  const listening = async (): Promise<string> => (await world.topology.exec('one', 'ss', ['-ltnH'])).stdout;
+  const [friend, stranger] = [world.calls('friend'), world.calls('stranger')];
+  world.write('policy', onlyFrom('friend'));
+  await whenDenied(stranger, friend);
+  expect(await listening()).toContain(':179 ');
+  await world.agent.program.end();
+  world.agent.configure(stringify({ kubernetes: { run: { router: false, firewall: true } } }));
+  world.agent.restart();
+  await world.logged('policies are in force');
+  expect(await listening()).not.toContain(':179 ');
+  expect((await world.topology.exec('one', 'ip', ['-br', 'link'])).stdout).not.toContain('kube-bridge');
+  world.write('policy', onlyFrom('stranger'));
+  await whenDenied(friend, stranger);
 }, 400_000);
 
 test('without its firewall the agent takes the tables away', async () => {

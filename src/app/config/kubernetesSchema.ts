@@ -22,9 +22,10 @@ const ranges = z.array(prefix).default([]);
 const Run = z.strictObject({
   router: z
     .boolean()
-    .refine(value => value, { message: 'the other parts are not built yet, or need the router: leave it true' })
     .default(true)
-    .describe('Speak BGP and install routes.'),
+    .describe(
+      'Speak BGP and install routes. False: the other parts alone, beside another network of pods; nothing is announced, and routes, tunnels, the bridge, the CNI configuration and egress are left to that. Default true.',
+    ),
   serviceProxy: z.boolean().default(false).describe('Serve services in place of kube-proxy.'),
   firewall: z.boolean().default(false).describe('Enforce network policies.'),
   bandwidth: z
@@ -342,6 +343,15 @@ export const Kubernetes = KubernetesShape.refine(({ ipv4, ipv6 }) => ipv4 || ipv
   .refine(({ run, role }) => !run.loadBalancer || role === 'node', {
     path: ['run', 'loadBalancer'],
     message: 'a host outside the cluster gives out no addresses: leave it false',
+  })
+  .refine(({ run, role }) => run.router || role === 'node', {
+    path: ['run', 'router'],
+    message: 'a host outside the cluster only routes: leave it true',
+  })
+  .refine(({ run, egressAddresses }) => run.router || egressAddresses.ranges.length === 0, {
+    path: ['egressAddresses', 'ranges'],
+    message:
+      'an egress address is announced by the router, which does not run: leave them out, or leave run.router true',
   })
   .refine(({ run, role }) => !run.firewall || role === 'node', {
     path: ['run', 'firewall'],

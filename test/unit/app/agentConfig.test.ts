@@ -104,3 +104,27 @@ test('the examples are good', () => {
     'Node/node-3',
   ]);
 });
+
+test('without the router the other parts are left, and nothing of routing', () => {
+  const text = 'kubernetes: { run: { router: false, firewall: true }, overlay: { type: full } }';
+  expect(loadAgentConfig(file('agent.yaml', text))).toMatchObject({
+    ok: true,
+    value: {
+      settings: {
+        fib: { install: false },
+        kubernetes: {
+          run: { router: false, firewall: true },
+          overlay: { enabled: false, type: 'full' },
+          cni: { enabled: false, forward: 'off', bridgeNetfilter: true },
+          egress: { enabled: false },
+        },
+      },
+    },
+  });
+  expect(mistakes('kubernetes: { role: edge, run: { router: false } }')).toEqual([
+    'agent.yaml:1:34: kubernetes.run.router: a host outside the cluster only routes: leave it true',
+  ]);
+  expect(mistakes('kubernetes: { run: { router: false }, egressAddresses: { ranges: [192.0.2.0/24] } }')).toEqual([
+    expect.stringContaining('an egress address is announced by the router, which does not run'),
+  ]);
+});

@@ -256,7 +256,6 @@ describe('a bad value is refused with flag and value', () => {
     [['--proxy-mode=iptables'], ['--proxy-mode iptables: must be one of auto, nftables, ipvs']],
     [['--kube-proxy-config=/nonexistent/kp'], [expect.stringContaining('cannot be read: ENOENT')]],
     [['--run-loadbalancer=true'], [expect.stringMatching(/^--run-loadbalancer: there is nothing to give out/)]],
-    [['--run-router=false'], [expect.stringMatching(/^--run-router: .*not built/)]],
     [['--health-addr=localhost'], [expect.stringMatching(/^--health-addr: /)]],
     [['--metrics-path=metrics'], ['--metrics-path: must begin with /']],
     [['--enable-ipv4=false', '--enable-ipv6=false'], [expect.stringContaining('neither IPv4 nor IPv6')]],
