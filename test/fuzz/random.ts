@@ -42,7 +42,7 @@ export function runSeed(): number {
   return given === undefined ? Date.now() >>> 0 : Number(given) >>> 0;
 }
 
-/** Seconds to run: PEERAGE_FUZZ_SECONDS, default 60. */
+/** Seconds to run: PEERAGE_FUZZ_SECONDS, default 40. */
 export function runSeconds(): number {
-  return Number(process.env['PEERAGE_FUZZ_SECONDS'] ?? 60);
+  return Number(process.env['PEERAGE_FUZZ_SECONDS'] ?? 40);
 }
