@@ -214,8 +214,11 @@ export const ipvsProxy = vmSuite('ipvsProxy', 2400, ({ check, prepare, cleanup }
       [['10.244.1.2', 8080, 1]],
     );
     assert.equal(found.verdict, 'forward');
-    const counters = await world().proxy.counters();
-    assert.ok([...counters.values()].some(({ connections, packetsIn }) => connections > 0n && packetsIn > 0n));
+    // The kernel adds up what its processors have counted every two seconds.
+    await waitFor('counters', WAIT, async () => {
+      const counters = await world().proxy.counters();
+      return [...counters.values()].some(({ connections, packetsIn }) => connections > 0n && packetsIn > 0n) || undefined;
+    });
   });
   check('connections to the last backend go on while new ones are refused', async () => {
     const { actors } = world();
