@@ -217,7 +217,9 @@ export const ipvsProxy = vmSuite('ipvsProxy', 2400, ({ check, prepare, cleanup }
     // The kernel adds up what its processors have counted every two seconds.
     await waitFor('counters', WAIT, async () => {
       const counters = await world().proxy.counters();
-      return [...counters.values()].some(({ connections, packetsIn }) => connections > 0n && packetsIn > 0n) || undefined;
+      return (
+        [...counters.values()].some(({ connections, packetsIn }) => connections > 0n && packetsIn > 0n) || undefined
+      );
     });
   });
   check('connections to the last backend go on while new ones are refused', async () => {
