@@ -12,6 +12,7 @@ import { readElements, readStructure, type FoundStructure } from '../../kernel/n
 import { elementKey, elementText, keyOctets, setOf, type ElementKey } from '../../kernel/nftables/elements.js';
 import * as message from '../../kernel/nftables/messages.js';
 import type { Family } from '../../kernel/nftables/ruleParts.js';
+import { writeInHalves } from '../../kernel/nftables/halves.js';
 import { TransactionError, type Transactions } from '../../kernel/nftables/transaction.js';
 import { SETS, tenantLayout, TENANT_TABLE, type TenantLayout } from './tenantTable.js';
 
@@ -78,26 +79,7 @@ class OpenTable implements TenantTarget {
     const refused = structure && (await this.write(delta, structure));
     // Nothing stands without it.
     if (refused !== undefined) return new Map(keys.map(key => [key, refused]));
-    const failures = new Map<ElementKey, string>();
-    await this.halve(delta, [...groups.values()], failures);
-    return failures;
-  }
-
-  private async halve(
-    delta: Delta<ElementKey, string>,
-    groups: readonly (readonly ElementKey[])[],
-    failures: Map<ElementKey, string>,
-  ): Promise<void> {
-    if (groups.length === 0) return;
-    const refused = await this.write(delta, groups.flat());
-    if (refused === undefined) return;
-    if (groups.length === 1) {
-      for (const key of groups.flat()) failures.set(key, refused);
-      return;
-    }
-    const half = groups.length >> 1;
-    await this.halve(delta, groups.slice(0, half), failures);
-    await this.halve(delta, groups.slice(half), failures);
+    return writeInHalves([...groups.values()], part => this.write(delta, part));
   }
 
   /** One transaction. @returns why it was refused @throws Error when nothing can be said of it */

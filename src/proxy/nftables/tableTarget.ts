@@ -9,6 +9,7 @@ import type { Target } from '../../core/reconciler.js';
 import type { NetlinkChannel } from '../../kernel/netlink/channel.js';
 import type { NetlinkWriter } from '../../kernel/netlink/writer.js';
 import { readElements, readStructure, type FoundStructure } from '../../kernel/nftables/dump.js';
+import { writeInHalves } from '../../kernel/nftables/halves.js';
 import * as message from '../../kernel/nftables/messages.js';
 import { TransactionError, type Transactions } from '../../kernel/nftables/transaction.js';
 import type { Family } from '../proxyTypes.js';
@@ -150,32 +151,22 @@ class OpenTable implements TableTarget {
       else members.push(key);
     }
     if (groups.size === 1) return new Map(keys.map(key => [key, text]));
-    const failures = new Map<ElementKey, string>();
     const shared = groups.get('');
     groups.delete('');
-    if (shared !== undefined) await this.halve(delta, [shared], failures);
-    await this.halve(delta, [...groups.values()], failures);
-    return failures;
+    const write = (part: readonly ElementKey[]): Promise<string | undefined> =>
+      this.write(partOf(delta, new Set(part)));
+    const ofAll = shared === undefined ? [] : await writeInHalves([shared], write);
+    return new Map([...ofAll, ...(await writeInHalves([...groups.values()], write))]);
   }
 
-  private async halve(
-    delta: Delta<ElementKey, string>,
-    groups: readonly (readonly ElementKey[])[],
-    failures: Map<ElementKey, string>,
-  ): Promise<void> {
-    if (groups.length === 0) return;
+  /** @returns why it was refused @throws Error when nothing can be said of it */
+  private async write(part: Delta<ElementKey, string>): Promise<string | undefined> {
     try {
-      const part = partOf(delta, new Set(groups.flat()));
       await this.options.transactions.run(writer => this.compose(writer, part));
+      return undefined;
     } catch (error) {
-      if (!(error instanceof TransactionError)) throw error;
-      if (groups.length === 1) {
-        for (const key of groups[0]!) failures.set(key, error.message);
-        return;
-      }
-      const half = groups.length >> 1;
-      await this.halve(delta, groups.slice(0, half), failures);
-      await this.halve(delta, groups.slice(half), failures);
+      if (error instanceof TransactionError) return error.message;
+      throw error;
     }
   }
 
