@@ -8,7 +8,8 @@
 
 import { formatPrefix, parsePrefix } from '../../core/ip.js';
 import type { Target } from '../../core/reconciler.js';
-import { describeErrno, dumpAll, NetlinkError, type NetlinkChannel } from '../../kernel/netlink/channel.js';
+import { askFor } from '../../kernel/netlink/askFor.js';
+import { describeErrno, type NetlinkChannel } from '../../kernel/netlink/channel.js';
 import { NetlinkWriter } from '../../kernel/netlink/writer.js';
 import { RouteScan } from '../../kernel/routeScan.js';
 import { routeOf, writeRoute, writeRouteDump, type Route } from '../../kernel/routes.js';
@@ -58,7 +59,7 @@ export function isRule(key: string): boolean {
 async function readRules(channel: NetlinkChannel): Promise<readonly string[]> {
   const found: string[] = [];
   for (const version of [4, 6] as const) {
-    const rules = await ask(channel, writer => writeRuleDump(writer, version), decodeRule);
+    const rules = await askFor(channel, writer => writeRuleDump(writer, version), decodeRule, ABSENT);
     if (rules.some(rule => rule.table === DSR_TABLE && rule.protocol === rt.RTPROT_SERVICES && isRight(rule)))
       found.push(ruleKey(version));
   }
@@ -73,32 +74,18 @@ async function readRoutes(channel: NetlinkChannel): Promise<readonly string[]> {
   const found: string[] = [];
   for (const family of [rt.AF_INET, rt.AF_INET6] as const) {
     const scan = new RouteScan();
-    const routes = await ask(
+    const routes = await askFor(
       channel,
       writer => writeRouteDump(writer, family, DSR_TABLE),
       message =>
         scan.read(message) && scan.table === DSR_TABLE && scan.protocol === rt.RTPROT_SERVICES
           ? formatPrefix(routeOf(scan).destination)
           : undefined,
+      ABSENT,
     );
     found.push(...routes);
   }
   return found;
-}
-
-async function ask<T>(
-  channel: NetlinkChannel,
-  write: (writer: NetlinkWriter) => void,
-  decode: Parameters<typeof dumpAll<T>>[2],
-): Promise<readonly T[]> {
-  const request = new NetlinkWriter(64);
-  write(request);
-  try {
-    return await dumpAll(channel, request, decode);
-  } catch (error) {
-    if (error instanceof NetlinkError && ABSENT.has(error.errno)) return [];
-    throw error;
-  }
 }
 
 async function write(
