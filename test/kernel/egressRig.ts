@@ -17,15 +17,14 @@ import { createEgressPlane, type EgressPlane } from '../../src/app/plumbing/egre
 import { createNodeNetworks } from '../../src/app/plumbing/nodeNetworks.js';
 import { DEFAULT_PLUMBING } from '../../src/app/plumbing/plumbingOptions.js';
 import { systemClock } from '../../src/core/clock.js';
-import { parsePrefix, type IpPrefix } from '../../src/core/ip.js';
-import { mergeBatches, type ObjectBatch, type ObjectChange } from '../../src/kube/objectBatch.js';
-import { keyOf, parseObject, type ObjectKey } from '../../src/kube/objects.js';
+import { mergeBatches, type ObjectBatch } from '../../src/kube/objectBatch.js';
 import type { Problem } from '../../src/kube/problems.js';
 import { openRouteChannel } from '../../src/kernel/netlink/channel.js';
 import { openNft } from '../../src/kernel/nft.js';
 import { kernelSwitches } from '../../src/kernel/sysctl.js';
 import { EGRESS_ADDRESSES, EGRESS_NODE } from '../../src/policy/egress/egressClaims.js';
 import { makeNamespace, type Namespace } from './namespace.js';
+import { batchOf, prefixOf } from '../unit/policy/egress/egressObjects.js';
 
 export type NodeNumber = 1 | 2;
 export const WORLD = { 4: '10.0.0.100', 6: 'fd00::100' } as const;
@@ -211,26 +210,6 @@ export function ask(from: Namespace, to: string, patience = PATIENCE): string | 
   const args = ['netns', 'exec', from.name, process.execPath, '-e', CLIENT, to, String(patience)];
   const { status, stdout } = spawnSync('ip', args, { encoding: 'utf8' });
   return status === 0 ? stdout.trim().replace(/^::ffff:/, '') : undefined;
-}
-
-function prefixOf(text: string): IpPrefix {
-  const parsed = parsePrefix(text);
-  if (!parsed.ok) throw new Error(parsed.error);
-  return parsed.value;
-}
-
-function batchOf(set: readonly object[], deleted: readonly object[]): ObjectBatch {
-  const changes = new Map<ObjectKey, ObjectChange>();
-  for (const [change, objects] of [
-    ['added', set],
-    ['deleted', deleted],
-  ] as const)
-    for (const json of objects) {
-      const parsed = parseObject({ apiVersion: 'v1', ...json });
-      if (!parsed.ok || parsed.value === undefined) throw new Error('no object');
-      changes.set(keyOf(parsed.value), { change, object: parsed.value });
-    }
-  return { changes, synced: true };
 }
 
 export function nodeObject(n: NodeNumber, isEgress: boolean, isReady = true): object {

@@ -2,37 +2,16 @@
 
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { parsePrefix, type IpPrefix } from '../../../../src/core/ip.js';
-import type { ObjectBatch, ObjectChange } from '../../../../src/kube/objectBatch.js';
-import { keyOf, parseObject, type ObjectKey } from '../../../../src/kube/objects.js';
 import { EGRESS_ADDRESSES, EGRESS_NODE, holderOf } from '../../../../src/policy/egress/egressClaims.js';
 import { createEgressModel, type EgressChanges, type EgressModel } from '../../../../src/policy/egress/egressModel.js';
 import { slotsOf } from '../../../../src/policy/egress/slots.js';
+import { batchOf, prefixOf } from './egressObjects.js';
 
-function prefix(text: string): IpPrefix {
-  const parsed = parsePrefix(text);
-  if (!parsed.ok) throw new Error(parsed.error);
-  return parsed.value;
-}
-const RANGES = [prefix('192.0.2.0/24'), prefix('2001:db8::/64')];
+const RANGES = [prefixOf('192.0.2.0/24'), prefixOf('2001:db8::/64')];
 
 interface Text {
   readonly kind: string;
   readonly [part: string]: unknown;
-}
-
-function batch(set: readonly Text[], deleted: readonly Text[] = []): ObjectBatch {
-  const changes = new Map<ObjectKey, ObjectChange>();
-  for (const [change, objects] of [
-    ['added', set],
-    ['deleted', deleted],
-  ] as const)
-    for (const json of objects) {
-      const parsed = parseObject({ apiVersion: 'v1', ...json });
-      if (!parsed.ok || parsed.value === undefined) throw new Error('no object');
-      changes.set(keyOf(parsed.value), { change, object: parsed.value });
-    }
-  return { changes, synced: true };
 }
 
 const node = (n: number, change: { readonly label?: string; readonly ready?: string } = {}): Text => ({
@@ -63,7 +42,7 @@ function started(
 ): { readonly model: EgressModel; readonly first: EgressChanges } {
   const model = createEgressModel(own);
   model.configure(RANGES);
-  return { model, first: model.apply(batch(objects)) };
+  return { model, first: model.apply(batchOf(objects)) };
 }
 
 const SHOP = namespace('shop', '192.0.2.7, 2001:db8::7');
@@ -102,9 +81,9 @@ describe('who holds an address', () => {
     const failed = Number(OWNER4?.slice(1));
     const { model, first } = started(survivor, [node(1), node(2), SHOP, ...PODS]);
     expect(first.held.has('192.0.2.7' as never)).toBe(false);
-    expect(model.apply(batch([node(failed, { ready: 'Unknown' })])).held.has('192.0.2.7' as never)).toBe(true);
-    expect(model.apply(batch([node(failed)])).held.has('192.0.2.7' as never)).toBe(false);
-    expect(model.apply(batch([], [node(failed)])).held.has('192.0.2.7' as never)).toBe(true);
+    expect(model.apply(batchOf([node(failed, { ready: 'Unknown' })])).held.has('192.0.2.7' as never)).toBe(true);
+    expect(model.apply(batchOf([node(failed)])).held.has('192.0.2.7' as never)).toBe(false);
+    expect(model.apply(batchOf([], [node(failed)])).held.has('192.0.2.7' as never)).toBe(true);
   });
 });
 
@@ -173,8 +152,8 @@ describe('what a node does', () => {
   test('an address that one pod leaves and another takes stays with the other, in whichever order that is told', () => {
     const { model } = started('n1', [node(1), namespace('shop', '192.0.2.7'), pod('shop', 5, 1)]);
     const heir = { ...pod('other', 5, 1), metadata: { namespace: 'other', name: 'heir' } };
-    model.apply(batch([heir]));
-    model.apply(batch([], [pod('shop', 5, 1)]));
+    model.apply(batchOf([heir]));
+    model.apply(batchOf([], [pod('shop', 5, 1)]));
     expect([...model.elements().keys()].filter(key => key.endsWith('10.244.1.5'))).toEqual(['known4 10.244.1.5']);
   });
 });
@@ -224,7 +203,7 @@ test('any history comes to what the last state alone comes to', () => {
       for (const s of steps) {
         const text = textOf(s);
         const key = JSON.stringify([text.kind, text['metadata']]).replace(/,"annotations.*$/, '');
-        const changes = model.apply(s.is ? batch([text]) : batch([], [text]));
+        const changes = model.apply(s.is ? batchOf([text]) : batchOf([], [text]));
         if (s.is) last.set(key, text);
         else last.delete(key);
         for (const [element, value] of changes.elements)
