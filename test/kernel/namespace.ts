@@ -19,6 +19,9 @@ export function makeNamespace(name: string): Namespace {
     execFileSync('ip', args.split(' '), { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], maxBuffer: 1 << 28 });
   removeNamespaces([name]);
   ip(`netns add ${name}`);
+  // Neighbours are asked for from link-local addresses, which a node has only after a second or two unless none is doubted.
+  const undoubted = ['all', 'default'].map(scope => `net.ipv6.conf.${scope}.accept_dad=0`);
+  ip(`netns exec ${name} sysctl -qw ${undoubted.join(' ')}`);
   ip(`-n ${name} link set lo up`);
   return {
     name,
