@@ -1,13 +1,13 @@
 /** Network policies as packets meet them, in both families. Needs root. */
 
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
-import { spawnSync } from 'node:child_process';
-import { ADDRESSES, PORT } from './proxyRig.js';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { ADDRESSES, GATEWAYS, PORT } from './proxyRig.js';
 import {
   clusterPolicy,
+  expectPassing,
   networkPolicy,
   openPolicyRig,
-  passing,
   podObject,
   PODS,
   SETTINGS,
@@ -35,7 +35,7 @@ const onlyA = { podSelector: { matchLabels: { pod: 'a' } } };
 test('without policies everything passes', async () => {
   await rig.life.become(PODS);
   expect(rig.life.events.filter(({ kind }) => kind === 'error' || kind === 'failed')).toEqual([]);
-  expect(await passing(rig, CELLS)).toEqual(CELLS);
+  await expectPassing(rig, CELLS, CELLS);
 });
 
 describe('NetworkPolicy', () => {
@@ -122,7 +122,7 @@ describe('NetworkPolicy', () => {
     ],
   ])('%s', async (_, policies, expected) => {
     await rig.life.become([...PODS, ...policies]);
-    expect(await passing(rig, CELLS)).toEqual(expected);
+    await expectPassing(rig, CELLS, expected);
   });
 });
 
@@ -186,7 +186,7 @@ describe('ClusterNetworkPolicy', () => {
     ],
   ])('%s', async (_, policies, expected) => {
     await rig.life.become([...PODS, ...policies]);
-    expect(await passing(rig, CELLS)).toEqual(expected);
+    await expectPassing(rig, CELLS, expected);
   });
 });
 
@@ -204,12 +204,12 @@ test('ICMP passes by rules without ports only, neighbour discovery always', asyn
   await rig.life.become([...PODS, networkPolicy('p', { ...all, ingress: [{ from, ports: [{ port: PORT }] }] })]);
   rig.node.ip('-6 neigh flush all');
   expect(pings()).toEqual([false, false]);
-  expect(await passing(rig, ['b>a tcp6'])).toEqual(['b>a tcp6']);
+  await expectPassing(rig, ['b>a tcp6'], ['b>a tcp6']);
 });
 
 test('what is denied is counted by pod and policy', async () => {
   await rig.life.become([...PODS, networkPolicy('p', onlyA)]);
-  expect(await passing(rig, ['b>a tcp4', 'b>a tcp6'])).toEqual([]);
+  await expectPassing(rig, ['b>a tcp4', 'b>a tcp6'], []);
   const denials = await rig.life.firewall.denials();
   expect(denials).toContainEqual({
     pod: 'x/a',
@@ -226,7 +226,52 @@ test('pods that nobody knows are closed when that is asked for, their node reach
   const known = PODS.filter(object => object !== PODS[0]);
   rig.life.firewall.configure({ ...SETTINGS, defaultDeny: true });
   await rig.life.become(known);
-  expect(await passing(rig, CELLS)).toEqual(without('a>', 'b>a', 'c>a', 'client>a'));
+  await expectPassing(rig, CELLS, without('a>', 'b>a', 'c>a', 'client>a'));
   await rig.life.become([...known, podObject('a')]);
-  expect(await passing(rig, CELLS)).toEqual(CELLS);
+  await expectPassing(rig, CELLS, CELLS);
+});
+
+test.each([
+  ['a governed pod', 4],
+  ['a governed pod', 6],
+  ['a pod that nobody knows', 6],
+] as const)('who takes the address of the node does not get to %s over IPv%i for it', async (pod, family) => {
+  const isKnown = pod === 'a governed pod';
+  rig.life.firewall.configure({ ...SETTINGS, defaultDeny: !isKnown });
+  await rig.life.become(isKnown ? [...PODS, networkPolicy('p', onlyA)] : PODS.slice(1));
+  const { node, a } = ADDRESSES[family];
+  const gateway = GATEWAYS.c[family === 4 ? 0 : 1];
+  const ip = family === 4 ? 'ip' : 'ip6';
+  const inC = (args: string): unknown => execFileSync('ip', ['-n', 'pkpf-c', ...args.split(' ')]);
+  const nft = (where: string, input: string): string =>
+    execFileSync('ip', ['netns', 'exec', where, 'nft', '-f', '-'], { encoding: 'utf8', input });
+  const arrived = (where: string): readonly string[] =>
+    [...nft(where, 'list table inet arrivals').matchAll(/ counter packets (\d+)/g)].map(([, packets]) => packets!);
+  inC(`address add ${node}/${family === 4 ? 32 : 128} dev lo`);
+  try {
+    for (const where of ['pkpf-a', 'pkpf-node'])
+      nft(
+        where,
+        `table inet arrivals {
+          chain input {
+            type filter hook input priority 200
+            udp dport ${PORT} ${ip} saddr ${node} counter
+            udp dport ${PORT} ${ip} saddr ${ADDRESSES[family].c} counter
+          }
+        }`,
+      );
+    for (const address of [a, gateway])
+      await rig.actors.c.ask({ protocol: 'udp', address, port: PORT, from: node, patience: 100 });
+    // What is sent later by the same way arrives later.
+    await rig.life.become(PODS);
+    for (const address of [a, gateway])
+      await rig.actors.c.ask({ protocol: 'udp', address, port: PORT, from: ADDRESSES[family].c });
+    expect([arrived('pkpf-a'), arrived('pkpf-node')]).toEqual([
+      ['0', '1'],
+      ['0', '1'],
+    ]);
+  } finally {
+    for (const where of ['pkpf-a', 'pkpf-node']) nft(where, 'table inet arrivals; delete table inet arrivals');
+    inC(`address delete ${node}/${family === 4 ? 32 : 128} dev lo`);
+  }
 });

@@ -36,6 +36,8 @@ export const SETS = {
 
 /** Before source NAT, which is at 100; in the hook `input` IPVS ends at 99. */
 const [SENDING, RECEIVING, TO_NODE] = [95, 96, 101] as const;
+/** After services' addresses have become endpoints' (-100). */
+const ARRIVING = -90;
 
 /** Of addresses and reasons; beyond that denied packets are not counted. */
 const MOST_DENIALS = 1 << 16;
@@ -126,7 +128,25 @@ function hookChains(family: Family, settings: LayoutSettings, unknown: Drops): r
     part.hook('sending', 'filter', 'postrouting', SENDING, [...cut, ...known, ...self, ...egress]),
     part.hook('receiving', 'filter', 'postrouting', RECEIVING, [...known, ...self, ...ingress]),
     part.hook('to-node', 'filter', 'input', TO_NODE, [...cut, ...known, ...egress]),
+    ...(family === 6
+      ? [part.hook('arriving', 'filter', 'prerouting', ARRIVING, [...known, ...imposture(settings)])]
+      : []),
   ];
+}
+
+/**
+ * Rules trust a source address that is the node's: what comes in by a link cannot have it. IPv4 sees to that by itself
+ * (martians), IPv6 does not. What is for the node may be for a service that IPVS has there.
+ */
+function imposture({ defaultDeny, podCidrs }: LayoutSettings): readonly part.Rule[] {
+  const isForPod: part.Rule = [...part.loadDestination(6, 0), { kind: 'lookup', set: SETS.pods, from: 0, to: ANSWER }];
+  const forUnknown = defaultDeny ? part.ofFamily(podCidrs, 6).map(cidr => part.inPrefix('daddr', cidr)) : [];
+  return [isForPod, part.isLocal('daddr'), ...forUnknown].map(isOurs => [
+    ...part.notLooped,
+    ...isOurs,
+    ...part.isLocal('saddr'),
+    part.plain('drop'),
+  ]);
 }
 
 function loadBoth(family: Family): part.Rule {
