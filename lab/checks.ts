@@ -16,6 +16,8 @@ export interface Check {
   readonly what: string;
   readonly ok: boolean;
   readonly measured: string;
+  /** Commands that were run for it and what they printed, for people to read. */
+  readonly shows?: readonly string[];
 }
 
 /** The running lab. */

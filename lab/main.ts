@@ -10,6 +10,7 @@ import { startKube, type KubeCluster } from './kube/kubeCluster.js';
 import { KUBE_STEPS } from './kube/kubeSteps.js';
 import { PROXY_STEPS, SHOP } from './kube/proxySteps.js';
 import { WebPods } from './kube/webPods.js';
+import { POLICY_FILE, POLICY_STEPS } from './policySteps.js';
 import { Screen } from './screen.js';
 import { startTor } from './tor.js';
 import { PeerageProcess } from './topology/peerage.js';
@@ -88,13 +89,14 @@ async function runLab(topology: Topology, options: Options, screen: Screen, stay
   // The last step takes a node away: not what somebody who stays wants to look at.
   const steps = [
     ...STEPS.slice(0, -1),
+    ...POLICY_STEPS,
     ...(kube === undefined ? [] : [...KUBE_STEPS, ...PROXY_STEPS]),
     ...STEPS.slice(-1),
   ];
   for (const step of staying ? steps.slice(0, -1) : steps) {
     now = [`…  ${step.what}`];
     checks.push(await runStep(step, lab));
-    if (!screen.interactive) console.log(line(checks.at(-1)!));
+    if (!screen.interactive) console.log(lines(checks.at(-1)!));
   }
   now = hints(lab);
   if (!staying) clearInterval(redraw);
@@ -103,14 +105,13 @@ async function runLab(topology: Topology, options: Options, screen: Screen, stay
 
 /** What every node runs with; behind an API server also where that is, and that services are served and announced. */
 function agentConfig(kube: KubeCluster | undefined): string {
-  const text = readFileSync(AGENT_CONFIG, 'utf8');
-  if (kube === undefined) return text;
-  const config = parse(text) as { readonly kubernetes: object };
+  const config = parse(readFileSync(AGENT_CONFIG, 'utf8')) as { readonly kubernetes: object };
+  const own = { ...config.kubernetes, run: { firewall: true, serviceProxy: kube !== undefined } };
+  if (kube === undefined) return stringify({ ...config, kubernetes: own });
   const { adminConfig: kubeconfig } = kube.plane;
   const kubernetes = {
-    ...config.kubernetes,
+    ...own,
     kubeconfig,
-    run: { serviceProxy: true },
     advertise: { clusterIp: true, externalIp: true },
     services: { externalIpRanges: ['203.0.113.0/24'] },
   };
@@ -139,7 +140,8 @@ async function drawNow(
   screen.show({ torKind: tor.kind, torSessions: await quiet(tor.sessions(), 0), nodes, checks, now });
 }
 
-function hints({ topology, cluster, agents, tor, kube }: Lab): string[] {
+function hints(lab: Lab): string[] {
+  const { topology, cluster, agents, tor, kube } = lab;
   const [node] = cluster.nodes;
   const pods = cluster.nodes.flatMap(n => n.pods);
   const control = agents.get(node!.name)!.control;
@@ -151,6 +153,7 @@ function hints({ topology, cluster, agents, tor, kube }: Lab): string[] {
     `  ip -n ${topology.name(node!.name)} route`,
     `  ip netns exec ${topology.name(pods[0]!.name)} ping ${pods.at(-1)!.addresses[0]!}`,
     ...(kube === undefined ? [] : serviceHints(topology, control)),
+    ...policyHints(lab, control),
     kube === undefined
       ? `Manifests to edit: ${cluster.manifests}`
       : `  ip netns exec ${topology.name('api')} kubectl --kubeconfig ${kube.plane.adminConfig} get nodes,services -A`,
@@ -163,6 +166,20 @@ function serviceHints(topology: Topology, control: string): readonly string[] {
     `  node dist/cli/main.js show service demo/${SHOP.name} --control ${control}`,
     `  ip netns exec ${topology.name(TOR)} curl http://${SHOP.external}    (again and again: another pod)`,
   ];
+}
+
+/** Shuts clients out of the pods `web`; what denies them is asked of the node of the first. */
+function policyHints({ topology, cluster, kube }: Lab, control: string): readonly string[] {
+  const [to, from] = ['web', 'client'].map((kind, i) =>
+    cluster.nodes[i]!.pods.find(({ name }) => name.startsWith(kind)),
+  );
+  if (to === undefined || from === undefined) return [];
+  const apply =
+    kube === undefined
+      ? `cp ${POLICY_FILE} ${cluster.manifests}/`
+      : `ip netns exec ${topology.name('api')} kubectl --kubeconfig ${kube.plane.adminConfig} apply -f ${POLICY_FILE}`;
+  const ends = `--from demo/${from.name} --to demo/${to.name} --port 8080/tcp`;
+  return [`  ${apply}    (shuts clients out)`, `  node dist/cli/main.js explain policy ${ends} --control ${control}`];
 }
 
 function printResult(checks: readonly Check[]): void {
@@ -180,8 +197,8 @@ function printResult(checks: readonly Check[]): void {
   );
 }
 
-function line({ ok, what, measured }: Check): string {
-  return `${ok ? 'pass' : 'FAIL'}  ${what}: ${measured}`;
+function lines({ ok, what, measured, shows = [] }: Check): string {
+  return [`${ok ? 'pass' : 'FAIL'}  ${what}: ${measured}`, ...shows.map(text => `      ${text}`)].join('\n');
 }
 
 process.exitCode = await main();
