@@ -43,7 +43,7 @@ describe('what the world sees', () => {
 
   test('pods reach each other as themselves', () => {
     const ping = (to: string): number | null =>
-      spawnSync('ip', ['netns', 'exec', rig.pods[1].name, 'ping', '-c', '1', '-W', '5', to]).status;
+      spawnSync('ip', ['netns', 'exec', rig.pods[1].name, 'ping', '-c', '1', '-w', '30', to]).status;
     expect([ping('10.244.2.5'), ping('fd00:2::5')]).toEqual([0, 0]);
   });
 

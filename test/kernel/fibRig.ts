@@ -63,7 +63,7 @@ export function makeFibRig(name: string): FibRig {
       return opened;
     },
     ours: (version = 4, table = 'main') => readOurs(ns, version, table),
-    watching: work => watching(name, work),
+    watching: work => watching(ns, work),
     close: async () => {
       await opened?.stop({ keepRoutes: true });
       ns.remove();
@@ -78,26 +78,38 @@ function readOurs(ns: Namespace, version: 4 | 6, table: string): readonly string
   return routes.map(route => `${route.dst} via ${(route.nexthops ?? [route]).map(hop).sort().join(',')}`).sort();
 }
 
-async function watching(name: string, work: () => Promise<void>): Promise<readonly string[]> {
-  const child = spawn('ip', ['-n', name, 'monitor', 'route'], { stdio: ['ignore', 'pipe', 'inherit'] });
+/** Routes that say where in the monitor's output the work begins and ends; in a table of nobody's. */
+const [BEGIN, END] = ['203.0.113.1', '203.0.113.2'];
+
+async function watching(ns: Namespace, work: () => Promise<void>): Promise<readonly string[]> {
+  const child = spawn('ip', ['-n', ns.name, 'monitor', 'route'], { stdio: ['ignore', 'pipe', 'inherit'] });
   let text = '';
   child.stdout.on('data', (chunk: Buffer) => (text += chunk.toString()));
-  await delay(200);
+  const mark = (act: 'add' | 'del', address: string): string =>
+    ns.ip(`route ${act} ${address} dev v0 proto static table 4242`);
   try {
+    for (let tries = 0; !text.includes(BEGIN); tries++) {
+      mark(tries % 2 === 0 ? 'add' : 'del', BEGIN);
+      await delay(20);
+    }
     await work();
-    await delay(100);
+    mark('add', END);
+    await until(() => text.includes(END));
   } finally {
     child.kill();
+    ns.ip('route flush table 4242');
   }
   // The kernel's own routes come when it has found that nobody else has a link's address: in its time, not in ours.
-  return text.split('\n').filter(line => line.trim() !== '' && !/\b(local|multicast|anycast|fe80::)/.test(line));
+  return text
+    .split('\n')
+    .filter(line => line.trim() !== '' && !/\b(local|multicast|anycast|fe80::|203\.0\.113\.\d)/.test(line));
 }
 
-/** Waits until it holds; fails with what `show` says after 5 s. */
+/** Waits until it holds; fails with what `show` says after half a minute, since the machine may have other work. */
 export async function until(holds: () => boolean, show: () => unknown = () => ''): Promise<void> {
-  for (let i = 0; i < 250; i++) {
+  for (const end = performance.now() + 30_000; performance.now() < end;) {
     if (holds()) return;
     await delay(20);
   }
-  throw new Error(`did not come true within 5 s: ${holds.toString()} ${JSON.stringify(show())}`);
+  throw new Error(`did not come true within 30 s: ${holds.toString()} ${JSON.stringify(show())}`);
 }

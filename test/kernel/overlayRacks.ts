@@ -59,10 +59,14 @@ export function run(ns: Namespace, command: string): { readonly ok: boolean; rea
   return { ok: status === 0, text: stdout + stderr };
 }
 
-/** Pings once a try, not to be fragmented, with packets of so many octets with all headers. */
+/**
+ * Pings once a try, not to be fragmented, with packets of so many octets with all headers. Several tries are for what is to
+ * arrive: until all have been answered there is patience, since the machine may have other work.
+ */
 export function ping(from: Namespace, to: string, octets: number, tries = 3): boolean {
   const headers = to.includes(':') ? 48 : 28;
-  return run(from, `ping -M do -c ${tries} -i 0.2 -W 1 -s ${octets - headers} ${to}`).ok;
+  const patience = tries === 1 ? '-W 1' : '-w 15';
+  return run(from, `ping -M do -c ${tries} -i 0.2 ${patience} -s ${octets - headers} ${to}`).ok;
 }
 
 /** @param mtu of the links of rack 2 */

@@ -80,7 +80,7 @@ describe('plumbing', () => {
       inside(rig.world, 'nft add chain inet seen in { type filter hook input priority 0; }');
       inside(rig.world, 'nft add rule inet seen in icmp type echo-request add @byip { ip saddr }');
       inside(rig.world, 'nft add rule inet seen in icmpv6 type echo-request add @byip6 { ip6 saddr }');
-      inside(rig.pod, `ping -c1 -W2 ${target}`);
+      inside(rig.pod, `ping -c1 -w30 ${target}`);
       const listing = inside(rig.world, 'nft list table inet seen');
       inside(rig.world, 'nft delete table inet seen');
       return /elements = { (\S+) }/.exec(listing)?.[1] ?? listing;
@@ -215,9 +215,9 @@ describe('plumbing', () => {
 describe('firewalls of others', () => {
   const docker =
     'nft add table ip filter; add chain ip filter FORWARD { type filter hook forward priority 0; policy drop; }';
-  const reaches = (): boolean => {
+  const reaches = (patience = 30): boolean => {
     try {
-      inside(rig.pod, 'ping -c1 -W1 192.168.7.1');
+      inside(rig.pod, `ping -c1 -w${patience} 192.168.7.1`);
       return true;
     } catch {
       return false;
@@ -232,7 +232,7 @@ describe('firewalls of others', () => {
     plumbing.nodesChanged(batchOf('added', nodeN(1)));
     await plumbing.idle();
     attachPod(rig);
-    expect(reaches()).toBe(false);
+    expect(reaches(1)).toBe(false);
     expect(rig.problems()).toEqual([
       { subject: 'firewall', text: expect.stringMatching(/^chain ip filter FORWARD drops packets by policy/) },
     ]);

@@ -1,5 +1,6 @@
 /** The firewall in the node of the proxy's namespaces, told of a cluster's objects; and what passes between its actors. */
 
+import { expect } from '@jest/globals';
 import { openNftablesFirewall } from '../../src/policy/nftables/nftablesFirewall.js';
 import type { FirewallEvent, FirewallSettings, PolicyFirewall } from '../../src/policy/policyFirewall.js';
 import { createPolicyModel, type PolicyModel } from '../../src/policy/policyModel.js';
@@ -120,27 +121,47 @@ export function clusterPolicy(name: string, spec: Readonly<Record<string, unknow
 /** Below what the kernel chooses from by itself. */
 let nextPort = 10_000;
 
-/** `a>b tcp4`: who asks whom, how. */
-export async function passes(rig: Cast, cell: string, port = PORT): Promise<boolean> {
+/** Milliseconds until who is silent is asked again; until silence is believed; for what is to pass on a busy machine. */
+const [MOMENT, DENIED, PATIENCE] = [300, 1_200, 30_000];
+
+/** `a>b tcp4`: who asks whom, how. @returns whether there was an answer */
+async function asks(rig: Cast, cell: string, port: number, patience: number): Promise<boolean> {
   const [from = '', to = '', protocol = '', family = ''] = cell.split(/>| (?=\w)|(?=[46]$)/);
   const address = ADDRESSES[family === '6' ? 6 : 4][to as ActorName];
   // A UDP port that was used before may belong to a flow that is tracked still, which passes.
-  const source = (): Pick<Question, 'fromPort'> => (protocol === 'udp' ? { fromPort: nextPort++ } : {});
-  const ask = (patience: number): Promise<string> =>
-    rig.actors[from as ActorName].ask({
-      protocol: protocol as Question['protocol'],
-      address,
-      port,
-      patience,
-      ...source(),
-    });
-  // Silence is what a denial looks like, and a slow machine: who was silent is asked again with more patience.
-  const first = await ask(300);
-  return (first === 'silence' ? await ask(1_200) : first) !== 'silence';
+  const source: Pick<Question, 'fromPort'> = protocol === 'udp' ? { fromPort: nextPort++ } : {};
+  const question = { protocol: protocol as Question['protocol'], address, port, patience, ...source };
+  return (await rig.actors[from as ActorName].ask(question)) !== 'silence';
 }
 
 /** Of these cells, which pass. */
-export async function passing(rig: Cast, cells: readonly string[], port = PORT): Promise<readonly string[]> {
-  const found = await Promise.all(cells.map(async cell => ((await passes(rig, cell, port)) ? [cell] : [])));
-  return found.flat();
+async function passing(
+  rig: Cast,
+  cells: readonly string[],
+  expected: readonly string[],
+  port: number,
+): Promise<readonly string[]> {
+  const ask = async (some: readonly string[], patience: number): Promise<ReadonlySet<string>> => {
+    const answers = await Promise.all(some.map(async cell => ((await asks(rig, cell, port, patience)) ? [cell] : [])));
+    return new Set(answers.flat());
+  };
+  const first = await ask(cells, MOMENT);
+  const late = expected.filter(cell => cells.includes(cell) && !first.has(cell));
+  if (late.length === 0 && expected.length > 0) return cells.filter(cell => first.has(cell));
+  const silent = cells.filter(cell => !first.has(cell) && !expected.includes(cell));
+  const second = new Set([...(await ask(late, PATIENCE)), ...(await ask(silent, DENIED))]);
+  return cells.filter(cell => first.has(cell) || second.has(cell));
+}
+
+/**
+ * Who of these cells passes is who is expected to. Silence is what a denial looks like, and a slow machine: who is expected
+ * to pass has plenty of time, and while nobody has needed any of it, the silence of the others is believed at once.
+ */
+export async function expectPassing(
+  rig: Cast,
+  cells: readonly string[],
+  expected: readonly string[],
+  port = PORT,
+): Promise<void> {
+  expect(await passing(rig, cells, expected, port)).toEqual(expected);
 }
