@@ -20,7 +20,7 @@ export interface Target<K, V> {
 export type ReconcilerEvent<K> =
   /** The first reading: so many things of ours were there already. */
   | { readonly kind: 'adopted'; readonly count: number }
-  /** Everything that was asked for is there; told after each commit that changed something. */
+  /** Everything that was asked for is there; told after each commit that changed something, and, empty, when an error is over. */
   | { readonly kind: 'written'; readonly set: readonly K[]; readonly removed: readonly K[] }
   /** Refused for the first time, or for another reason than before. Tried again with back-off. */
   | { readonly kind: 'failed'; readonly failures: ReadonlyMap<K, string> }
@@ -50,6 +50,11 @@ export interface Reconciler<K, V> {
   begin(): void;
   /** Somebody touched what is ours: read soon. Many requests make one reading. */
   readSoon(): void;
+  /**
+   * What was read before now is no ground to write on: a difference is not made before everything has been read once more,
+   * even if a commit is under way. For whoever changes what a reading means, or what writing one key does to others.
+   */
+  readFirst(): void;
   /** Wanted, and acknowledged or found to be there. */
   isSettled(key: K): boolean;
   /** Nothing differs from what is wanted, as far as is known: every wanted key is settled. */
@@ -86,6 +91,8 @@ class Loop<K, V> implements Reconciler<K, V> {
   private begun = false;
   private stopped = false;
   private mustRead = true;
+  /** Nothing is to be written before that reading. */
+  private isOutdated = false;
   private hasRead = false;
   private running = false;
   /** Failures of the target as a whole, in a row. */
@@ -138,6 +145,12 @@ class Loop<K, V> implements Reconciler<K, V> {
     this.wake(GATHER);
   }
 
+  readFirst(): void {
+    this.isOutdated = true;
+    this.mustRead = true;
+    this.wake(0);
+  }
+
   isSettled(key: K): boolean {
     return this.hasRead && this.table.isSettled(key);
   }
@@ -176,9 +189,9 @@ class Loop<K, V> implements Reconciler<K, V> {
     try {
       // What was refused may be so because something else is there than believed.
       if (this.mustRead || this.refusals.size > 0) await this.read();
-      while (!this.stopped && (await this.commit()));
+      while (!this.stopped && (await this.step()));
       this.tellForgiven();
-      this.breakdowns = 0;
+      this.tellMended();
     } catch (error) {
       this.breakdowns += 1;
       // Of what was sent, nothing is known.
@@ -190,8 +203,15 @@ class Loop<K, V> implements Reconciler<K, V> {
     this.release();
   }
 
+  private async step(): Promise<boolean> {
+    // It may become so again during a reading.
+    while (this.isOutdated && !this.stopped) await this.read();
+    return !this.stopped && this.commit();
+  }
+
   private async read(): Promise<void> {
     this.mustRead = false;
+    this.isOutdated = false;
     const values = await this.options.target.read();
     const isFirst = !this.hasRead;
     this.hasRead = true;
@@ -211,8 +231,18 @@ class Loop<K, V> implements Reconciler<K, V> {
       failed.size === 0 ? [...keys] : [...keys].filter(key => !failed.has(key));
     const [set, removed] = [done(delta.set.keys()), done(delta.removed.keys())];
     this.settle([set, removed], failed);
-    if (set.length + removed.length > 0) this.options.onEvent({ kind: 'written', set, removed });
+    if (set.length + removed.length > 0) {
+      this.breakdowns = 0;
+      this.options.onEvent({ kind: 'written', set, removed });
+    }
     return true;
+  }
+
+  /** An error may be over without anything left to write. */
+  private tellMended(): void {
+    if (this.breakdowns === 0) return;
+    this.breakdowns = 0;
+    this.options.onEvent({ kind: 'written', set: [], removed: [] });
   }
 
   private settle(done: readonly (readonly K[])[], failed: ReadonlyMap<K, string>): void {

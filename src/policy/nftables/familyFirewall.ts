@@ -89,7 +89,7 @@ class PlannedFirewall implements FamilyFirewall {
     [this.layout, this.fingerprint] = [layout, fingerprint];
     this.target.setLayout(layout, fingerprint);
     // The table is replaced whole, with all that is in it: that begins with a reading that finds another structure.
-    this.reconciler.readSoon();
+    this.reconciler.readFirst();
     const log = JSON.stringify(settings.log ?? null);
     if (log !== this.log) this.want(this.plan.setLog(settings.log));
     this.log = log;

@@ -113,7 +113,7 @@ class PlannedTable implements FamilyTable {
       this.layout = layout;
       this.target.setLayout(layout);
       // The table is replaced whole, with all its elements: that begins with a reading that finds another structure.
-      this.reconciler.readSoon();
+      this.reconciler.readFirst();
     }
     this.reconciler.apply([[STRUCTURE, mark], ...layout.elements]);
     this.nodeAddresses = new Set(settings.nodeAddresses.map(addressOfText));

@@ -11,12 +11,19 @@ class FakeTarget implements Target<string, number> {
   reads = 0;
   readonly refuse = new Map<string, string>();
   breakNext: string | undefined;
+  breakRead: string | undefined;
+  reading = (state: ReadonlyMap<string, number>): ReadonlyMap<string, number> => state;
   during: (() => void) | undefined;
 
   async read(): Promise<ReadonlyMap<string, number>> {
     this.reads += 1;
     await Promise.resolve();
-    return new Map(this.state);
+    if (this.breakRead !== undefined) {
+      const text = this.breakRead;
+      this.breakRead = undefined;
+      throw new Error(text);
+    }
+    return this.reading(new Map(this.state));
   }
 
   async commit(delta: Delta<string, number>): Promise<ReadonlyMap<string, string>> {
@@ -169,6 +176,48 @@ describe('running', () => {
     await run(300);
     expect([target.state.size, target.reads]).toEqual([1, 2]);
     expect(kinds()).toEqual(['adopted', 'error', 'written']);
+  });
+
+  test('an error that leaves nothing to write is told to be over, too', async () => {
+    const { target, reconciler, events, run } = rig({ a: 1 });
+    reconciler.apply([['a', 1]]);
+    reconciler.begin();
+    await run();
+    target.breakRead = 'EAGAIN';
+    reconciler.readSoon();
+    await run(300);
+    expect(events.at(-1)).toEqual({ kind: 'error', text: 'EAGAIN' });
+    await run(1000);
+    expect(events.at(-1)).toEqual({ kind: 'written', set: [], removed: [] });
+    expect(target.commits).toEqual([]);
+  });
+
+  test('what is outdated while a commit is under way is read anew before the next one', async () => {
+    const { target, reconciler, run } = rig({ structure: 1, a: 1, b: 1 });
+    reconciler.apply([
+      ['structure', 1],
+      ['a', 1],
+      ['b', 1],
+    ]);
+    reconciler.begin();
+    await run();
+    // From now on another structure is read as one without anything in it, and writing it takes all there is away.
+    target.during = () => {
+      target.reading = state => (state.get('structure') === 2 ? state : new Map([['structure', -1]]));
+      reconciler.readFirst();
+      reconciler.apply([['structure', 2]]);
+    };
+    reconciler.apply([['b', 2]]);
+    await run();
+    const [, second, ...others] = target.commits;
+    expect(new Map([...(second?.set ?? [])].map(([key, { value }]) => [key, value]))).toEqual(
+      new Map([
+        ['structure', 2],
+        ['a', 1],
+        ['b', 2],
+      ]),
+    );
+    expect(others).toEqual([]);
   });
 
   test('what others change is put right at once when noticed, else at the next reading', async () => {
