@@ -99,8 +99,9 @@ class PolicyTable implements PolicyTarget {
   }
 
   async commit(delta: PolicyDifference): Promise<ReadonlyMap<ElementKey, string>> {
+    const contents = contentsOf(delta, this.options.contents);
     const write = (part: PolicyDifference): Promise<void> =>
-      this.options.transactions.run(writer => this.compose(writer, part));
+      this.options.transactions.run(writer => this.compose(writer, part, contents));
     try {
       await write(delta);
       return new Map();
@@ -111,20 +112,20 @@ class PolicyTable implements PolicyTarget {
   }
 
   /** What is referred to comes first, and goes last. */
-  private compose(writer: NetlinkWriter, { set, removed }: PolicyDifference): void {
+  private compose(writer: NetlinkWriter, { set, removed }: PolicyDifference, contents: Contents): void {
     if (set.has(STRUCTURE)) this.composeStructure(writer);
     let id = this.layout.sets.length;
     for (const name of namesIn(set.keys(), NAMED_SETS)) {
-      const shape = this.options.contents.set(name);
+      const shape = contents.set(name);
       if (shape !== undefined) message.writeSet(writer, this.table, shape, ++id);
     }
-    this.composeChains(writer, set);
+    this.composeChains(writer, set, contents);
     const goneSets = new Set(namesIn(removed.keys(), NAMED_SETS));
     const changed = [...set].flatMap(([key, { before }]) => (before === undefined ? [] : [key]));
     // The elements of a set go with it.
     const gone = [...removed.keys()].filter(key => !goneSets.has(setOf(key)));
-    this.composeElements(writer, 'delete', [...gone, ...changed], () => '');
-    this.composeElements(writer, 'add', [...set.keys()], key => set.get(key)?.value ?? '');
+    this.composeElements(writer, 'delete', [...gone, ...changed], contents, () => '');
+    this.composeElements(writer, 'add', [...set.keys()], contents, key => set.get(key)?.value ?? '');
     const goneChains = namesIn(removed.keys(), CHAINS);
     for (const name of goneChains) message.writeRuleRemoval(writer, this.table, name);
     for (const name of goneChains) message.writeChainRemoval(writer, this.table, name);
@@ -142,7 +143,7 @@ class PolicyTable implements PolicyTarget {
   }
 
   /** Chains first: they jump to each other. */
-  private composeChains(writer: NetlinkWriter, set: PolicyDifference['set']): void {
+  private composeChains(writer: NetlinkWriter, set: PolicyDifference['set'], contents: Contents): void {
     const names = namesIn(set.keys(), CHAINS);
     for (const name of names) {
       // One that is there is not as it was written.
@@ -151,7 +152,7 @@ class PolicyTable implements PolicyTarget {
       else message.writeChain(writer, this.table, { name });
       this.learnt.delete(name);
     }
-    for (const name of names) this.composeRules(writer, name, this.options.contents.chain(name)?.rules ?? []);
+    for (const name of names) this.composeRules(writer, name, contents.chain(name)?.rules ?? []);
   }
 
   private composeRules(writer: NetlinkWriter, chain: string, rules: readonly Rule[]): void {
@@ -162,14 +163,14 @@ class PolicyTable implements PolicyTarget {
     writer: NetlinkWriter,
     command: 'add' | 'delete',
     keys: readonly ElementKey[],
+    contents: Contents,
     textOf: (key: ElementKey) => string,
   ): void {
     const bySet = new Map<string, message.WireElement[]>();
     const fixed = new Map(this.layout.sets.map(shape => [shape.name, shape]));
     for (const key of keys) {
       const name = setOf(key);
-      const shape =
-        fixed.get(name) ?? (name.startsWith('@') ? undefined : (this.options.contents.set(name) ?? left(name)));
+      const shape = fixed.get(name) ?? (name.startsWith('@') ? undefined : (contents.set(name) ?? left(name)));
       if (shape === undefined) continue;
       const elements = bySet.get(name) ?? [];
       elements.push(wireElement(shape, keyOctets(key), textOf(key)));
@@ -221,6 +222,20 @@ function byChain(rules: readonly FoundRule[]): ReadonlyMap<string, readonly Foun
     else known.push(rule);
   }
   return chains;
+}
+
+/**
+ * Of what a change is about, as it is wanted now. What is refused is tried again in parts, while wishes go on: a chain that
+ * nobody wants any more by then would be written without its rules, and lets everything through.
+ */
+function contentsOf({ set, removed }: PolicyDifference, wanted: Contents): Contents {
+  const chains = new Map(namesIn(set.keys(), CHAINS).map(name => [name, wanted.chain(name)]));
+  const sets = new Map<string, message.SetShape | undefined>();
+  for (const key of [...set.keys(), ...removed.keys()]) {
+    const name = setOf(key) === NAMED_SETS ? keyOctets(key) : setOf(key);
+    if (!sets.has(name)) sets.set(name, wanted.set(name));
+  }
+  return { chain: name => chains.get(name), set: name => sets.get(name) };
 }
 
 /** A set of a former life, of which only the kind of its elements is to be known to take them out. */
