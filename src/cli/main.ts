@@ -20,7 +20,8 @@ async function main(): Promise<void> {
   try {
     await program.parseAsync();
   } catch (error) {
-    process.exitCode = report(error);
+    // At once: parts of a router that could not start as a whole would keep the process alive, and look healthy.
+    process.exit(report(error));
   }
 }
 

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { eventually, startIn, type Running } from './process.js';
@@ -106,4 +106,16 @@ test('kernel routes outlive SIGKILL and SIGTERM and are adopted; --withdraw-on-e
   expect(await left.ended()).toBe(0);
   expect(routes()).toEqual([]);
   await right.logged('Cease/Administrative Shutdown');
+});
+
+test('an agent that cannot start ends, though parts of it run already', async () => {
+  const manifests = join(folder, 'cluster');
+  mkdirSync(manifests);
+  const config = join(folder, 'agent.yaml');
+  writeFileSync(config, 'kubernetes: { nodeName: n1, run: { serviceProxy: true }, proxy: { mode: nftables } }');
+  // A folder is in the way of the control socket, and the service proxy is opened before that.
+  left = startIn(LEFT, 'agent', '--manifests', manifests, '-c', config, '--control', manifests, '--log-format', 'json');
+  expect(await left.ended()).toBe(1);
+  expect(left.log()).toContain('service proxy starting');
+  expect(left.log()).toContain('is not a socket');
 });
