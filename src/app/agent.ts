@@ -66,8 +66,10 @@ export async function runAgent(options: AgentOptions): Promise<number> {
   const { settings } = loaded.value;
   const { kubeconfig, apiServer: master } = settings.kubernetes;
   const metrics = createMetrics();
+  const nodeName = options.nodeName ?? settings.kubernetes.nodeName ?? process.env['NODE_NAME'] ?? hostname();
   const source = await openClusterSource({
     counters: metrics,
+    nodeName,
     parts: partsOf(settings.kubernetes),
     ...(options.manifests === undefined ? {} : { manifests: options.manifests }),
     ...(kubeconfig === undefined ? {} : { kubeconfig }),
@@ -76,7 +78,6 @@ export async function runAgent(options: AgentOptions): Promise<number> {
   if (!source.ok) return refuse(source.error);
   const logger = createLogger(options.logLevel ?? settings.log.level, options.logFormat);
   endOnBug(logger);
-  const nodeName = options.nodeName ?? settings.kubernetes.nodeName ?? process.env['NODE_NAME'] ?? hostname();
   logger.info({ node: nodeName, ...source.value.from }, 'agent starting');
   for (const notice of notices(options.flags ?? new Map())) logger.warn(notice);
   const problems = createProblemSet();

@@ -16,6 +16,7 @@ export interface ClusterChoice extends KubeConfigChoice {
   readonly manifests?: string;
   /** Parts that run besides the router: what only they use is read too. */
   readonly parts?: readonly Part[];
+  readonly nodeName: string;
   readonly counters?: ApiServerOptions['counters'];
 }
 
@@ -46,6 +47,13 @@ export function kindsOf(parts: readonly Part[]): readonly Kind[] {
   return [...new Set<Kind>([...KINDS, ...parts.flatMap(part => KINDS_OF[part])])];
 }
 
+/** Limits concern the node's own pods alone; whoever else looks at pods needs those of all nodes. */
+export function fieldSelectorsOf(parts: readonly Part[], nodeName: string): Readonly<Partial<Record<Kind, string>>> {
+  const readers = parts.filter(part => KINDS_OF[part].some(kind => kind === 'Pod'));
+  const isOwnOnly = readers.length > 0 && readers.every(part => part === 'bandwidth');
+  return isOwnOnly ? { Pod: `spec.nodeName=${nodeName}` } : {};
+}
+
 /** Nothing is asked of the API server before somebody subscribes. */
 export async function openClusterSource(choice: ClusterChoice): Promise<Result<ClusterSource, string>> {
   if (choice.manifests !== undefined) {
@@ -63,6 +71,7 @@ export async function openClusterSource(choice: ClusterChoice): Promise<Result<C
       objects: apiServerObjects({
         connection,
         kinds: kindsOf(choice.parts ?? []),
+        fieldSelectors: fieldSelectorsOf(choice.parts ?? [], choice.nodeName),
         ...(choice.counters ? { counters: choice.counters } : {}),
       }),
       from: { apiServer: connection.server },

@@ -14,6 +14,8 @@ import { startReflector } from './reflector.js';
 export interface ApiServerOptions {
   readonly connection: ApiConnection;
   readonly kinds: readonly Kind[];
+  /** Of kinds of which only some objects are wanted. */
+  readonly fieldSelectors?: Readonly<Partial<Record<Kind, string>>>;
   readonly clock?: Clock;
   /** 0 <= x < 1, for jitter. */
   readonly random?: () => number;
@@ -28,6 +30,7 @@ export interface ApiServerOptions {
 export function apiServerObjects({
   connection,
   kinds,
+  fieldSelectors = {},
   clock = systemClock,
   random = Math.random,
   counters,
@@ -53,6 +56,7 @@ export function apiServerObjects({
     const stops = reflected.map(({ kind, objects }) =>
       startReflector({
         kind,
+        fieldSelector: fieldSelectors[kind],
         connection,
         objects,
         clock,

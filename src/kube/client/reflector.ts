@@ -34,6 +34,8 @@ const OPTIONAL: readonly Kind[] = ['ServiceCIDR', 'ClusterNetworkPolicy'];
 
 export interface ReflectorOptions {
   readonly kind: Kind;
+  /** Only objects for which this holds (Kubernetes' field selector); undefined: all. */
+  readonly fieldSelector?: string | undefined;
   readonly connection: ApiConnection;
   readonly objects: ReflectedObjects;
   readonly clock: Clock;
@@ -55,7 +57,8 @@ export interface ReflectorEvents {
 
 /** Begins to reflect. @returns a function that ends it */
 export function startReflector(options: ReflectorOptions): () => void {
-  const { kind, connection, objects, clock, random, events } = options;
+  const { kind, fieldSelector, connection, objects, clock, random, events } = options;
+  const selected: Readonly<Record<string, string>> = fieldSelector === undefined ? {} : { fieldSelector };
   let state = { ...INITIAL_REFLECTION, isOptional: OPTIONAL.includes(kind) };
   let request: ApiRequest | undefined;
   let timer: TimerHandle | undefined;
@@ -111,7 +114,7 @@ export function startReflector(options: ReflectorOptions): () => void {
   };
   const ask = (query: Readonly<Record<string, string>>, silence: number, answer: Partial<AnswerEvents>): void => {
     request?.cancel();
-    request = connection.get(`${PATHS[kind]}?${new URLSearchParams(query).toString()}`, silence, {
+    request = connection.get(`${PATHS[kind]}?${new URLSearchParams({ ...selected, ...query }).toString()}`, silence, {
       ended: () => undefined,
       failed: failure => step({ kind: 'failed', ...failure }),
       ...answer,

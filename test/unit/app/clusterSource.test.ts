@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { kindsOf } from '../../../src/app/clusterSource.js';
+import { fieldSelectorsOf, kindsOf } from '../../../src/app/clusterSource.js';
 
 const OF_ROUTER = ['Node', 'Service', 'EndpointSlice'];
 
@@ -14,4 +14,14 @@ test.each([
 test('a kind of two parts is followed once', () => {
   const kinds = kindsOf(['firewall', 'firewall', 'serviceProxy']);
   expect(new Set(kinds).size).toBe(kinds.length);
+});
+
+test.each([
+  [['bandwidth'], { Pod: 'spec.nodeName=n1' }],
+  [['serviceProxy', 'bandwidth'], { Pod: 'spec.nodeName=n1' }],
+  [['bandwidth', 'tenants'], {}],
+  [['firewall', 'bandwidth'], {}],
+  [['serviceProxy'], {}],
+] as const)('%j: pods of other nodes are followed where somebody needs them', (parts, selectors) => {
+  expect(fieldSelectorsOf(parts, 'n1')).toEqual(selectors);
 });

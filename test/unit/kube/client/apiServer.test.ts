@@ -297,6 +297,21 @@ describe('objects that are malformed', () => {
   });
 });
 
+test('of a kind of which only some objects are wanted, lists and watches ask for those alone', async () => {
+  const fieldSelectors = { Pod: 'spec.nodeName=n1' };
+  subscription = apiServerObjects({ connection, kinds: ['Pod', 'Node'], fieldSelectors, clock }).subscribe();
+  const begun = [await server.next(), await server.next()];
+  const ofPods = begun.find(({ path }) => path === '/api/v1/pods')!;
+  const ofNodes = begun.find(asked => asked !== ofPods)!;
+  expect(ofPods.query).toMatchObject({ sendInitialEvents: 'true', fieldSelector: 'spec.nodeName=n1' });
+  expect(ofNodes.query).not.toHaveProperty('fieldSelector');
+  answerStatus(ofPods, 422, 'sendInitialEvents is forbidden');
+  const page = await server.next();
+  expect(page.query).toEqual({ limit: '500', fieldSelector: 'spec.nodeName=n1' });
+  answerList(page, [], '7');
+  expect((await server.next()).query).toMatchObject({ resourceVersion: '7', fieldSelector: 'spec.nodeName=n1' });
+});
+
 test('all kinds together are synced when the last is', async () => {
   subscription = apiServerObjects({ connection, kinds: ['Node', 'Namespace'], clock }).subscribe(({ batch }) => {
     synced ||= batch.synced;
