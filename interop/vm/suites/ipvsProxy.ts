@@ -8,7 +8,7 @@ import { execFileSync } from 'node:child_process';
 import { waitFor } from '../../../lab/topology/commands.js';
 import { makeNamespace, type Namespace } from '../../../test/kernel/namespace.js';
 import { startActor, type Actor } from '../../../test/kernel/proxyActor.js';
-import { backendOn, deltaOf, SETTINGS, type ServiceShape } from '../../../test/kernel/proxyRig.js';
+import { backendOn, deltaOf, prefixOf, SETTINGS, type ServiceShape } from '../../../test/kernel/proxyRig.js';
 import { openIpvsProxy } from '../../../src/proxy/ipvs/ipvsProxy.js';
 import type { ProxyBackend, ProxyEvent } from '../../../src/proxy/proxyBackend.js';
 import { frontendKey, type Family, type ProxyDelta, type ServiceAddress } from '../../../src/proxy/proxyTypes.js';
@@ -145,6 +145,32 @@ const web = (family: Family, backends: readonly ('a' | 'c')[], protocol: 'TCP' |
   ],
 });
 
+/** For somebody else than the client; and the node listens there, too, on all its addresses. */
+const CLOSED: ServiceShape = {
+  family: 4,
+  name: 'closed',
+  cluster: [backendOn(4, 'a')],
+  frontends: [
+    { address: '10.96.0.9', port: 81 },
+    { address: '203.0.113.9', port: 81, kind: 'loadBalancer', sourceRanges: [prefixOf('192.0.2.0/24')] },
+  ],
+};
+
+/** What the client hears at an address while something goes on, many connections at a time. */
+async function heardDuring(address: string, port: number, work: () => Promise<void>): Promise<ReadonlySet<string>> {
+  const heard = new Set<string>();
+  let isOver = false;
+  const ask = async (): Promise<void> => {
+    const question = { protocol: 'tcp', address, port, patience: 300 } as const;
+    while (!isOver) heard.add((await world().actors.client.ask(question)).split(' ')[0]!);
+  };
+  const asking = Promise.all(Array.from({ length: 8 }, ask));
+  await work();
+  isOver = true;
+  await asking;
+  return heard;
+}
+
 const FAMILIES = [4, 6] as const;
 const VIP = { 4: '10.96.0.1', 6: 'fd96::1' } as const;
 
@@ -252,6 +278,20 @@ export const ipvsProxy = vmSuite('ipvsProxy', 2400, ({ check, prepare, cleanup }
     const written = world().events.filter(({ kind }) => kind === 'committed' || kind === 'failed' || kind === 'error');
     assert.deepEqual(written, []);
     assert.ok(world().events.some(({ kind }) => kind === 'adopted'));
+  });
+  check('a service that went while no proxy ran is open to nobody at any time', async () => {
+    const others = [web(4, ['c']), web(6, ['a']), ...FAMILIES.map(family => web(family, ['a'], 'UDP'))];
+    await world().actors.node.serve('node', 81);
+    await apply(delta([CLOSED]));
+    const before = await ask('c', '10.96.0.9', 81);
+    const heard = await heardDuring('203.0.113.9', 81, () => restart(others, 600));
+    assert.equal(before.split(' ')[0], 'a');
+    assert.doesNotMatch(ipvsadm(), /203\.0\.113\.9/);
+    assert.ok(heard.size > 0);
+    assert.deepEqual(
+      ['a', 'node'].filter(name => heard.has(name)),
+      [],
+    );
   });
   check('what is changed by hand is put right', async () => {
     const before = ipvsadm();

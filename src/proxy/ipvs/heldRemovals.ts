@@ -1,6 +1,6 @@
 /**
- * Frontends with source ranges leave the firewall when their servers have gone: the other way round a server would be open to
- * all for a moment. Pure.
+ * Frontends leave the firewall when their servers and addresses have gone: the other way round a server with source ranges
+ * would be open to all for a moment, and so would be what listens on this machine at an address that nobody guards. Pure.
  */
 
 import type { FrontendKey, ProxyDelta } from '../proxyTypes.js';
@@ -15,23 +15,17 @@ export interface HeldRemovals {
 const NONE = { set: new Map<never, never>(), removed: new Set<never>() };
 
 export function createHeldRemovals(): HeldRemovals {
-  const restricted = new Set<FrontendKey>();
+  const known = new Set<FrontendKey>();
   const held = new Set<FrontendKey>();
   return {
     hold: delta => {
       const { set, removed } = delta.frontends;
-      const now = new Set(removed);
-      for (const key of removed)
-        if (restricted.delete(key)) {
-          held.add(key);
-          now.delete(key);
-        }
-      for (const [key, { sourceRanges }] of set) {
+      for (const key of removed) if (known.delete(key)) held.add(key);
+      for (const key of set.keys()) {
         held.delete(key);
-        if (sourceRanges === undefined) restricted.delete(key);
-        else restricted.add(key);
+        known.add(key);
       }
-      return now.size === removed.size ? delta : { ...delta, frontends: { set, removed: now } };
+      return removed.size === 0 ? delta : { ...delta, frontends: { set, removed: new Set() } };
     },
     release: gone => {
       const removed = new Set(gone.filter(key => held.delete(key)));

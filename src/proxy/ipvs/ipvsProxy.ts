@@ -90,6 +90,8 @@ class IpvsProxy implements ProxyBackend {
   private readonly firewalls: ReadonlyMap<Family, FamilyTable>;
   private settings: ProxySettings | undefined;
   private hasBegun = false;
+  private sweeping: Promise<void> | undefined;
+  private hasSwept = false;
   private timer: TimerHandle | undefined;
   private isStopped = false;
 
@@ -113,6 +115,7 @@ class IpvsProxy implements ProxyBackend {
       guarded: async () => {
         await Promise.all(this.running.map(firewall => firewall.idle()));
       },
+      isGuarded: frontend => this.joint.isDone('firewall', frontend),
       onEvent: event => this.tell('servers', event),
       onSettled: frontends => this.cleanFlows(frontends),
     });
@@ -148,6 +151,16 @@ class IpvsProxy implements ProxyBackend {
 
   begin(): void {
     this.hasBegun = true;
+    // What is gone must be closed before the firewall forgets who was allowed there.
+    this.sweeping ??= this.servers.sweep().then(() => {
+      this.hasSwept = true;
+      this.beginParts();
+    });
+    if (this.hasSwept) this.beginParts();
+  }
+
+  private beginParts(): void {
+    if (this.isStopped) return;
     for (const firewall of this.running) firewall.begin();
     this.servers.begin();
   }
@@ -164,6 +177,7 @@ class IpvsProxy implements ProxyBackend {
   }
 
   async idle(): Promise<void> {
+    await this.sweeping;
     // What servers leave behind is the firewall's to do.
     await this.servers.idle();
     await Promise.all(this.running.map(firewall => firewall.idle()));
@@ -173,6 +187,7 @@ class IpvsProxy implements ProxyBackend {
   async stop(): Promise<void> {
     this.isStopped = true;
     this.timer?.cancel();
+    await this.sweeping;
     await Promise.all([this.servers.stop(), ...[...this.firewalls.values()].map(firewall => firewall.stop())]);
     await this.flows.idle();
     const { ipvs, routes, netfilter, transactions, addresses } = this.sockets;

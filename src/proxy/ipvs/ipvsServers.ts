@@ -29,6 +29,8 @@ export interface IpvsServersOptions {
   readonly local: readonly IpAddress[];
   /** As the target has them. */
   readonly guarded?: (() => Promise<void>) | undefined;
+  /** Whether the firewall has the source ranges of this frontend. */
+  readonly isGuarded?: ((frontend: FrontendKey) => boolean) | undefined;
   readonly readingPart?: number | undefined;
   onEvent(event: ProxyEvent): void;
   /** What was wanted of these frontends is there: UDP flows that lead elsewhere are stale. */
@@ -43,6 +45,8 @@ export interface IpvsServers {
   /** Somebody may have touched what is ours. */
   readSoon(): void;
   apply(delta: ProxyDelta): void;
+  /** Before `begin`, with all that is wanted known: what a former life left for services that are gone, goes. */
+  sweep(): Promise<void>;
   begin(): void;
   read(keys: readonly FrontendKey[]): Promise<readonly KernelFrontend[]>;
   counters(): Promise<ReadonlyMap<ServicePortKey, TrafficCounters>>;
@@ -83,6 +87,7 @@ class Servers implements IpvsServers {
       ...options,
       isWanted: key => this.wanted.has(key),
       present: () => this.reconciler.present,
+      isGuarded: server => this.isGuarded(server),
       isPlace: server => this.plan.ownerOf(server) !== undefined,
       onError: text => options.onEvent({ kind: 'error', text }),
     });
@@ -121,6 +126,10 @@ class Servers implements IpvsServers {
     }
     for (const key of delta.frontends.set.keys()) this.leaving.delete(key);
     this.want(this.plan.apply(delta));
+  }
+
+  sweep(): Promise<void> {
+    return this.target.sweep();
   }
 
   begin(): void {
@@ -240,7 +249,7 @@ class Servers implements IpvsServers {
     }
     const recovered = settled.filter(key => this.failed.delete(key));
     const { present } = this.reconciler;
-    const gone = [...this.leaving].filter(([, keys]) => keys.every(key => !isOwn(key) || !present.has(key)));
+    const gone = [...this.leaving].filter(([, keys]) => keys.every(key => this.wanted.has(key) || !present.has(key)));
     for (const [key] of gone) this.leaving.delete(key);
     const { options } = this;
     if (settled.length > 0) options.onEvent({ kind: 'programmed', frontends: settled });
@@ -278,6 +287,12 @@ class Servers implements IpvsServers {
   private ownerOfKey(key: WishKey): FrontendKey | undefined {
     const server = wish.serverOf(key);
     return server === undefined ? undefined : this.plan.ownerOf(server);
+  }
+
+  private isGuarded(server: string): boolean {
+    const owner = this.plan.ownerOf(server);
+    if (owner === undefined || this.plan.frontend(owner)?.sourceRanges === undefined) return true;
+    return this.options.isGuarded?.(owner) !== false;
   }
 
   private countServers(): number {

@@ -4,7 +4,7 @@
  */
 
 import { setImmediate } from 'node:timers/promises';
-import type { Clock, TimerHandle } from '../../core/clock.js';
+import type { TimerHandle } from '../../core/clock.js';
 import type { Delta } from '../../core/deltaTable.js';
 import { formatAddress } from '../../core/ip.js';
 import type { Target } from '../../core/reconciler.js';
@@ -16,6 +16,8 @@ import { foundBesides, foundOfServer, isExcluded, ownServers, type ReadingRules 
 import { createReadingTurns } from './readingTurns.js';
 import type { ServerClaims } from './serverClaims.js';
 import type { ServiceLink } from './serviceLink.js';
+import { guardedSet, type ServerGuardOptions } from './serverGuard.js';
+import { removeStale } from './staleServers.js';
 import { destinationKey, serverKey } from './virtualServers.js';
 import * as wish from './wishes.js';
 import type { Wish, WishKey } from './wishes.js';
@@ -26,6 +28,8 @@ export interface IpvsTarget extends Target<WishKey, Wish> {
   /** Milliseconds that the last reading took. */
   readonly readingTook: number;
   configure(settings: IpvsTargetSettings): void;
+  /** Takes away at once what a former life left for services that are gone. Errors are told, and left to the reconciler. */
+  sweep(): Promise<void>;
   /**
    * Waits no more for connections to end: what still drains stays, and the next process finds it.
    * @returns resolves when nothing is under way
@@ -33,26 +37,21 @@ export interface IpvsTarget extends Target<WishKey, Wish> {
   stop(): Promise<void>;
 }
 
-export interface IpvsTargetOptions {
+export interface IpvsTargetOptions extends ServerGuardOptions {
   readonly ipvs: Pick<Ipvs, 'servers' | 'destinations' | 'timeouts' | 'run'>;
   readonly link: ServiceLink;
   readonly claims: ServerClaims;
-  readonly clock: Clock;
   readonly isWanted: (key: WishKey) => boolean;
   /** What is believed to be there. */
   readonly present: () => ReadonlyMap<WishKey, Wish>;
   /** Whether a frontend is at this place, even if nobody serves it. @param server as `serverKey` has it */
   readonly isPlace: (server: string) => boolean;
-  /** Resolves when the firewall beside the servers is as wanted: a server that nobody guards yet would be open to all. */
-  readonly guarded?: (() => Promise<void>) | undefined;
   /** Servers that are asked for their destinations in one reading, about. */
   readonly readingPart?: number | undefined;
   /** Letting connections run out failed; tried again. */
   onError(text: string): void;
 }
 
-/** Milliseconds that new servers wait for their firewall at most: one that is never done must not keep services away. */
-const GUARD = 1000;
 /** Milliseconds between two looks at whether connections have ended. */
 const LOOK = 1000;
 /** Servers of which the destinations are read without giving the event loop a turn. */
@@ -70,6 +69,7 @@ interface Step {
   readonly command: IpvsCommand;
 }
 
+type WishDelta = Delta<WishKey, Wish>;
 type Of<K extends Wish['kind']> = Extract<Wish, { kind: K }>;
 
 class OpenTarget implements IpvsTarget {
@@ -95,6 +95,14 @@ class OpenTarget implements IpvsTarget {
     this.isStopped = true;
     this.timer?.cancel();
     await this.last;
+  }
+
+  sweep(): Promise<void> {
+    const { isWanted, isPlace } = this.options;
+    const rules = { excluded: this.settings.excludedCidrs, isWanted, isPlace };
+    return this.alone(async () => {
+      await removeStale(this.options, rules);
+    }).catch((error: unknown) => this.options.onError(`what services left that are gone: ${String(error)}`));
   }
 
   read(): Promise<ReadonlyMap<WishKey, Wish>> {
@@ -148,7 +156,7 @@ class OpenTarget implements IpvsTarget {
     return found;
   }
 
-  async commit(delta: Delta<WishKey, Wish>): Promise<ReadonlyMap<WishKey, string>> {
+  async commit(delta: WishDelta): Promise<ReadonlyMap<WishKey, string>> {
     try {
       const failures = await this.write(delta);
       for (const key of failures.keys()) this.turns.suspect(wish.serverOf(key) ?? '');
@@ -160,14 +168,13 @@ class OpenTarget implements IpvsTarget {
     }
   }
 
-  private write(delta: Delta<WishKey, Wish>): Promise<ReadonlyMap<WishKey, string>> {
+  private write(delta: WishDelta): Promise<ReadonlyMap<WishKey, string>> {
     return this.alone(async () => {
       const failures = new Map<WishKey, string>();
-      if ([...delta.set.values()].some(({ value, before }) => value.kind === 'server' && before === undefined))
-        await this.guard();
+      const left = await guardedSet(delta.set, failures, this.options);
       await this.setLink(delta, failures);
       await this.setClaims(delta, failures);
-      const steps = [...this.setSteps(delta), ...this.removalSteps(delta)];
+      const steps = [...this.setSteps({ ...delta, set: left }), ...this.removalSteps(delta)];
       const refusals = await this.options.ipvs.run(steps.map(({ command }) => command));
       steps.forEach(({ key }, i) => {
         const text = refusals.get(i);
@@ -182,16 +189,7 @@ class OpenTarget implements IpvsTarget {
     });
   }
 
-  private async guard(): Promise<void> {
-    const { guarded, clock } = this.options;
-    if (guarded === undefined) return;
-    let timer: TimerHandle | undefined;
-    const limit = new Promise<void>(resolve => (timer = clock.setTimeout(resolve, GUARD)));
-    await Promise.race([guarded(), limit]);
-    timer?.cancel();
-  }
-
-  private async setLink({ set, removed }: Delta<WishKey, Wish>, failures: Map<WishKey, string>): Promise<void> {
+  private async setLink({ set, removed }: WishDelta, failures: Map<WishKey, string>): Promise<void> {
     const { link } = this.options;
     const problem = set.has(wish.LINK_KEY) ? await link.open() : undefined;
     if (problem !== undefined) failures.set(wish.LINK_KEY, problem);
@@ -206,7 +204,7 @@ class OpenTarget implements IpvsTarget {
     note(addresses, await link.removeAddresses(addresses), failures);
   }
 
-  private async removeLink({ removed }: Delta<WishKey, Wish>, failures: Map<WishKey, string>): Promise<void> {
+  private async removeLink({ removed }: WishDelta, failures: Map<WishKey, string>): Promise<void> {
     const { link } = this.options;
     if (removed.has(wish.LINK_KEY)) {
       const problem = await link.remove();
@@ -217,7 +215,7 @@ class OpenTarget implements IpvsTarget {
     note(vips, await link.routes('delete', vips), failures);
   }
 
-  private async setClaims({ set }: Delta<WishKey, Wish>, failures: Map<WishKey, string>): Promise<void> {
+  private async setClaims({ set }: WishDelta, failures: Map<WishKey, string>): Promise<void> {
     const claims = [...set].flatMap(([key, { value }]) =>
       value.kind === 'claim' ? [{ key, server: value.server }] : [],
     );
@@ -228,7 +226,7 @@ class OpenTarget implements IpvsTarget {
     if (problem !== undefined) for (const { key } of claims) failures.set(key, problem);
   }
 
-  private async removeClaims({ removed }: Delta<WishKey, Wish>, failures: Map<WishKey, string>): Promise<void> {
+  private async removeClaims({ removed }: WishDelta, failures: Map<WishKey, string>): Promise<void> {
     // A server that is kept for its connections keeps its claim.
     const claims = ofKind(removed, 'claim').filter(({ value }) => !this.draining.isKept(serverKey(value.server)));
     const problem = await this.writeClaims(
@@ -248,7 +246,7 @@ class OpenTarget implements IpvsTarget {
     return undefined;
   }
 
-  private setSteps({ set }: Delta<WishKey, Wish>): readonly Step[] {
+  private setSteps({ set }: WishDelta): readonly Step[] {
     const steps: Step[] = [];
     const destinations: Step[] = [];
     for (const [key, { value, before }] of set) {
@@ -270,7 +268,7 @@ class OpenTarget implements IpvsTarget {
     return [...steps, ...destinations];
   }
 
-  private removalSteps({ removed }: Delta<WishKey, Wish>): readonly Step[] {
+  private removalSteps({ removed }: WishDelta): readonly Step[] {
     const steps: Step[] = [];
     const goes = new Set<string>();
     const deletes = (server: ServerId, key: WishKey | undefined): void => {

@@ -11,6 +11,8 @@ export interface JointFrontends {
   apply(delta: ProxyDelta): void;
   /** @returns what there is to tell of what a part has told */
   take(part: Part, event: ProxyEvent): ProxyEvent | undefined;
+  /** Whether a part has told of a frontend, since it is wanted, that it is programmed. */
+  isDone(part: Part, key: FrontendKey): boolean;
 }
 
 interface State {
@@ -40,6 +42,10 @@ export function createJointFrontends(parts: readonly Part[]): JointFrontends {
     });
 
   return {
+    isDone: (part, key) => {
+      const state = states.get(key);
+      return state?.isWanted === true && state.done.has(part);
+    },
     apply: ({ frontends }) => {
       for (const key of frontends.removed) {
         const state = states.get(key);

@@ -3,19 +3,21 @@
 import { describe, expect, test } from '@jest/globals';
 import { frontendKey } from '../../../../src/proxy/proxyTypes.js';
 import { FakeIpvsKernel } from './fakeIpvsKernel.js';
-import { address, ipText, LOCAL, openWorld, prefix, settings, type IpvsWorld, type SomeService } from './ipvsWorld.js';
+import {
+  address,
+  ipText,
+  LOCAL,
+  openWorld,
+  prefix,
+  serving,
+  settings,
+  type IpvsWorld,
+  type SomeService,
+} from './ipvsWorld.js';
 
 const WEB: SomeService = { name: 'w', pods: [1, 2] };
 const KEY = frontendKey(4, ipText('10.96.0.119'), 'TCP', 80);
 const PLACE = '10.96.0.119 6 80';
-
-async function serving(services: readonly SomeService[], kernel?: FakeIpvsKernel): Promise<IpvsWorld> {
-  const world = openWorld(kernel);
-  world.want(services);
-  world.servers.begin();
-  await world.pass();
-  return world;
-}
 
 describe('what is written', () => {
   test('nothing before the sources are complete', async () => {
@@ -61,6 +63,24 @@ describe('what is written', () => {
     expect(servers()).toHaveLength(1);
     await world.pass(2000);
     expect(servers()).toHaveLength(2);
+  });
+
+  test('a server with source ranges is not made before the firewall has them, however long that takes', async () => {
+    let isGuarded = false;
+    const world = openWorld(undefined, settings(), LOCAL, { isGuarded: () => isGuarded });
+    world.want([
+      { ...WEB, sourceRanges: [prefix('192.0.2.0/24')] },
+      { name: 'x', pods: [4] },
+    ]);
+    world.servers.begin();
+    await world.pass(60_000);
+    expect(world.kernel.lines.filter(line => line.startsWith(PLACE))).toEqual([]);
+    expect(world.kernel.lines).toContain('10.96.0.120 6 80 rr 0 0');
+    expect(world.events.flatMap(event => (event.kind === 'failed' ? [...event.failures.keys()] : []))).toEqual([KEY]);
+    isGuarded = true;
+    await world.pass(60_000);
+    expect(world.kernel.lines.filter(line => line.startsWith(PLACE))).toHaveLength(3);
+    expect(world.kinds().slice(-3)).toEqual(['programmed', 'recovered', 'committed']);
   });
 
   test('a node port is at every address of its family but loopback and link-local ones, and written down', async () => {

@@ -37,6 +37,8 @@ export interface SomeService {
   readonly nodePort?: number | undefined;
   readonly affinity?: number | undefined;
   readonly scheduler?: Frontend['scheduling']['scheduler'];
+  /** Who may use it. */
+  readonly sourceRanges?: readonly IpPrefix[];
 }
 
 export interface State {
@@ -103,7 +105,7 @@ export function frontend(more: Partial<Frontend> = {}): Frontend {
 }
 
 function frontendsOf(service: SomeService): readonly Frontend[] {
-  const { name, family = 4, protocol = 'TCP', external, nodePort, affinity, scheduler = 'rr' } = service;
+  const { name, family = 4, protocol = 'TCP', external, nodePort, affinity, scheduler = 'rr', sourceRanges } = service;
   const make = (kind: Frontend['kind'], text: string | undefined, port: number): Frontend => {
     const at = text === undefined ? undefined : ipText(text);
     return {
@@ -118,7 +120,7 @@ function frontendsOf(service: SomeService): readonly Frontend[] {
       policy: 'cluster',
       shortCircuit: false,
       masquerade: 'offCluster',
-      sourceRanges: undefined,
+      sourceRanges,
       affinity,
       scheduling: { scheduler, fallback: false, port: false, flag3: false },
       dsr: false,
@@ -209,7 +211,7 @@ export function openWorld(
   kernel = new FakeIpvsKernel(),
   given = settings(),
   local = LOCAL,
-  more: Pick<IpvsServersOptions, 'guarded' | 'readingPart'> = {},
+  more: Pick<IpvsServersOptions, 'guarded' | 'isGuarded' | 'readingPart'> = {},
 ): IpvsWorld {
   const clock = new VirtualClock();
   const events: ProxyEvent[] = [];
@@ -262,4 +264,13 @@ export function prefix(text: string): IpPrefix {
   const parsed = parsePrefix(text);
   if (!parsed.ok) throw new Error(parsed.error);
   return parsed.value;
+}
+
+/** A backend that serves these, and has written what it wants to. */
+export async function serving(services: readonly SomeService[], kernel?: FakeIpvsKernel): Promise<IpvsWorld> {
+  const world = openWorld(kernel);
+  world.want(services);
+  world.servers.begin();
+  await world.pass();
+  return world;
 }
