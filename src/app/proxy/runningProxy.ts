@@ -6,7 +6,7 @@
 import { networkInterfaces } from 'node:os';
 import type { Logger } from 'pino';
 import type { ServicesView } from '../../api/serviceView.js';
-import type { Clock } from '../../core/clock.js';
+import type { Clock, TimerHandle } from '../../core/clock.js';
 import { formatAddress, parseAddress, prefixContains, isLoopback } from '../../core/ip.js';
 import type { ProblemReport } from '../../kube/problems.js';
 import type { Proxy } from '../../proxy/proxy.js';
@@ -57,6 +57,11 @@ export interface RunningProxy {
 
 /** Milliseconds after a failure of the whole until it is looked whether it is over. */
 const LOOK_AGAIN = 5000;
+/**
+ * Milliseconds after which a failure that was not told again is over: not everything that fails has a success to tell of
+ * later. More than there are between two tries of a reconciler.
+ */
+const FORGIVEN_AFTER = 35_000;
 /** kube-proxy's word for it. */
 const NOT_LISTENING = 'FailedToStartServiceHealthcheck';
 
@@ -81,8 +86,12 @@ class ProxyLoop implements RunningProxy {
   private plane: Plane | undefined;
   private proxy: Proxy | undefined;
   private hasBegun = false;
-  /** Reading or writing has failed as a whole since the last success. */
-  private isBroken = false;
+  /** When reading or writing failed as a whole; undefined: it has not since the last success. */
+  private brokenAt: number | undefined;
+  /** Told once all that can be written is written. */
+  private waiting: (() => void)[] = [];
+  private lookTimer: TimerHandle | undefined;
+  private hasEnded = false;
 
   constructor(private readonly options: RunningProxyOptions) {
     this.wallClock = options.wallClock ?? Date.now;
@@ -168,6 +177,8 @@ class ProxyLoop implements RunningProxy {
   }
 
   async stop(): Promise<void> {
+    this.hasEnded = true;
+    this.lookTimer?.cancel();
     this.events?.stop();
     await this.serviceHealth.close();
     await this.backend?.stop();
@@ -179,7 +190,9 @@ class ProxyLoop implements RunningProxy {
     health.queued();
     metrics.queued(delta);
     this.backend?.apply(delta);
-    for (const key of delta.frontends.removed) this.failures.delete(key);
+    // What is not wanted any more cannot be refused.
+    const forgotten = [...delta.frontends.removed].filter(key => this.failures.delete(key));
+    if (forgotten.length > 0) this.reportFailures();
     this.tell(this.programmed.want(delta.frontends));
     if (this.hasBegun) this.watchIdle();
   }
@@ -189,19 +202,30 @@ class ProxyLoop implements RunningProxy {
     if (programmed.length > 0) this.plane?.programmed(programmed);
   }
 
+  private get isBroken(): boolean {
+    return this.brokenAt !== undefined && this.options.clock.now() - this.brokenAt < FORGIVEN_AFTER;
+  }
+
   /** @param then when all that can be written is written */
   private watchIdle(then: () => void = () => undefined): void {
+    this.waiting.push(then);
     void this.backend?.idle().then(() => {
-      if (!this.isBroken) {
-        this.options.health.written();
-        then();
-        return;
-      }
-      this.options.clock.setTimeout(() => {
-        this.isBroken = false;
-        this.watchIdle(then);
-      }, LOOK_AGAIN);
+      if (!this.hasEnded) this.tellIdle();
     });
+  }
+
+  private tellIdle(): void {
+    if (this.isBroken) {
+      this.lookTimer ??= this.options.clock.setTimeout(() => {
+        this.lookTimer = undefined;
+        this.watchIdle();
+      }, LOOK_AGAIN);
+      return;
+    }
+    const { waiting } = this;
+    this.waiting = [];
+    this.options.health.written();
+    for (const then of waiting) then();
   }
 
   private take(event: ProxyEvent): void {
@@ -230,11 +254,11 @@ class ProxyLoop implements RunningProxy {
         logger.warn({ what: event.what.slice(0, 10), count: event.what.length }, 'services in the kernel were changed');
         return;
       case 'error':
-        this.isBroken = true;
+        this.brokenAt = this.options.clock.now();
         this.options.report(new Map([['proxy', [{ subject: 'service proxy', text: event.text }]]]));
         return;
       case 'committed':
-        this.isBroken = false;
+        this.brokenAt = undefined;
         this.options.report(new Map([['proxy', []]]));
         return;
       case 'conntrack':

@@ -199,6 +199,61 @@ test('while nothing can be written the proxy is unhealthy after a minute, until 
   expect(texts()).toEqual([]);
 });
 
+test('between two tries of a kernel that fails the proxy is neither well nor done', async () => {
+  const { apply, tell, health, clock, announced } = await running();
+  const passes = async (seconds: number): Promise<void> => {
+    for (let second = 0; second < seconds; second += 1) {
+      clock.advance(1000);
+      await settle();
+    }
+  };
+  tell({ kind: 'error', text: 'no netlink' });
+  apply(batchOf('added', nodeOf(1), ...web));
+  // As far apart as the reconciler's tries come to be.
+  for (const pause of [1, 2, 4, 8, 16, 30, 30]) {
+    await passes(pause);
+    tell({ kind: 'error', text: 'no netlink' });
+  }
+  expect(announced).toEqual([]);
+  expect(health.isHealthy).toBe(false);
+  tell({ kind: 'committed', seconds: 0.1, frontends: 1, full: true });
+  await passes(5);
+  expect(announced).toEqual(['settled']);
+  expect(health.isHealthy).toBe(true);
+});
+
+test('an error that nothing follows is over after a while', async () => {
+  const { apply, tell, health, clock, announced } = await running();
+  tell({ kind: 'error', text: 'stale UDP flows: ENOBUFS' });
+  apply(batchOf('added', nodeOf(1), ...web));
+  for (let second = 0; second < 50; second += 1) {
+    clock.advance(1000);
+    await settle();
+  }
+  expect(announced).toEqual(['settled']);
+  expect(health.isHealthy).toBe(true);
+});
+
+test('after its end nothing of a broken proxy is left to wait for', async () => {
+  const { apply, tell, clock, proxy } = await running();
+  tell({ kind: 'error', text: 'no netlink' });
+  apply(batchOf('added', nodeOf(1), ...web));
+  await settle();
+  expect(clock.pending).toBe(1);
+  await proxy.stop();
+  expect(clock.pending).toBe(0);
+});
+
+test('what was refused and is not wanted any more is no problem any more', async () => {
+  const { apply, ordering, tell, texts } = await running();
+  apply(batchOf('added', nodeOf(1), ...web));
+  tell({ kind: 'failed', failures: new Map([[KEY, 'No space left']]) });
+  expect(texts()).toHaveLength(1);
+  ordering.want({ set: new Map(), removed: new Set() });
+  apply(batchOf('deleted', serviceOf()));
+  expect(texts()).toEqual([]);
+});
+
 test('settings reach the backend when they change, and only then', async () => {
   const { apply, settings, configure } = await running();
   expect(settings).toHaveLength(1);
