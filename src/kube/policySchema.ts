@@ -73,13 +73,13 @@ const egressRules: z.ZodType<readonly PolicyRule[]> = listOf(
   z.object({ to: listOf(peer), ports }).transform(rule => ({ peers: rule.to, ports: rule.ports })),
 );
 
-/** A direction is governed when policyTypes names it; without policyTypes, Ingress always is, and Egress when it has rules. */
+/** A direction is governed when policyTypes names it; where that names none, Ingress always is, and Egress when it has rules. */
 export const networkPolicy: z.ZodType<NetworkPolicy> = z
   .object({
     metadata,
     spec: z.object({
       podSelector: orElse(selector, { matchLabels: {}, matchExpressions: [] }),
-      policyTypes: maybe(z.array(z.enum(['Ingress', 'Egress']))),
+      policyTypes: listOf(z.enum(['Ingress', 'Egress'])),
       ingress: ingressRules,
       egress: egressRules,
     }),
@@ -88,6 +88,6 @@ export const networkPolicy: z.ZodType<NetworkPolicy> = z
     kind: 'NetworkPolicy',
     ...metadata,
     podSelector,
-    ingress: (policyTypes?.includes('Ingress') ?? true) ? ingress : undefined,
-    egress: (policyTypes?.includes('Egress') ?? egress.length > 0) ? egress : undefined,
+    ingress: policyTypes.length === 0 || policyTypes.includes('Ingress') ? ingress : undefined,
+    egress: (policyTypes.length === 0 ? egress.length > 0 : policyTypes.includes('Egress')) ? egress : undefined,
   }));

@@ -52,3 +52,29 @@ describe('NetworkPolicy: what an API server would refuse', () => {
     expect(complaint(spec)).toBe('good');
   });
 });
+
+describe('directions that a NetworkPolicy governs', () => {
+  const directions = (spec: object): readonly string[] => {
+    const result = parseObject({
+      apiVersion: 'networking.k8s.io/v1',
+      kind: 'NetworkPolicy',
+      metadata: { name: 'p', namespace: 'd' },
+      spec: { podSelector: {}, ...spec },
+    });
+    if (!result.ok || result.value.kind !== 'NetworkPolicy') throw new Error('is no NetworkPolicy');
+    const { ingress, egress } = result.value;
+    return [...(ingress === undefined ? [] : ['ingress']), ...(egress === undefined ? [] : ['egress'])];
+  };
+
+  test.each([
+    ['nothing is said', {}, ['ingress']],
+    ['there are rules for what goes out', { egress: [{}] }, ['ingress', 'egress']],
+    // An API server takes an empty list for none.
+    ['the list is empty', { policyTypes: [] }, ['ingress']],
+    ['the list is empty, and there are rules', { policyTypes: [], egress: [{}] }, ['ingress', 'egress']],
+    ['one is named', { policyTypes: ['Egress'], ingress: [{}] }, ['egress']],
+    ['both are named', { policyTypes: ['Egress', 'Ingress'] }, ['ingress', 'egress']],
+  ])('where %s', (_name, spec, expected) => {
+    expect(directions(spec)).toEqual(expected);
+  });
+});
