@@ -12,7 +12,8 @@ export function parseQuantity(text: string): Result<number, string> {
   if (digits === '') return err('is no quantity, such as 10M');
   // A thousandth has no exact form in binary: what is left of whole numbers is noise.
   const product = Number(digits) * scaleOf(suffix);
-  const value = Number.isInteger(product) ? product : Number(product.toPrecision(15));
+  // Nothing, however often it is taken, is nothing (0e999).
+  const value = Number(digits) === 0 ? 0 : Number.isInteger(product) ? product : Number(product.toPrecision(15));
   return ok(sign === '-' ? -Math.ceil(value) : Math.ceil(value));
 }
 
