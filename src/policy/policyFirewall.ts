@@ -41,6 +41,7 @@ export type DenialCause =
 export interface Denial {
   /** Undefined: no known pod has the address. */
   readonly pod: PodName | undefined;
+  /** Unspecified (`0.0.0.0`, `::`) for all addresses together that no known pod has. */
   readonly address: IpText;
   readonly direction: Direction;
   readonly cause: DenialCause;

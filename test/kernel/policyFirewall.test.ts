@@ -227,6 +227,11 @@ test('pods that nobody knows are closed when that is asked for, their node reach
   rig.life.firewall.configure({ ...SETTINGS, defaultDeny: true });
   await rig.life.become(known);
   await expectPassing(rig, CELLS, without('a>', 'b>a', 'c>a', 'client>a'));
+  const denials = await rig.life.firewall.denials();
+  // Whatever the address: a sender may try as many as it likes.
+  expect(new Set(denials.flatMap(({ address, cause }) => (cause.kind === 'unknown' ? [address] : [])))).toEqual(
+    new Set(['0.0.0.0', '::']),
+  );
   await rig.life.become([...known, podObject('a')]);
   await expectPassing(rig, CELLS, CELLS);
 });

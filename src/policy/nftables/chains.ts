@@ -31,7 +31,7 @@ export interface PolicyChain {
   readonly decision?: Decision;
 }
 
-/** Counts of denied packets: address of the pod . digest of the decision. */
+/** Counts of denied packets: address of the pod, or of nobody . digest of the decision. */
 export const DENIALS = 'denials';
 
 export interface ChainCompiler {
@@ -154,10 +154,12 @@ function denialOf(
 
 /** Rules of their own, since a full set of counts or a spent limit ends a rule, and what is denied is to be dropped then too. */
 export function denialChain(decision: Decision, family: Family, log: DenialLogSettings | undefined): PolicyChain {
-  const { digest, direction } = decision;
+  const { digest, direction, cause } = decision;
   const address = part.addressSize(family);
+  const load = direction === 'egress' ? part.loadSource : part.loadDestination;
   const count: part.Rule = [
-    ...(direction === 'egress' ? part.loadSource(family, 0) : part.loadDestination(family, 0)),
+    // Addresses that no pod has are as many as a sender likes: counted one by one, they would leave no room for pods.
+    ...(cause.kind === 'unknown' ? part.zeros(0, address) : load(family, 0)),
     { kind: 'immediate', octets: [...Buffer.from(digestOctets(digest), 'latin1')], to: address },
     { kind: 'dynamic', operation: 'add', set: DENIALS, key: 0 },
   ];
