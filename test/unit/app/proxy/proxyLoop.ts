@@ -3,11 +3,11 @@
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import { AgentConfig } from '../../../../src/app/kubeConfig.js';
-import { createOrdering } from '../../../../src/app/ordering.js';
-import { createProxyHealth } from '../../../../src/app/proxy/proxyHealth.js';
+import { createOrdering, type Ordering } from '../../../../src/app/ordering.js';
+import { createProxyHealth, type ProxyHealth } from '../../../../src/app/proxy/proxyHealth.js';
 import { createProxyMetrics } from '../../../../src/app/proxy/proxyMetrics.js';
 import { createProxyStage } from '../../../../src/app/proxy/proxyStage.js';
-import { startProxy } from '../../../../src/app/proxy/runningProxy.js';
+import { startProxy, type RunningProxy } from '../../../../src/app/proxy/runningProxy.js';
 import type { ObjectBatch } from '../../../../src/kube/objectBatch.js';
 import { createProblemSet } from '../../../../src/kube/problems.js';
 import type { KubeObject } from '../../../../src/kube/objectTypes.js';
@@ -57,7 +57,27 @@ function fakeBackend() {
 
 export const START = Date.UTC(2026, 10, 21, 12);
 
-async function open() {
+export interface ProxyAtWork {
+  readonly settings: readonly ProxySettings[];
+  /** What the backend wants, after each change. */
+  readonly log: readonly string[];
+  readonly counters: Map<ServicePortKey, TrafficCounters>;
+  /** The kernel answers. */
+  tell(event: ProxyEvent): void;
+  readonly clock: VirtualClock;
+  readonly proxy: RunningProxy;
+  readonly ordering: Ordering<string>;
+  readonly announced: readonly string[];
+  readonly events: readonly (readonly unknown[])[];
+  readonly health: ProxyHealth;
+  readonly registry: Registry;
+  texts(): readonly string[];
+  configure(config: unknown): void;
+  apply(batch: ObjectBatch): void;
+}
+
+/** At work on node n1, with nothing known of the cluster yet. */
+export async function running(): Promise<ProxyAtWork> {
   const clock = new VirtualClock();
   const kernel = fakeBackend();
   const problems = createProblemSet();
@@ -107,9 +127,6 @@ async function open() {
     apply: (batch: ObjectBatch) => proxy.update(stage({ kind: 'batch', batch })),
   };
 }
-
-/** At work on node n1, with nothing known of the cluster yet. */
-export const running: () => ReturnType<typeof open> = open;
 
 export const KEY = '4|10.96.0.10|TCP|80' as FrontendKey;
 export const VIP = '10.96.0.10/32';
