@@ -33,13 +33,13 @@ import { awaitFirstReading } from './observe/firstReading.js';
 import { createMetrics, type Metrics } from './observe/metrics.js';
 import { openObservation } from './observe/openObservation.js';
 import { rangesOfCniFile } from './plumbing/cniFile.js';
-import { openPlumbing } from './plumbing/openPlumbing.js';
+import { openPlumbing, tellLeftOfRouter } from './plumbing/openPlumbing.js';
 import { firewallOf } from './policy/openFirewall.js';
 import type { RunningFirewall } from './policy/runningFirewall.js';
 import { openProxy, type OpenedProxy } from './proxy/openProxy.js';
 import { forgetTenants, openTenants, type OpenedTenants } from './tenants/openTenants.js';
 import { endNow, endOnBug, runUntilSignal } from './process.js';
-import { startRouter, type RunningRouter } from './router.js';
+import { routeOwner, startRouter, type RunningRouter } from './router.js';
 import { reportFields } from './speaker.js';
 
 export interface AgentOptions {
@@ -83,6 +83,8 @@ export async function runAgent(options: AgentOptions): Promise<number> {
   const problems = createProblemSet();
   let overlayChanged = (): void => undefined;
   const report = (found: ProblemReport): void => reportProblems(problems, found, logger);
+  if (!settings.kubernetes.run.router) await tellLeftOfRouter(routeOwner(settings.fib), logger);
+  const firewall = await firewallOf(settings.kubernetes, { logger, report, registry: metrics.registry });
   const proxy = settings.kubernetes.run.serviceProxy
     ? await openProxy({
         settings: settings.kubernetes,
@@ -92,9 +94,9 @@ export async function runAgent(options: AgentOptions): Promise<number> {
         logger,
         report,
         registry: metrics.registry,
+        policies: firewall,
       })
     : undefined;
-  const firewall = await firewallOf(settings.kubernetes, { logger, report, registry: metrics.registry });
   const tenants = await tenantsOf(settings, { nodeName, writer: source.value.writer, logger, report, metrics });
   const bandwidth = await bandwidthOf(settings, { logger, report, registry: metrics.registry });
   const router = await startRouter({

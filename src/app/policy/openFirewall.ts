@@ -78,6 +78,9 @@ async function openFirewall(
     view: running.view,
     firewall: running.firewall,
     synced: running.synced,
+    get hasFormer() {
+      return running.hasFormer;
+    },
     attach: ordering => running.attach(ordering),
     update: update => running.update(update),
     scrape: () => running.scrape(),

@@ -39,6 +39,8 @@ export interface RunningFirewall {
   scrape(): Promise<void>;
   /** Everything that there was at the start is in the kernel. */
   readonly synced: Promise<void>;
+  /** The kernel had policies of a former life, which are in force until then. Known when it has been read. */
+  readonly hasFormer: boolean;
   /** What is in the kernel stays. */
   stop(): Promise<void>;
 }
@@ -60,6 +62,7 @@ export async function startFirewall(options: RunningFirewallOptions): Promise<Ru
 class FirewallLoop implements RunningFirewall {
   readonly view: PoliciesView;
   readonly synced: Promise<void>;
+  hasFormer = false;
   private readonly states = createPodStates();
   private readonly denialLog: DenialLog;
   private sayWhenSynced = (): void => undefined;
@@ -123,6 +126,7 @@ class FirewallLoop implements RunningFirewall {
     metrics.event(event);
     switch (event.kind) {
       case 'adopted':
+        this.hasFormer ||= event.count > 0;
         logger.info({ pods: event.count }, 'policies of a former life are in the kernel');
         return;
       case 'programmed':

@@ -102,6 +102,15 @@ describe('the start', () => {
   });
 });
 
+test('policies of a former life are known as such once the kernel has been read', async () => {
+  const { fake, running } = await bench();
+  expect(running.hasFormer).toBe(false);
+  fake.tell({ kind: 'adopted', count: 0 });
+  expect(running.hasFormer).toBe(false);
+  fake.tell({ kind: 'adopted', count: 3 });
+  expect(running.hasFormer).toBe(true);
+});
+
 describe('problems', () => {
   test('pods that are closed are named until they are not', async () => {
     const { fake, configure, tell, texts } = await bench();
