@@ -41,6 +41,10 @@ export function wholeCluster({ policies, pods, local }: ClusterSize): ObjectBatc
 export function addedPod(i: number, node: string): ObjectBatch {
   return batchOf('added', [podJson(i, node)]);
 }
+/** The same, gone again. */
+export function deletedPod(i: number, node: string): ObjectBatch {
+  return batchOf('deleted', [podJson(i, node)]);
+}
 
 /** Number of the i-th front after all pods that there are: rules of this node let it in. */
 export function laterFront(i: number, pods: number): number {

@@ -5,14 +5,15 @@
 
 import { execFileSync } from 'node:child_process';
 import { Command } from 'commander';
+import { PLAIN_SETTINGS } from '../../interop/policy/settings.js';
 import { inNamespace } from '../../lab/topology/inNamespace.js';
 import type { ObjectBatch } from '../../src/kube/objectBatch.js';
 import { openNftablesFirewall } from '../../src/policy/nftables/nftablesFirewall.js';
-import type { FirewallEvent, FirewallSettings, PolicyFirewall } from '../../src/policy/policyFirewall.js';
+import type { FirewallEvent, PolicyFirewall } from '../../src/policy/policyFirewall.js';
 import { createPolicyModel, type PolicyModel } from '../../src/policy/policyModel.js';
 import { percentile, print, seconds } from '../proxy/lines.js';
 import { positive } from '../run/options.js';
-import { addedPod, alikeLocal, laterFront, NODE, podAddress, wholeCluster } from './cluster.js';
+import { addedPod, alikeLocal, deletedPod, laterFront, NODE, podAddress, wholeCluster } from './cluster.js';
 import { buildWay, type Way } from './packets.js';
 
 interface Options {
@@ -33,14 +34,6 @@ const { changes, rounds, ...size } = new Command('bench-policy')
   .parse()
   .opts<Options>();
 
-const SETTINGS: FirewallSettings = {
-  ipv4: true,
-  ipv6: true,
-  defaultDeny: true,
-  podCidrs: [],
-  cutBit: undefined,
-  log: undefined,
-};
 /** Packets of one block. */
 const [STEADY, NEW] = [20_000, 640];
 /** Of this run: two may go on at once. */
@@ -57,7 +50,7 @@ class Subject {
 
   constructor() {
     this.firewall = inNamespace(NODES.policies, () => openNftablesFirewall(event => this.events.push(event)));
-    this.firewall.configure(SETTINGS);
+    this.firewall.configure(PLAIN_SETTINGS);
   }
 
   /** From objects to the kernel's acknowledgement. */
@@ -88,26 +81,54 @@ async function benchKernel(): Promise<Subject> {
   const subject = new Subject();
   print('cold start, from objects to the kernel, s', await seconds(() => subject.apply(objects)));
   print('policies that govern pods of the node', subject.policies);
-  const fronts = Array.from({ length: changes }, (_, i) => laterFront(i, size.pods));
-  print('pods added elsewhere, one after the other, ms: p50, p99', await added(subject, fronts, 'node-7'));
-  const alike = Array.from({ length: changes }, (_, i) => alikeLocal(i, size));
-  print('pods added here whose policies are there already, ms: p50, p99', await added(subject, alike, NODE));
-  const others = Array.from({ length: changes }, (_, i) => laterFront(changes + i, size.pods));
-  print('pods added here, most with policies of their own, ms: p50, p99', await added(subject, others, NODE));
+  const numbers = (of: (i: number) => number): readonly number[] => Array.from({ length: changes }, (_, i) => of(i));
+  const later = (turn: number): readonly number[] => numbers(i => laterFront(turn * changes + i, size.pods));
+  print('pods added elsewhere, one after the other, ms: p50, p99', spread(await added(subject, later(0), 'node-7')));
+  const alike = await replaced(
+    subject,
+    numbers(i => alikeLocal(i, size)),
+  );
+  print('pods added here whose policies are there already, ms: p50, p99', spread(alike.added));
+  const fresh = await replaced(subject, later(1));
+  print('pods added here, most with policies of their own, ms: p50, p99', spread(fresh.added));
+  print('the same pods deleted, ms: p50, p99', spread(fresh.deleted));
+  const grown = await added(subject, later(2), NODE);
+  print(`the same, none deleted: the node grows to ${size.local + changes} pods, ms: p50, p99`, spread(grown));
   print('resident memory for it, MB, besides the objects', (process.memoryUsage().rss - before) / 1e6);
   return subject;
 }
 
-/** Each of them changes something in the kernel. @returns percentiles of the time to the acknowledgement */
-async function added(subject: Subject, indices: readonly number[], node: string): Promise<string> {
+/** Each of them changes something in the kernel. @returns milliseconds to the acknowledgement */
+async function added(subject: Subject, indices: readonly number[], node: string): Promise<readonly number[]> {
   const times: number[] = [];
-  const before = subject.transactions;
+  for (const index of indices) times.push(await written(subject, addedPod(index, node)));
+  return times;
+}
+
+interface Replaced {
+  readonly added: readonly number[];
+  readonly deleted: readonly number[];
+}
+
+/** Pods of this node, each deleted before the next one comes, so that it has no more pods than it is said to have. */
+async function replaced(subject: Subject, indices: readonly number[]): Promise<Replaced> {
+  const [came, gone]: [number[], number[]] = [[], []];
   for (const index of indices) {
-    const batch = addedPod(index, node);
-    times.push(1000 * (await seconds(() => subject.apply(batch))));
+    came.push(await written(subject, addedPod(index, NODE)));
+    gone.push(await written(subject, deletedPod(index, NODE)));
   }
-  const written = subject.transactions - before;
-  if (written < indices.length) throw new Error(`only ${written} of ${indices.length} pods changed the kernel's table`);
+  return { added: came, deleted: gone };
+}
+
+/** @returns milliseconds @throws Error when the kernel's table is what it was */
+async function written(subject: Subject, batch: ObjectBatch): Promise<number> {
+  const before = subject.transactions;
+  const taken = await seconds(() => subject.apply(batch));
+  if (subject.transactions === before) throw new Error(`${[...batch.changes.keys()].join()} changed nothing`);
+  return 1000 * taken;
+}
+
+function spread(times: readonly number[]): string {
   return [0.5, 0.99].map(share => percentile(times, share).toFixed(2)).join(', ');
 }
 

@@ -7,6 +7,7 @@ import { createPolicyModel } from '../../src/policy/policyModel.js';
 import type { Namespace } from '../../test/kernel/namespace.js';
 import { batchBetween } from '../../test/unit/policy/modelCluster.js';
 import { NODE_NAME } from './cluster.js';
+import { PLAIN_SETTINGS } from './settings.js';
 
 export interface Enforcer {
   /** Makes these objects of the API all there are. @throws when the firewall says that it could not write all */
@@ -14,14 +15,6 @@ export interface Enforcer {
   stop(): Promise<void>;
 }
 
-const SETTINGS: FirewallSettings = {
-  ipv4: true,
-  ipv6: true,
-  defaultDeny: true,
-  podCidrs: [],
-  cutBit: undefined,
-  log: undefined,
-};
 /** Of the one node that has all pods. */
 const POD_NETWORKS = ['10.244.0.0/16', '10.0.0.0/16', 'fd44::/16'];
 
@@ -46,7 +39,7 @@ export function openEnforcer(node: Namespace, options: EnforcerOptions = {}): En
   const model = createPolicyModel(name);
   let before: readonly unknown[] = [];
   let hasBegun = false;
-  firewall.configure({ ...SETTINGS, log, podCidrs: podNetworks.map(prefixOf) });
+  firewall.configure({ ...PLAIN_SETTINGS, log, podCidrs: podNetworks.map(prefixOf) });
   return {
     async enforce(objects) {
       firewall.apply(model.apply(batchBetween(before, objects)));
