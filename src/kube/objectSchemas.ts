@@ -16,6 +16,7 @@ import {
   AUTOSCALER_TAINT,
   cidr,
   ipText,
+  ipTextOf,
   listOf,
   maybe,
   metadata,
@@ -88,6 +89,9 @@ const ingress = z.object({
 /** `None` is how a headless service says that it has no address. */
 const clusterIp: z.ZodType<IpText | undefined> = z.union([z.enum(['None', '']).transform(() => undefined), ipText]);
 
+/** Seconds: the API server takes no more than a day either. */
+const LONGEST_AFFINITY = 86_400;
+
 const serviceSpec = section({
   type: orElse<Service['type']>(z.enum(['ClusterIP', 'NodePort', 'LoadBalancer', 'ExternalName']), 'ClusterIP'),
   clusterIP: maybe(clusterIp),
@@ -100,7 +104,9 @@ const serviceSpec = section({
   internalTrafficPolicy: trafficPolicy,
   externalTrafficPolicy: trafficPolicy,
   sessionAffinity: orElse<'None' | 'ClientIP'>(z.enum(['None', 'ClientIP']), 'None'),
-  sessionAffinityConfig: section({ clientIP: section({ timeoutSeconds: orElse<number>(z.int().min(1), 10800) }) }),
+  sessionAffinityConfig: section({
+    clientIP: section({ timeoutSeconds: orElse<number>(z.int().min(1).max(LONGEST_AFFINITY), 10800) }),
+  }),
   healthCheckNodePort: portOrNone,
 });
 
@@ -171,7 +177,8 @@ const sliceRest = {
 
 export const endpointSlice: z.ZodType<EndpointSlice> = z
   .discriminatedUnion('addressType', [
-    z.object({ addressType: z.enum(['IPv4', 'IPv6']), endpoints: listOf(endpointOf(ipText)), ...sliceRest }),
+    z.object({ addressType: z.literal('IPv4'), endpoints: listOf(endpointOf(ipTextOf(4))), ...sliceRest }),
+    z.object({ addressType: z.literal('IPv6'), endpoints: listOf(endpointOf(ipTextOf(6))), ...sliceRest }),
     z.object({ addressType: z.literal('FQDN'), endpoints: z.unknown().transform(() => []), ...sliceRest }),
   ])
   .transform(({ metadata, addressType, endpoints, ports }) => ({

@@ -121,19 +121,19 @@ function endpointSlice(json: Json, namespace: string): EndpointSlice {
     ...metadata,
     service: metadata.labels['kubernetes.io/service-name'],
     addressType,
-    endpoints: list(json['endpoints']).map(endpoint),
+    endpoints: list(json['endpoints']).map(given => endpoint(given, addressType === 'IPv6')),
     ports,
     triggeredAt: triggerTime(section(json['metadata'])['annotations']),
   };
 }
 
-function endpoint(json: unknown): Endpoint {
+function endpoint(json: unknown, isIpv6: boolean): Endpoint {
   const { addresses, conditions, nodeName, hints } = object(json);
   const { ready, serving, terminating } = section(conditions);
   const { forZones, forNodes } = section(hints);
   const isReady = flag(ready, true);
   return {
-    addresses: list(addresses).map(ip),
+    addresses: list(addresses).map(address => ipOf(address, isIpv6)),
     ready: isReady,
     serving: flag(serving, isReady),
     terminating: flag(terminating, false),
@@ -303,6 +303,12 @@ function serviceType(json: unknown = 'ClusterIP'): Service['type'] {
 
 function maybeIp(json: unknown): IpText | undefined {
   return json === undefined || json === '' ? undefined : ip(json);
+}
+
+function ipOf(json: unknown, isIpv6: boolean): IpText {
+  const address = ip(json);
+  if (address.includes(':') !== isIpv6) throw UNUSUAL;
+  return address;
 }
 
 function ip(json: unknown): IpText {

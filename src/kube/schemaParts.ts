@@ -31,6 +31,13 @@ export const ipAddress = textAs(parseAddress);
 export const cidr = textAs(parseCidr);
 export const ipText: z.ZodType<IpText> = ipAddress.transform(address => formatAddress(address) as IpText);
 
+/** An address of one family alone. */
+export function ipTextOf(version: 4 | 6): z.ZodType<IpText> {
+  return ipAddress
+    .refine(address => address.version === version, { message: `is no IPv${version} address` })
+    .transform(address => formatAddress(address) as IpText);
+}
+
 /** A list that may be absent or null. */
 export function listOf<T>(item: z.ZodType<T>): z.ZodType<readonly T[]> {
   return z

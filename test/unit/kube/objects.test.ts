@@ -171,6 +171,7 @@ group('Service', () => {
     [{ clusterIP: '10.96.0.400' }, /^Service demo\/s: spec\.clusterIP: /],
     [{ ports: [{ port: 0 }] }, /^Service demo\/s: spec\.ports\[0\]\.port: /],
     [{ type: 'Loadbalancer' }, /^Service demo\/s: spec\.type: /],
+    [{ sessionAffinityConfig: { clientIP: { timeoutSeconds: 86_401 } } }, /^Service demo\/s: spec\..*timeoutSeconds: /],
   ])('complains about %j', (spec, text) => {
     expect(complaint({ ...service, spec })).toMatch(text);
   });
@@ -268,6 +269,16 @@ group('EndpointSlice', () => {
   test('complains about an address', () => {
     expect(complaint({ ...slice, addressType: 'IPv4', endpoints: [{ addresses: ['x'] }] })).toBe(
       'EndpointSlice demo/e: endpoints[0].addresses[0]: "x" is not an IP address',
+    );
+  });
+
+  test.each([
+    ['IPv4', 'fd00::1'],
+    ['IPv6', '10.244.1.1'],
+  ])('complains about an address of the other family: %s', (addressType, address) => {
+    const endpoints = [{ addresses: [address] }];
+    expect(complaint({ ...slice, addressType, endpoints })).toBe(
+      `EndpointSlice demo/e: endpoints[0].addresses[0]: is no ${addressType} address`,
     );
   });
 });
