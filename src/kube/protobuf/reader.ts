@@ -244,9 +244,14 @@ function isObject(value: JsonValue | undefined): value is JsonRecord {
 const TIME = message({ seconds: [1, 'number'] });
 const INT_OR_STRING = message({ type: [1, 'number'], intVal: [2, 'number'], strVal: [3, 'word'] });
 
-/** As Go writes it: without fractions. Empty for the zero time, which JSON has as null. */
+/** Seconds since 1970, less or more than which no calendar of JavaScript's has. */
+const LAST_TIME = 8_640_000_000_000;
+
+/** As Go writes it: without fractions. Empty for the zero time, which JSON has as null, and for times that cannot be. */
 function timeText({ seconds }: JsonRecord): string {
-  return typeof seconds === 'number' ? new Date(seconds * 1000).toISOString().replace('.000Z', 'Z') : '';
+  return typeof seconds === 'number' && seconds <= LAST_TIME
+    ? new Date(seconds * 1000).toISOString().replace('.000Z', 'Z')
+    : '';
 }
 
 function intOrString({ type, intVal = 0, strVal = '' }: JsonRecord): JsonValue {

@@ -29,6 +29,7 @@ test.each<[title: string, hex: string, value: object]>([
   ['a map', '2a 06 0a01 61 1201 62 2a 03 0a01 63', { labels: { a: 'b', c: '' } }],
   ['a time', '32 06 08 80 92 b8 c3 06', { at: '2025-07-09T06:15:28Z' }],
   ['the zero time is left out', '32 00', {}],
+  ['a time of no calendar is left out', '32 0b 08 ff ff ff ff ff ff ff ff ff 01', {}],
   ['a number', '3a 06 08 00 10 50 1a 00', { port: 80 }],
   ['a name', '3a 07 08 01 10 00 1a 01 61', { port: 'a' }],
   ['a field number of two octets', 'c2 0c 02 08 07 c2 0c 00', { many: [{ n: 7 }, {}] }],
