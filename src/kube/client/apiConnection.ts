@@ -63,6 +63,8 @@ export class ApiError extends Error {
 
 /** Longest explanation of an error that is kept. */
 const MAX_ERROR = 64 * 1024;
+/** Seconds that we wait at most because somebody asks for it: more than 24 days a timer takes for none at all. */
+const LONGEST_RETRY_AFTER = 600;
 
 export function connectApi(credentials: ApiCredentials): ApiConnection {
   const base = new URL(credentials.server);
@@ -141,7 +143,10 @@ export async function bodyOf(response: http.IncomingMessage): Promise<Buffer> {
     octets.length > MAX_ERROR ? undefined : readStatusMessage(octets, encodingOf(response.headers['content-type']));
   const error = new ApiError(status, statusText(status, said));
   const seconds = Number(response.headers['retry-after']);
-  throw Object.assign(error, Number.isFinite(seconds) && seconds > 0 ? { retryAfter: seconds * 1000 } : {});
+  throw Object.assign(
+    error,
+    Number.isFinite(seconds) && seconds > 0 ? { retryAfter: Math.min(seconds, LONGEST_RETRY_AFTER) * 1000 } : {},
+  );
 }
 
 function failureOf(error: unknown): Failure {

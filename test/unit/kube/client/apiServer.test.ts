@@ -263,6 +263,14 @@ describe('the watch', () => {
     await server.next();
   });
 
+  test('does not wait for days, nor for more than a timer takes', async () => {
+    start();
+    answerStatus(await server.next(), 503, 'maintenance', { 'retry-after': '99999999' });
+    await until(() => texts().some(text => text.includes('503')));
+    clock.advance(600_000);
+    await server.next();
+  });
+
   test.each([
     [401, 'Unauthorized'],
     [403, 'nodes is forbidden: User "x" cannot list resource "nodes"'],
