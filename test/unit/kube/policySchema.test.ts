@@ -61,7 +61,7 @@ describe('directions that a NetworkPolicy governs', () => {
       metadata: { name: 'p', namespace: 'd' },
       spec: { podSelector: {}, ...spec },
     });
-    if (!result.ok || result.value.kind !== 'NetworkPolicy') throw new Error('is no NetworkPolicy');
+    if (!result.ok || result.value?.kind !== 'NetworkPolicy') throw new Error('is no NetworkPolicy');
     const { ingress, egress } = result.value;
     return [...(ingress === undefined ? [] : ['ingress']), ...(egress === undefined ? [] : ['egress'])];
   };
