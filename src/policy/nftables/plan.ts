@@ -50,7 +50,7 @@ export interface PolicyPlan {
   set(name: string): SetShape | undefined;
   /** Addresses of the pod in this family, as octets. */
   addressesOf(pod: PodName): readonly string[];
-  /** Who has an address: the first of them counts. Octets. */
+  /** Who has an address: who got it last, since a pod's object may outlive the pod. Octets. */
   podAt(address: string): PodName | undefined;
   needs(pod: PodName): Needs;
   readonly pods: ReadonlySet<PodName>;
@@ -75,6 +75,7 @@ export function createPolicyPlan(family: Family): PolicyPlan {
 
 class Plan implements PolicyPlan {
   private readonly placed = new Map<PodName, Placed>();
+  /** Of addresses, in the order in which they came to have them. */
   private readonly holders = new Map<string, Set<PodName>>();
   private readonly chains = new Map<string, Counted<PolicyChain>>();
   private readonly contentSets = new Map<string, Counted<ContentSet>>();
@@ -127,8 +128,7 @@ class Plan implements PolicyPlan {
   }
 
   podAt(address: string): PodName | undefined {
-    const holders = this.holders.get(address);
-    return holders === undefined ? undefined : [...holders].sort()[0];
+    return [...(this.holders.get(address) ?? [])].at(-1);
   }
 
   needs(pod: PodName): Needs {
@@ -215,8 +215,10 @@ class Plan implements PolicyPlan {
     const after = local === undefined ? undefined : this.placedAs(local);
     for (const profile of [after?.egress, after?.ingress]) if (profile !== undefined) this.refer(profile);
     for (const profile of [before?.egress, before?.ingress]) if (profile !== undefined) this.forget(profile);
-    for (const octets of before?.addresses ?? []) this.hold(octets, key, false, touched);
-    for (const octets of after?.addresses ?? []) this.hold(octets, key, true, touched);
+    const [had, has] = [before?.addresses ?? [], after?.addresses ?? []];
+    for (const octets of had) if (!has.includes(octets)) this.hold(octets, key, false);
+    for (const octets of has) if (!had.includes(octets)) this.hold(octets, key, true);
+    for (const octets of [...had, ...has]) touched.add(octets);
     if (after === undefined) this.placed.delete(key);
     else this.placed.set(key, after);
   }
@@ -234,13 +236,12 @@ class Plan implements PolicyPlan {
     };
   }
 
-  private hold(octets: string, key: PodName, isHeld: boolean, touched: Set<string>): void {
+  private hold(octets: string, key: PodName, isHeld: boolean): void {
     const holders = this.holders.get(octets) ?? new Set();
     if (isHeld) holders.add(key);
     else holders.delete(key);
     if (holders.size === 0) this.holders.delete(octets);
     else this.holders.set(octets, holders);
-    touched.add(octets);
   }
 
   private settleAddress(octets: string): void {

@@ -126,6 +126,37 @@ describe('changes', () => {
     );
   });
 
+  test("an address is its last owner's, for as long as the object of a former one is there", () => {
+    const { kernel, become } = newNode();
+    const pod = (name: string, app: string): OracleWorld['pods'][number] => ({
+      ...{ namespace: 'x', name, labels: { app }, node: 'n1', hostNetwork: false, ports: [], ip: '10.1.0.1' },
+    });
+    const isolated: OracleWorld['policies'][number] = {
+      apiVersion: 'networking.k8s.io/v1',
+      kind: 'NetworkPolicy',
+      metadata: { namespace: 'x', name: 'np' },
+      spec: { podSelector: { matchLabels: { app: 'new' } }, policyTypes: ['Ingress'] },
+    };
+    const world = { namespaces: { x: {} }, policies: [isolated], clusterPolicies: [] };
+    const isOpen = (): boolean =>
+      kernel.passes({
+        source: addressOfText(OUTSIDE.ip),
+        destination: addressOfText('10.1.0.1'),
+        protocol: 6,
+        port: 80,
+        hook: 'postrouting',
+        local: LOCAL,
+      });
+    become({ ...world, pods: [pod('a', 'old')] });
+    expect(isOpen()).toBe(true);
+    become({ ...world, pods: [pod('a', 'old'), pod('b', 'new')] });
+    expect(isOpen()).toBe(false);
+    become({ ...world, pods: [pod('a', 'older'), pod('b', 'new')] });
+    expect(isOpen()).toBe(false);
+    become({ ...world, pods: [pod('a', 'older')] });
+    expect(isOpen()).toBe(true);
+  });
+
   test('a pod elsewhere costs elements of groups, no chain and no set', () => {
     fc.assert(
       fc.property(cluster, world => {
