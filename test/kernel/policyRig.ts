@@ -1,6 +1,6 @@
 /** The firewall in the node of the proxy's namespaces, told of a cluster's objects; and what passes between its actors. */
 
-import { expect } from '@jest/globals';
+import assert from 'node:assert/strict';
 import { openNftablesFirewall } from '../../src/policy/nftables/nftablesFirewall.js';
 import type { FirewallEvent, FirewallSettings, PolicyFirewall } from '../../src/policy/policyFirewall.js';
 import { createPolicyModel, type PolicyModel } from '../../src/policy/policyModel.js';
@@ -163,5 +163,5 @@ export async function expectPassing(
   expected: readonly string[],
   port = PORT,
 ): Promise<void> {
-  expect(await passing(rig, cells, expected, port)).toEqual(expected);
+  assert.deepEqual(await passing(rig, cells, expected, port), expected);
 }
