@@ -43,7 +43,10 @@ export interface UdpFlow {
 const IPPROTO_UDP = 17;
 const IPS_DST_NAT = 0x20;
 
-/** All UDP flows of a family; the kernel leaves the others out. While flows come and go, some may be told twice or not. */
+/**
+ * All UDP flows of a family; the kernel leaves the others out. While flows come and go, some may be told twice or not.
+ * @returns rejects with Error when the kernel refuses, or part of its answer was lost
+ */
 export async function listUdpFlows(channel: NetlinkChannel, family: 4 | 6): Promise<readonly UdpFlow[]> {
   const request = new NetlinkWriter(256);
   request.begin(CT_GET, NLM_F_REQUEST | NLM_F_DUMP);
@@ -60,10 +63,11 @@ export async function listUdpFlows(channel: NetlinkChannel, family: 4 | 6): Prom
   request.end();
   const flows = new Map<number, UdpFlow>();
   const cursors = tupleCursors();
-  await channel.dump(request, message => {
+  const outcome = await channel.dump(request, message => {
     const flow = decodeFlow(message, cursors);
     if (flow !== undefined) flows.set(flow.id, flow);
   });
+  if (outcome === 'interrupted') throw new Error('part of the list of UDP flows was lost');
   return [...flows.values()];
 }
 
