@@ -25,7 +25,7 @@ export type Expression =
       readonly length: number;
       readonly to: Register;
     }
-  | { readonly kind: 'meta'; readonly key: 'mark' | 'iif' | 'iifname' | 'l4proto'; readonly to: Register }
+  | { readonly kind: 'meta'; readonly key: MetaKey; readonly to: Register }
   | { readonly kind: 'setMark'; readonly from: Register }
   | { readonly kind: 'ct'; readonly key: 'state' | 'direction' | 'status' | 'mark'; readonly to: Register }
   /** Of the connection as its first packet was before translation: an address is 4 or 16 octets, a port 2. */
@@ -67,6 +67,8 @@ export type Expression =
   /** Hands a copy of the packet's headers to whoever listens to the group (nfnetlink_log). The prefix is at most 127 octets. */
   | { readonly kind: 'log'; readonly group: number; readonly prefix: string; readonly octets: number }
   | { readonly kind: 'dnat'; readonly family: 4 | 6; readonly address: Register; readonly port: Register }
+  /** From the next packet on, the connection takes the flowtable's way, past all hooks. In the hook `forward` only. */
+  | { readonly kind: 'offload'; readonly flowtable: string }
   /** Each connection gets a source port chosen wholly at random. */
   | { readonly kind: 'masquerade' }
   | { readonly kind: 'reject'; readonly with: 'tcpReset' | 'portUnreachable'; readonly family: 4 | 6 }
@@ -115,12 +117,14 @@ const NAMES: Readonly<Record<Expression['kind'], string>> = {
   limit: 'limit',
   log: 'log',
   dnat: 'nat',
+  offload: 'flow_offload',
   masquerade: 'masq',
   reject: 'reject',
   dynamic: 'dynset',
 };
 
-const META_KEYS = { mark: 3, iif: 4, iifname: 6, l4proto: 16 } as const;
+const META_KEYS = { mark: 3, iif: 4, oif: 5, iifname: 6, nfproto: 15, l4proto: 16 } as const;
+type MetaKey = keyof typeof META_KEYS;
 const CT_KEYS = { state: 0, direction: 1, status: 2, mark: 3 } as const;
 /** Addresses by family, not NFT_CT_DST, which nft(8) knows no length of. */
 const TUPLE_KEYS = { protocol: 10, dport: 12, daddr4: 20, daddr6: 22 } as const;
@@ -233,6 +237,10 @@ function writeData(writer: NetlinkWriter, e: Expression): void {
       register(writer, 3, e.address);
       register(writer, 5, e.port);
       return;
+    case 'offload': {
+      writer.attributeText(1, e.flowtable);
+      return;
+    }
     case 'masquerade': {
       attributeBe32(writer, 1, NF_NAT_RANGE_PROTO_RANDOM_FULLY);
       return;

@@ -5,13 +5,14 @@ import type { NetlinkWriter } from '../netlink/writer.js';
 import { attributeBe32, writeExpressions, writeVerdict, type Expression, type RuleVerdict } from './expressions.js';
 import * as nft from './numbers.js';
 
-export type TableFamily = 'ip' | 'ip6';
+/** `inet`: packets of both. */
+export type TableFamily = 'ip' | 'ip6' | 'inet';
 export interface TableName {
   readonly family: TableFamily;
   readonly name: string;
 }
-/** NFPROTO_IPV4, NFPROTO_IPV6. */
-export const FAMILY_NUMBERS: Readonly<Record<TableFamily, number>> = { ip: 2, ip6: 10 };
+/** NFPROTO_IPV4, NFPROTO_IPV6, NFPROTO_INET. */
+export const FAMILY_NUMBERS: Readonly<Record<TableFamily, number>> = { ip: 2, ip6: 10, inet: 1 };
 
 export interface SetShape {
   readonly name: string;

@@ -24,6 +24,8 @@ export const NFT_MSG_GETSETELEM = message(13);
 export const NFT_MSG_DELSETELEM = message(14);
 
 export const NFT_MSG_NEWGEN = message(15);
+export const NFT_MSG_NEWFLOWTABLE = message(22);
+export const NFT_MSG_GETFLOWTABLE = message(23);
 /** Everything that transactions change in any table of the namespace. */
 export const NFNLGRP_NFTABLES = 7;
 
@@ -70,6 +72,14 @@ export const NFTA_VERDICT_CODE = 1;
 export const NFTA_VERDICT_CHAIN = 2;
 export const NFTA_EXPR_NAME = 1;
 export const NFTA_EXPR_DATA = 2;
+export const NFTA_FLOWTABLE_TABLE = 1;
+export const NFTA_FLOWTABLE_NAME = 2;
+export const NFTA_FLOWTABLE_HOOK = 3;
+export const NFTA_FLOWTABLE_FLAGS = 7;
+export const NFTA_FLOWTABLE_HOOK_NUM = 1;
+export const NFTA_FLOWTABLE_HOOK_PRIORITY = 2;
+export const NFTA_FLOWTABLE_HOOK_DEVS = 3;
+export const NFTA_DEVICE_NAME = 1;
 export const NFTA_COUNTER_BYTES = 1;
 export const NFTA_COUNTER_PACKETS = 2;
 
