@@ -4,7 +4,6 @@ import { dirname } from 'node:path';
 import { createControlClient, RouterUnreachable } from '../api/client.js';
 import { DEFAULT_CONTROL_PATH } from '../api/controlPath.js';
 import { runtimeAt } from '../proxy/dsr/lazyRuntime.js';
-import { RT_TABLE_MAIN } from '../kernel/rtnetlink.js';
 import { formatConfigErrors } from './config/configError.js';
 import type { GivenFlags } from './flags/flag.js';
 import type { AgentConfig } from './kubeConfig.js';
@@ -12,6 +11,7 @@ import { loadAgentConfig } from './kubeConfigFile.js';
 import { plumbingOptions } from './kubeOptions.js';
 import { cleanUpMachine } from './plumbing/openPlumbing.js';
 import { proxySettings } from './proxy/proxyOptions.js';
+import { routeOwner } from './router.js';
 
 export interface CleanupOptions {
   /** Configuration file of the agent that ran here; everything has a default. */
@@ -39,14 +39,16 @@ export async function cleanUpNode(settings: AgentConfig, control?: string): Prom
     process.stderr.write(`peerage: a router answers on ${controlPath}: it would put everything back; end it first\n`);
     return 1;
   }
-  const { protocol, metric, table } = settings.fib;
-  const owner = { protocol, metric, table: table === 'main' ? RT_TABLE_MAIN : table };
   const options = plumbingOptions(settings, process.env['KUBE_ROUTER_CNI_CONF_FILE']);
   const { excludedCidrs: excluded, runtimeEndpoint } = proxySettings(settings.kubernetes, undefined, []).ipvs;
-  const { done, left } = await cleanUpMachine({ ...options, stateDirectory: dirname(controlPath) }, owner, {
-    excluded,
-    openRuntime: runtimeAt(runtimeEndpoint),
-  });
+  const { done, left } = await cleanUpMachine(
+    { ...options, stateDirectory: dirname(controlPath) },
+    routeOwner(settings.fib),
+    {
+      excluded,
+      openRuntime: runtimeAt(runtimeEndpoint),
+    },
+  );
   process.stdout.write(done.map(line => `${line}\n`).join(''));
   process.stderr.write(left.map(line => `left: ${line}\n`).join(''));
   return left.length === 0 ? 0 : 1;

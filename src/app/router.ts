@@ -15,6 +15,7 @@ import { NotReady, type RouterView } from '../api/view.js';
 import type { ApplyReport, EngineConfig, EngineEvent, EngineOptions } from '../engine/engineTypes.js';
 import type { FibEvent, WrittenBatch } from '../fib/fibTypes.js';
 import { openKernelRouting, type KernelRouting } from '../fib/kernelRouting.js';
+import type { Ownership } from '../fib/ownership.js';
 import type { Overlay, OverlayEvent } from '../fib/overlay/overlay.js';
 import { RT_TABLE_MAIN } from '../kernel/rtnetlink.js';
 import type { StandingProblem } from '../kube/problems.js';
@@ -182,6 +183,11 @@ export async function startRouter({
   };
 }
 
+/** Which routes of the kernel are ours. */
+export function routeOwner({ protocol, table, metric }: Pick<RouterSettings['fib'], keyof Ownership>): Ownership {
+  return { protocol, table: table === 'main' ? RT_TABLE_MAIN : table, metric };
+}
+
 async function openKernel(
   fib: RouterSettings['fib'],
   onEvent: (event: FibEvent) => void,
@@ -189,7 +195,7 @@ async function openKernel(
   watcher: RouterSettings['watcher'],
 ): Promise<KernelRouting> {
   const kernel = openKernelRouting({
-    owner: { protocol: fib.protocol, table: fib.table === 'main' ? RT_TABLE_MAIN : fib.table, metric: fib.metric },
+    owner: routeOwner(fib),
     readBackInterval: fib.readInterval * 1000,
     install: true,
     onEvent,

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, jest, test } from '@jest/globals';
 import { cleanUp, type CleanupReport } from '../../src/app/plumbing/cleanup.js';
+import { leftOfRouter } from '../../src/app/plumbing/ourRoutes.js';
 import { openLeftovers } from '../../src/proxy/leftovers.js';
 import { DEFAULT_OWNERSHIP } from '../../src/fib/ownership.js';
 import { openFouPorts } from '../../src/kernel/fou.js';
@@ -127,7 +128,12 @@ test('everything of ours goes, and nothing else changes', async () => {
   execFileSync('ip', ['-n', rig.node.name, 'link', 'set', 'pgx4-56-3p1', 'alias', 'peerage overlay: to all nodes']);
   mkdirSync(rig.options.stateDirectory, { recursive: true });
   writeFileSync(join(rig.options.stateDirectory, 'routing.json'), '{}');
+  letOthersPartsRun();
   const during = dump();
+  const left = rig.node.inside(openFouPorts);
+  expect(await leftOfRouter(rig.channel, left, DEFAULT_OWNERSHIP)).toBe(
+    'routes (3, protocol 186) and tunnels (pgx4-56-3p1) of a router that ran here are left as they are',
+  );
   expect(during).toMatch(/kube-bridge/);
   expect(during).toMatch(/peerage_egress/);
   expect(during).not.toBe(before);
@@ -139,7 +145,16 @@ test('everything of ours goes, and nothing else changes', async () => {
     'deleted nftables table ip peerage-proxy',
     'deleted nftables table ip6 peerage-proxy',
     'deleted 2 routes to services',
+    'deleted nftables table bridge peerage_antispoof',
+    'deleted nftables table inet peerage_antispoof',
+    'deleted nftables table ip peerage-policy',
+    'deleted nftables table ip6 peerage-policy',
+    'deleted nftables table ip peerage-tenants',
+    'deleted nftables table ip6 peerage-tenants',
+    'took out 2 limits of pods',
     'deleted nftables table inet peerage_egress',
+    'deleted 5 parts of the tunnel for egress addresses',
+    'deleted nftables table inet peerage_egress_addresses',
     'deleted 2 IPv4 routes of protocol 186',
     'deleted 1 IPv6 routes of protocol 186',
     'deleted tunnels pgx4-56-3p1',
@@ -154,7 +169,40 @@ test('everything of ours goes, and nothing else changes', async () => {
   ]);
   expect(dump()).toBe(before);
   expect(await cleanup()).toEqual({ done: [], left: [] });
+  expect(await leftOfRouter(rig.channel, left, DEFAULT_OWNERSHIP)).toBeUndefined();
+  left.close();
 });
+
+/** Firewall, tenants, anti-spoofing, egress addresses, and limits of a pod behind the link docker0 of somebody else. */
+function letOthersPartsRun(): void {
+  for (const table of [
+    'bridge peerage_antispoof',
+    'inet peerage_antispoof',
+    ...['ip', 'ip6'].flatMap(family => [`${family} peerage-policy`, `${family} peerage-tenants`]),
+    'inet peerage_egress_addresses',
+  ])
+    inside(rig.node, `nft add table ${table}; add chain ${table} x`);
+  for (const command of [
+    'link add peerage-egress type vxlan id 4787 dstport 4787 local 10.0.0.1 nolearning',
+    'addr add 169.254.47.87/32 dev peerage-egress',
+    'link set peerage-egress up',
+    'neigh add 10.0.0.2 lladdr 0a:00:00:00:00:02 dev peerage-egress nud permanent',
+    'route add default via 10.0.0.2 dev peerage-egress onlink table 47870001 proto 186 metric 20',
+    'rule add fwmark 0x10000/0xff0000 lookup 47870001 priority 4787 proto 186',
+  ])
+    rig.node.ip(command);
+  const ifindex = (name: string): string => /^\d+/.exec(rig.node.ip(`-o link show dev ${name}`))![0];
+  const ifb = `pgb${ifindex('docker0')}`;
+  rig.node.ip(`link add ${ifb} type ifb`);
+  rig.node.ip(`link set ${ifb} up`);
+  for (const command of [
+    'qdisc add dev docker0 root handle 7065: tbf rate 20mbit burst 50000 limit 200000',
+    'qdisc add dev docker0 ingress',
+    `filter add dev docker0 parent ffff: pref 28773 protocol all u32 match u32 0 0 action mirred egress redirect dev ${ifb}`,
+    `qdisc add dev ${ifb} root handle 7065: tbf rate 20mbit burst 50000 limit 200000`,
+  ])
+    inside(rig.node, `tc ${command}`);
+}
 
 test('a bridge with pods is left, and so is a bridge of somebody else', async () => {
   const plumbing = rig.start();

@@ -63,7 +63,10 @@ test('without the router the firewall goes on, and nobody speaks BGP', async () 
   expect(await listening()).toContain(':179 ');
   await world.agent.program.end();
   world.agent.configure(stringify({ kubernetes: { run: { router: false, firewall: true } } }));
+  const stray = ['10.250.0.0/16', 'dev', 'lo', 'proto', '186', 'metric', '20'];
+  await world.topology.exec('one', 'ip', ['route', 'add', ...stray]);
   world.agent.restart();
+  await world.logged('run.router is off: routes (1, protocol 186) of a router that ran here are left as they are');
   await world.logged('policies are in force');
   expect(await listening()).not.toContain(':179 ');
   expect((await world.topology.exec('one', 'ip', ['-br', 'link'])).stdout).not.toContain('kube-bridge');

@@ -6,7 +6,7 @@ import type { BandwidthView } from '../../api/bandwidthView.js';
 import { systemClock } from '../../core/clock.js';
 import type { ProblemReport } from '../../kube/problems.js';
 import { openMonitor } from '../../kernel/monitor.js';
-import { openRouteChannel } from '../../kernel/netlink/channel.js';
+import { openRouteChannel, type NetlinkChannel } from '../../kernel/netlink/channel.js';
 import { createBandwidthTarget, readBuckets } from '../../policy/bandwidth/bandwidthTarget.js';
 import { createBandwidthPlane } from './bandwidthPlane.js';
 import type { BandwidthUpdate } from './bandwidthStage.js';
@@ -71,17 +71,28 @@ function registerMetrics(view: BandwidthView, registry: Registry): void {
   });
 }
 
-/** Takes off this machine what limits pods. @returns how many limits, and those that were left, with the reason */
-export async function forgetBandwidth(): Promise<{ readonly removed: number; readonly left: readonly string[] }> {
+export interface ForgottenLimits {
+  readonly removed: number;
+  /** Those that are there still, with the reason. */
+  readonly left: readonly string[];
+}
+
+/** Takes off this machine what limits pods. */
+export async function forgetBandwidth(): Promise<ForgottenLimits> {
   const channel = openRouteChannel();
   try {
-    const target = createBandwidthTarget(channel);
-    const removed = await target.read();
-    if (removed.size === 0) return { removed: 0, left: [] };
-    const failures = await target.commit({ set: new Map(), removed });
-    const left = [...failures].map(([key, reason]) => `bandwidth limit of link ${key}: ${reason}`);
-    return { removed: removed.size - left.length, left };
+    return await takeOutLimits(channel);
   } finally {
     channel.close();
   }
+}
+
+/** The same in the network namespace of a channel. */
+export async function takeOutLimits(channel: NetlinkChannel): Promise<ForgottenLimits> {
+  const target = createBandwidthTarget(channel);
+  const removed = await target.read();
+  if (removed.size === 0) return { removed: 0, left: [] };
+  const failures = await target.commit({ set: new Map(), removed });
+  const left = [...failures].map(([key, reason]) => `bandwidth limit of link ${key}: ${reason}`);
+  return { removed: removed.size - left.length, left };
 }

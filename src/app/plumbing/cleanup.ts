@@ -7,24 +7,23 @@
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Ownership } from '../../fib/ownership.js';
-import { isOurs } from '../../fib/ownership.js';
 import { createOverlayTarget } from '../../fib/overlay/overlayTarget.js';
 import type { OverlayObject } from '../../fib/overlay/overlayTypes.js';
 import type { FouPort, FouPorts } from '../../kernel/fou.js';
-import { describeErrno, dumpAll, NetlinkError, type NetlinkChannel } from '../../kernel/netlink/channel.js';
+import { describeErrno, type NetlinkChannel } from '../../kernel/netlink/channel.js';
 import { NetlinkWriter } from '../../kernel/netlink/writer.js';
 import type { LegacyIptables } from '../../kernel/legacyForward.js';
 import type { Nft } from '../../kernel/nft.js';
-import { RouteScan } from '../../kernel/routeScan.js';
-import { routeOf, writeRoute, writeRouteDump, type Route } from '../../kernel/routes.js';
+import { writeRoute, type Route } from '../../kernel/routes.js';
 import { AF_INET, AF_INET6 } from '../../kernel/rtnetlink.js';
 import { sysctlName, type Switches } from '../../kernel/sysctl.js';
 import { EGRESS_ADDRESS_TABLE } from '../../policy/egress/egressTable.js';
 import { BRIDGE_TABLE, ROUTED_TABLE } from '../../policy/antiSpoof/spoofTables.js';
+import { OFFLOAD_TABLE } from '../../policy/flowOffload/offloadTable.js';
 import { TABLE as POLICY_TABLE } from '../../policy/nftables/layout.js';
 import { TENANT_TABLE } from '../../policy/tenants/tenantTable.js';
 import type { Leftovers } from '../../proxy/leftovers.js';
-import { forgetBandwidth } from '../bandwidth/openBandwidth.js';
+import { takeOutLimits } from '../bandwidth/openBandwidth.js';
 import { STATE_FILE } from '../lastState/stateFile.js';
 import { createEgressWayTarget } from '../egressAddresses/egressWayTarget.js';
 import { restoreCniFile } from './cniFile.js';
@@ -32,6 +31,7 @@ import { EGRESS_TABLE } from './egress.js';
 import { closeForward } from './forward.js';
 import { closeLegacyForward } from './legacyForward.js';
 import { readNodeLinks } from './nodeLinks.js';
+import { ourRoutes } from './ourRoutes.js';
 import type { NodePlumbingOptions } from './plumbingOptions.js';
 import { removeBridge } from './podBridge.js';
 import { restoreSwitches } from './switchMemory.js';
@@ -65,6 +65,7 @@ interface Cleanup extends CleanupTools {
 /** What packets meet first goes first; what others stand on goes last. */
 const STEPS: readonly (readonly [what: string, step: (cleanup: Cleanup) => Promise<void> | void])[] = [
   ['firewall', closeFirewall],
+  ['flow offload', cleanup => deleteTables(cleanup, [OFFLOAD_TABLE])],
   ['service proxy', deleteProxy],
   ['anti-spoofing', cleanup => deleteTables(cleanup, [BRIDGE_TABLE, ROUTED_TABLE])],
   ['network policies', cleanup => deleteTables(cleanup, POLICY_TABLES)],
@@ -122,8 +123,8 @@ async function deleteTables(
   }
 }
 
-async function deleteLimits({ done, left }: Cleanup): Promise<void> {
-  const { removed, left: others } = await forgetBandwidth();
+async function deleteLimits({ channel, done, left }: Cleanup): Promise<void> {
+  const { removed, left: others } = await takeOutLimits(channel);
   if (removed > 0) done(`took out ${removed} limits of pods`);
   for (const what of others) left(what);
 }
@@ -164,27 +165,6 @@ async function deleteRoutes({ channel, owner, done, left }: Cleanup): Promise<vo
   }
 }
 
-async function ourRoutes(
-  channel: NetlinkChannel,
-  family: typeof AF_INET | typeof AF_INET6,
-  owner: Ownership,
-): Promise<readonly Route[]> {
-  const scan = new RouteScan();
-  const request = new NetlinkWriter(64);
-  writeRouteDump(request, family, owner.table);
-  try {
-    return await dumpAll(channel, request, message =>
-      scan.read(message) && !scan.cloned && isOurs(owner, scan) ? routeOf(scan) : undefined,
-    );
-  } catch (error) {
-    // A table that never had a route does not exist, a kernel without IPv6 has no such family.
-    if (error instanceof NetlinkError && ABSENT.has(error.errno)) return [];
-    throw error;
-  }
-}
-
-/** ENOENT, EOPNOTSUPP, EAFNOSUPPORT. */
-const ABSENT: ReadonlySet<number> = new Set([2, 95, 97]);
 /** ESRCH: somebody was quicker. */
 const GONE = 3;
 

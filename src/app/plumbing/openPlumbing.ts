@@ -14,6 +14,7 @@ import { openLeftovers, type LeftoversOptions } from '../../proxy/leftovers.js';
 import { watchFiles } from '../config/watchFiles.js';
 import { cleanUp, type CleanupReport } from './cleanup.js';
 import { createPlumbing, type Plumbing } from './plumbing.js';
+import { leftOfRouter } from './ourRoutes.js';
 import type { NodePlumbingOptions } from './plumbingOptions.js';
 
 export interface OpenPlumbingOptions {
@@ -55,6 +56,22 @@ function bound(plumbing: Plumbing): Plumbing {
     idle: () => plumbing.idle(),
     stop: () => plumbing.stop(),
   };
+}
+
+/** Where no router runs: a warning of what one that ran here left in the kernel. Never fails. */
+export async function tellLeftOfRouter(owner: Ownership, logger: Logger): Promise<void> {
+  const channel = openRouteChannel();
+  const fou = openFouPorts();
+  try {
+    const left = await leftOfRouter(channel, fou, owner);
+    if (left === undefined) return;
+    logger.warn(`run.router is off: ${left}; end the agent and run "peerage cleanup" to be rid of them`);
+  } catch (error) {
+    logger.warn({ err: error }, 'routes of a router that ran here may be left');
+  } finally {
+    fou.close();
+    channel.close();
+  }
 }
 
 /**
