@@ -40,6 +40,8 @@ export function openHealthServer({ port, address, health, logger, answered }: He
   server.on('error', error => {
     const level = retry === undefined ? 'error' : 'debug';
     logger[level]({ err: error, port, address }, 'no health of the service proxy over HTTP yet');
+    // One connection that could not be accepted: the next may be.
+    if (server.listening) return;
     retry = setTimeout(listen, RETRY);
   });
   listen();

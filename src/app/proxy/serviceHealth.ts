@@ -47,15 +47,15 @@ export function createServiceHealth(options: ServiceHealthOptions): ServiceHealt
   return {
     apply: ({ set, removed }) => {
       for (const service of removed) shut(entries, service, options);
+      const moved: HealthCheck[] = [];
       for (const [service, check] of set) {
         const entry = entries.get(service);
-        if (entry?.check.port === check.port) {
-          entry.check = check;
-          continue;
-        }
-        shut(entries, service, options);
-        open(check);
+        if (entry?.check.port === check.port) entry.check = check;
+        else moved.push(check);
       }
+      // First all that close: one may take the port of another.
+      for (const { service } of moved) shut(entries, service, options);
+      for (const check of moved) open(check);
     },
     listenOn: next => {
       if (next?.join() === addresses?.join() && (next === undefined) === (addresses === undefined)) return;
@@ -90,9 +90,11 @@ function listenAt(entry: Entry, address: string | undefined, options: ServiceHea
     options.listened(service, [...entry.failures.values()]);
   };
   entry.servers.add(server);
-  server.once('error', error => {
+  server.on('error', error => {
     // One that was shut meanwhile is missed by nobody.
     if (!entry.servers.delete(server)) return;
+    // It may listen already, and fail to accept: the next one needs its port.
+    server.close();
     tell(`health checks cannot be answered on ${place}: ${error.message}`);
     const retry = options.clock.setTimeout(() => {
       entry.retries.delete(retry);

@@ -1,10 +1,12 @@
 import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { describe, expect, test } from '@jest/globals';
+import { Server as NetServer, type AddressInfo } from 'node:net';
+import { describe, expect, jest, test } from '@jest/globals';
 import { systemClock } from '../../../../src/core/clock.js';
 import { createProxyHealth } from '../../../../src/app/proxy/proxyHealth.js';
 import { createServiceHealth, type ServiceHealth } from '../../../../src/app/proxy/serviceHealth.js';
 import type { HealthCheck } from '../../../../src/proxy/proxy.js';
+
+const original = NetServer.prototype.listen;
 
 describe('whether the proxy keeps up', () => {
   test('what waits for a minute makes it unhealthy, until it is written', () => {
@@ -107,6 +109,65 @@ describe('health-check node ports', () => {
       await listening(health, 1);
       expect(told.at(-1)).toEqual([]);
     } finally {
+      await health.close();
+    }
+  });
+
+  test('services may change ports with each other', async () => {
+    const [one, other] = [await taken(), await taken()];
+    const told: (readonly string[])[] = [];
+    const health = createServiceHealth({
+      clock: systemClock,
+      isHealthy: () => true,
+      listened: (_, failures) => told.push(failures),
+    });
+    const of = (service: string, port: number): HealthCheck => ({ service, port, localEndpoints: 1 });
+    for (const { server } of [one, other]) await new Promise(resolve => server.close(resolve));
+    try {
+      health.listenOn(['127.0.0.1']);
+      health.apply(changes(of('demo/a', one.port), of('demo/b', other.port)));
+      await listening(health, 2);
+      health.apply(changes(of('demo/a', other.port), of('demo/b', one.port)));
+      while (told.length < 4) await new Promise(resolve => setTimeout(resolve, 5));
+      expect(told).toEqual([[], [], [], []]);
+      expect(health.sockets).toHaveLength(2);
+    } finally {
+      await health.close();
+    }
+  });
+
+  test('a socket that fails while it listens is made anew', async () => {
+    const { server, port } = await taken();
+    await new Promise(resolve => server.close(resolve));
+    const made: NetServer[] = [];
+    const listen = jest.spyOn(NetServer.prototype, 'listen').mockImplementation(function (this: NetServer, ...given) {
+      made.push(this);
+      Reflect.apply(original, this, given);
+      return this;
+    });
+    const retries: (() => void)[] = [];
+    const health = createServiceHealth({
+      clock: {
+        ...systemClock,
+        setTimeout: callback => {
+          retries.push(callback);
+          return { cancel: () => undefined };
+        },
+      },
+      isHealthy: () => true,
+      listened: () => undefined,
+    });
+    try {
+      health.listenOn(['127.0.0.1']);
+      health.apply(changes({ service: 'demo/web', port, localEndpoints: 1 }));
+      await listening(health, 1);
+      for (let i = 0; i < 2; i += 1) made[0]?.emit('error', new Error('accept EMFILE'));
+      expect(retries).toHaveLength(1);
+      retries[0]?.();
+      await listening(health, 1);
+      expect(retries).toHaveLength(1);
+    } finally {
+      listen.mockRestore();
       await health.close();
     }
   });
