@@ -8,6 +8,7 @@ import { concernsAll } from './health.js';
 import { startHeartbeat } from './heartbeat.js';
 import type { Metrics } from './metrics.js';
 import { openObserver, type Endpoint } from './observer.js';
+import { together } from './together.js';
 
 export interface ObservationOptions {
   readonly settings: { readonly health: Endpoint; readonly metrics: Endpoint & { readonly path: string } };
@@ -24,6 +25,11 @@ export interface ObservationOptions {
 export function openObservation(options: ObservationOptions): () => void {
   const { metrics, problems, peers, isConfigured, settings, logger } = options;
   const engine = startHeartbeat(systemClock, peers);
+  const scrape = async (): Promise<{ readonly contentType: string; readonly text: string }> => {
+    await options.beforeScrape?.();
+    const text = await metrics.text(isConfigured() ? await peers() : [], problems.list().length);
+    return { contentType: metrics.contentType, text };
+  };
   const observer = openObserver({
     ...settings,
     logger,
@@ -32,11 +38,7 @@ export function openObservation(options: ObservationOptions): () => void {
       hindrances: problems.list(concernsAll),
       configured: isConfigured(),
     }),
-    scrape: async () => {
-      await options.beforeScrape?.();
-      const text = await metrics.text(isConfigured() ? await peers() : [], problems.list().length);
-      return { contentType: metrics.contentType, text };
-    },
+    scrape: together(scrape),
   });
   return () => {
     engine.stop();
