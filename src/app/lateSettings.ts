@@ -7,6 +7,7 @@ import type { AgentConfig } from './kubeConfig.js';
 /** Parts of the configuration that are read once. */
 const LATE: readonly { readonly name: string; readonly of: (settings: AgentConfig) => unknown }[] = [
   { name: 'fib', of: settings => settings.fib },
+  { name: 'rib', of: settings => settings.rib },
   { name: 'log', of: settings => settings.log },
   { name: 'control', of: settings => settings.control },
   { name: 'kubernetes.nodeName', of: settings => settings.kubernetes.nodeName },
@@ -19,10 +20,14 @@ const LATE: readonly { readonly name: string; readonly of: (settings: AgentConfi
   { name: 'kubernetes.run.serviceProxy', of: settings => settings.kubernetes.run.serviceProxy },
   { name: 'kubernetes.run.bandwidth', of: settings => settings.kubernetes.run.bandwidth },
   { name: 'kubernetes.run.firewall', of: settings => settings.kubernetes.run.firewall },
+  { name: 'kubernetes.firewall.flowOffload', of: settings => settings.kubernetes.firewall.flowOffload },
   { name: 'kubernetes.egressAddresses', of: settings => hasEgressAddresses(settings.kubernetes) },
   { name: 'kubernetes.tenancy', of: settings => settings.kubernetes.tenancy },
   { name: 'kubernetes.tenants.lease', of: settings => settings.kubernetes.tenants.lease },
   { name: 'kubernetes.proxy.mode', of: settings => settings.kubernetes.proxy.mode },
+  { name: 'kubernetes.proxy.healthPort', of: settings => settings.kubernetes.proxy.healthPort },
+  { name: 'kubernetes.proxy.healthAddress', of: settings => settings.kubernetes.proxy.healthAddress },
+  { name: 'kubernetes.proxy.ipvs.runtimeEndpoint', of: settings => settings.kubernetes.proxy.ipvs.runtimeEndpoint },
   { name: 'kubernetes.proxy.conntrack', of: settings => settings.kubernetes.proxy.conntrack },
   { name: 'kubernetes.health', of: settings => settings.kubernetes.health },
   { name: 'kubernetes.metrics', of: settings => settings.kubernetes.metrics },
