@@ -43,12 +43,16 @@ export function createDeniedConnections({ decisionOf, world }: DeniedOptions): D
   const known = new Map<string, Denied>();
   return {
     take: (packets, at) => {
-      const names = namesOf(packets, world());
+      // Names cost a walk over the cluster's pods: what goes on has them already, until it is told again.
+      const isDue = (packet: LoggedPacket): boolean =>
+        at - (known.get(keyOf(packet))?.toldAt ?? -Infinity) >= TOLD_AGAIN;
+      const names = namesOf(packets.filter(isDue), world());
       const told = new Map<string, Denied>();
-      for (const { prefix, header } of packets) {
+      for (const packet of packets) {
+        const { prefix, header } = packet;
         const decision = decisionOf(prefix);
         if (decision === undefined) continue;
-        const key = `${prefix} ${header.source}${header.destination}${header.protocol} ${header.ports?.destination}`;
+        const key = keyOf(packet);
         const denied = nextOf(known.get(key), decision, header, names, at);
         known.delete(key);
         known.set(key, denied);
@@ -67,6 +71,11 @@ export function createDeniedConnections({ decisionOf, world }: DeniedOptions): D
   };
 }
 
+/** Equal for packets of one kind from one end to one port of the other. */
+function keyOf({ prefix, header }: LoggedPacket): string {
+  return `${prefix} ${header.source}${header.destination}${header.protocol} ${header.ports?.destination}`;
+}
+
 type Header = LoggedPacket['header'];
 
 function nextOf(
@@ -77,7 +86,12 @@ function nextOf(
   at: number,
 ): Denied {
   const last = new Date(at).toISOString();
-  if (before !== undefined) return { ...before, view: { ...before.view, last, packets: before.view.packets + 1 } };
+  if (before !== undefined) {
+    const { view } = before;
+    // Another pod may have the address by now.
+    const [from, to] = [names.get(view.fromAddress) ?? view.from, names.get(view.toAddress) ?? view.to];
+    return { ...before, view: { ...view, from, to, last, packets: view.packets + 1 } };
+  }
   const [fromAddress, toAddress] = [addressText(header.source), addressText(header.destination)];
   const view: DenialView = {
     first: last,
@@ -124,7 +138,7 @@ export function causeText(cause: DenialCause, direction: Direction): string {
 /** One walk over the cluster's pods for all packets of a batch. @returns names by address */
 function namesOf(packets: readonly LoggedPacket[], world: NamedWorld | undefined): ReadonlyMap<string, string> {
   const names = new Map<string, string>();
-  if (world === undefined) return names;
+  if (world === undefined || packets.length === 0) return names;
   const asked = new Set(packets.flatMap(({ header }) => [addressText(header.source), addressText(header.destination)]));
   for (const [name, { addresses }] of world.nodes)
     for (const address of addresses) if (asked.has(address)) names.set(address, `node ${name}`);

@@ -50,6 +50,7 @@ function packet(from: string, to: string, port: number | undefined, prefix = 'is
   return { prefix, header: { ...header, protocol: port === undefined ? 1 : 6, ports } };
 }
 
+let world: typeof MODEL;
 let clock: VirtualClock;
 let log: DenialLog;
 let lines: object[];
@@ -59,13 +60,14 @@ let listening: Map<number, (logged: LoggedPackets) => void>;
 let foreign: Set<number>;
 
 beforeEach(() => {
+  world = MODEL;
   clock = new VirtualClock();
   [lines, warnings, problems] = [[], [], []];
   listening = new Map();
   foreign = new Set();
   log = createDenialLog({
     decisionOf: prefix => DECISIONS.get(prefix),
-    world: () => MODEL,
+    world: () => world,
     listen: (group, take) => {
       if (foreign.has(group)) throw new Error(`group ${group} is another's`);
       listening.set(group, take);
@@ -126,6 +128,18 @@ describe('a denied connection', () => {
     send(again);
     expect(lines).toHaveLength(2);
     expect(log.recent()).toMatchObject([{ packets: 4, last: '2026-01-01T00:01:00.000Z' }]);
+  });
+
+  test('is told by the name of the pod that has the address by then', () => {
+    const again = packet('10.1.0.2', '10.1.0.3', 5432);
+    send(again);
+    world = modelOf([pod('shop', '10.1.0.2'), NODE]);
+    clock.advance(60_000);
+    send(again);
+    expect(lines).toMatchObject([
+      { from: 'shop/web', to: 'shop/database' },
+      { from: 'shop/shop', to: 'shop/database' },
+    ]);
   });
 
   test('is one of few when there are many, which is said', () => {
