@@ -68,13 +68,16 @@ function notFound({ world, services, place }: PolicyCluster, text: string): stri
   return `there is no ${text} ${place}${near === undefined ? '' : `; did you mean ${near}?`}`;
 }
 
-function findAddress({ world, services }: PolicyCluster, text: string): Result<Subject, string> {
+function findAddress(
+  { world, services }: PolicyCluster,
+  text: string,
+  podAt = podsAt(world.pods.values()),
+): Result<Subject, string> {
   const parsed = parseAddress(text);
   if (!parsed.ok) return err(`${parsed.error}, and no namespace/name either`);
   const canonical = formatAddress(parsed.value) as IpText;
-  for (const pod of world.pods.values())
-    if (pod.state === 'governed' && pod.addresses.includes(canonical))
-      return ok({ kind: 'pod', pod, address: parsed.value });
+  const pod = podAt.get(canonical);
+  if (pod !== undefined) return ok({ kind: 'pod', pod, address: parsed.value });
   for (const [name, { addresses }] of world.nodes)
     if (addresses.includes(canonical)) return ok({ kind: 'node', name, address: parsed.value });
   for (const [name, service] of services) {
@@ -83,6 +86,14 @@ function findAddress({ world, services }: PolicyCluster, text: string): Result<S
       return ok({ kind: 'service', name, service });
   }
   return ok({ kind: 'address', address: parsed.value });
+}
+
+/** The first of several that have one address. */
+function podsAt(pods: Iterable<PolicyPod>): ReadonlyMap<IpText, PolicyPod> {
+  const found = new Map<IpText, PolicyPod>();
+  for (const pod of pods)
+    if (pod.state === 'governed') for (const address of pod.addresses) if (!found.has(address)) found.set(address, pod);
+  return found;
 }
 
 export function subjectText(subject: Subject): string {
@@ -210,10 +221,11 @@ function sliceEndpoints(
   protocol: Protocol,
 ): readonly Endpoint[] {
   const found = new Map<string, Endpoint>();
+  const podAt = podsAt(cluster.world.pods.values());
   for (const { endpoints, ports } of slices)
     for (const { port } of ports.filter(own => own.name === portName && own.protocol === protocol))
       for (const address of endpoints.flatMap(({ addresses }) => addresses)) {
-        const subject = findAddress(cluster, address);
+        const subject = findAddress(cluster, address, podAt);
         if (subject.ok) found.set(`${subjectText(subject.value)} ${port}`, { subject: subject.value, port });
       }
   return [...found.values()];
