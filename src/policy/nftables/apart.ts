@@ -50,6 +50,8 @@ class Apart implements Outcome {
   private readonly written = new Set<ElementKey>();
   /** Keys of the change in each set. */
   private readonly bySet = new Map<string, ElementKey[]>();
+  /** Pods that look each set up. */
+  private readonly users = new Map<string, PodName[]>();
 
   constructor(private readonly options: ApartOptions) {
     const { set, removed } = options.delta;
@@ -58,6 +60,8 @@ class Apart implements Outcome {
       if (known === undefined) this.bySet.set(setOf(key), [key]);
       else known.push(key);
     }
+    for (const pod of options.pods)
+      for (const set of options.needs(pod).sets) this.users.set(set, [...(this.users.get(set) ?? []), pod]);
   }
 
   async run(): Promise<void> {
@@ -104,11 +108,7 @@ class Apart implements Outcome {
     for (const key of keys) bySet.set(setOf(key), (bySet.get(setOf(key)) ?? new Set()).add(key));
     // Nothing can be written without the structure.
     const sorted = [...bySet].sort(([a], [b]) => Number(b === STRUCTURE_SET) - Number(a === STRUCTURE_SET));
-    return sorted.map(([set, members]) => ({ keys: members, pods: this.usersOf(set) }));
-  }
-
-  private usersOf(set: string): readonly PodName[] {
-    return [...this.options.pods].filter(pod => this.options.needs(pod).sets.has(set));
+    return sorted.map(([set, members]) => ({ keys: members, pods: this.users.get(set) ?? [] }));
   }
 
   private async halve(units: readonly Unit[]): Promise<void> {
