@@ -2,8 +2,11 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import { isDeepStrictEqual } from 'node:util';
 import { parseAddress, type IpAddress } from '../../../src/core/ip.js';
 import { openIpvs, type Ipvs } from '../../../src/kernel/ipvs/ipvs.js';
+import type { ListedServer } from '../../../src/kernel/ipvs/listing.js';
+import type { ServerId } from '../../../src/kernel/ipvs/messages.js';
 import { vmSuite } from '../suite.js';
 
 let opened: Ipvs | undefined;
@@ -60,6 +63,39 @@ export const ipvs = vmSuite('ipvs', 240, ({ check, prepare, cleanup }) => {
     assert.deepEqual(rest, { ...POD, active: 0, inactive: 0, persistent: 0 });
     assert.equal(counters.connections, 0n);
     assert.deepEqual((await kernel().destinations(SIX))[0]?.address, POD_SIX.address);
+  });
+  check('the list of all says the same of destinations as asking for each does', async () => {
+    const add = (...words: readonly string[]): void => void execFileSync('ipvsadm', words);
+    add('-A', '-f', '5', '-s', 'rr');
+    add('-a', '-f', '5', '-r', '10.244.1.9:80', '-g');
+    add('-A', '--sctp-service', '[fd96::2]:80', '-s', 'sh', '-p', '600');
+    add('-a', '--sctp-service', '[fd96::2]:80', '-r', '[fd44:1::2]:8080', '-i', '-w', '65535');
+    add('-A', '-u', '203.0.113.7:53', '-s', 'rr', '-o');
+    add('-a', '-u', '203.0.113.7:53', '-r', '10.244.1.2:53', '-g', '-w', '0');
+    add('-a', '-u', '203.0.113.7:53', '-r', '10.244.1.3:5353', '-m');
+    const listed = await kernel().listing();
+    const servers = await kernel().servers();
+    assert.equal(listed?.length, 4);
+    assert.equal(servers.length, 4);
+    for (const server of servers) {
+      const id = ({ address: at, protocol, port }: ServerId) => ({ at, protocol, port });
+      const own: ListedServer | undefined = listed.find(one => isDeepStrictEqual(id(one), id(server)));
+      const asked = await kernel().destinations(server);
+      assert.deepEqual(
+        own?.destinations,
+        asked.map(({ address: at, port, method, weight, active, inactive }) => ({
+          address: at,
+          port,
+          method,
+          weight,
+          active,
+          inactive,
+        })),
+      );
+    }
+    add('-D', '-f', '5');
+    add('-D', '--sctp-service', '[fd96::2]:80');
+    add('-D', '-u', '203.0.113.7:53');
   });
   check('a destination is given up by weight 0, and changes of a server keep its destinations', async () => {
     const refusals = await kernel().run([

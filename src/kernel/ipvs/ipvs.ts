@@ -1,10 +1,13 @@
-/** The virtual servers of one network namespace: read whole, and changed in batches. Impure: generic netlink. */
+/** The virtual servers of one network namespace: read whole, and changed in batches. Impure: generic netlink, and a file. */
 
+import { closeSync, openSync, readSync, statSync } from 'node:fs';
+import { setImmediate } from 'node:timers/promises';
 import { describeErrno, dumpAll, openChannel, type NetlinkChannel } from '../netlink/channel.js';
 import { familyIdOf } from '../netlink/generic.js';
 import { NETLINK_GENERIC } from '../netlink/numbers.js';
 import { NetlinkWriter } from '../netlink/writer.js';
 import { loadModules } from '../modules.js';
+import { createListing, type ListedServer } from './listing.js';
 import * as message from './messages.js';
 import { IPVS_FAMILY } from './numbers.js';
 
@@ -27,6 +30,11 @@ export type IpvsCommand =
 export interface Ipvs {
   servers(): Promise<readonly message.FoundServer[]>;
   destinations(server: message.ServerId): Promise<readonly message.FoundDestination[]>;
+  /**
+   * All servers with their destinations at once. One that others make or delete meanwhile may cost another its place in it.
+   * Undefined where there is no such list.
+   */
+  listing(): Promise<readonly ListedServer[] | undefined>;
   /** Undefined where the kernel tells none. */
   timeouts(): Promise<message.Timeouts | undefined>;
   /**
@@ -44,18 +52,42 @@ export interface Ipvs {
  */
 export async function openIpvs(load: typeof loadModules = loadModules): Promise<Ipvs | string> {
   const channel = openChannel(NETLINK_GENERIC);
+  // Of this namespace, as the channel is, whatever becomes of the thread.
+  const namespace = namespaceOfThread();
+  let list = openList();
   try {
     const known = await familyIdOf(channel, IPVS_FAMILY);
     const problem = known === undefined ? await load('ip_vs') : undefined;
     const family = known ?? (await familyIdOf(channel, IPVS_FAMILY));
-    if (family !== undefined) return new OpenIpvs(channel, family);
+    if (list === undefined && namespaceOfThread() === namespace) list = openList();
+    if (family !== undefined) return new OpenIpvs(channel, family, list);
     channel.close();
+    if (list !== undefined) closeSync(list);
     return `the kernel has no IPVS${problem === undefined ? '' : `: ${problem}`}`;
   } catch (error) {
     channel.close();
+    if (list !== undefined) closeSync(list);
     throw error;
   }
 }
+
+/** @returns undefined before the module is loaded, and where the kernel was built without such files */
+function openList(): number | undefined {
+  try {
+    return openSync('/proc/thread-self/net/ip_vs', 'r');
+  } catch {
+    return undefined;
+  }
+}
+
+function namespaceOfThread(): number {
+  return statSync('/proc/thread-self/ns/net').ino;
+}
+
+/** The kernel gives a page at a time, or a server whole if it is larger. */
+const READ_SIZE = 1 << 18;
+/** Pages that are read without giving the event loop a turn. */
+const READS_PER_TURN = 32;
 
 /** Commands of one datagram: some 700 KiB, well inside the socket's buffer. */
 const BATCH = 5000;
@@ -64,6 +96,7 @@ class OpenIpvs implements Ipvs {
   constructor(
     private readonly channel: NetlinkChannel,
     private readonly family: number,
+    private list: number | undefined,
   ) {}
 
   servers(): Promise<readonly message.FoundServer[]> {
@@ -76,6 +109,25 @@ class OpenIpvs implements Ipvs {
     const request = new NetlinkWriter(128);
     message.writeDestinationDump(request, this.family, server);
     return dumpAll(this.channel, request, found => message.decodeDestination(found, server.address.version));
+  }
+
+  async listing(): Promise<readonly ListedServer[] | undefined> {
+    if (this.list === undefined) return undefined;
+    const listing = createListing();
+    const buffer = Buffer.allocUnsafe(READ_SIZE);
+    try {
+      for (let at = 0, reads = 1; ; reads++) {
+        const size = readSync(this.list, buffer, 0, READ_SIZE, at);
+        if (size === 0) return listing.finish();
+        at += size;
+        listing.add(buffer.toString('latin1', 0, size));
+        if (reads % READS_PER_TURN === 0) await setImmediate();
+      }
+    } catch {
+      // The module was unloaded, say.
+      this.closeList();
+      return undefined;
+    }
   }
 
   async timeouts(): Promise<message.Timeouts | undefined> {
@@ -105,6 +157,12 @@ class OpenIpvs implements Ipvs {
 
   close(): void {
     this.channel.close();
+    this.closeList();
+  }
+
+  private closeList(): void {
+    if (this.list !== undefined) closeSync(this.list);
+    this.list = undefined;
   }
 }
 

@@ -58,4 +58,6 @@ export const SETTABLE_FLAGS = IP_VS_SVC_F_PERSISTENT | IP_VS_SVC_F_SCHED1 | IP_V
 
 export const IP_VS_CONN_F_FWD_MASK = 0x0007;
 export const IP_VS_CONN_F_MASQ = 0;
+export const IP_VS_CONN_F_LOCALNODE = 1;
 export const IP_VS_CONN_F_TUNNEL = 2;
+export const IP_VS_CONN_F_DROUTE = 3;

@@ -6,7 +6,8 @@
  */
 
 import { formatAddress } from '../../core/ip.js';
-import type { Destination, FoundDestination, ServerId } from '../../kernel/ipvs/messages.js';
+import type { ListedDestination } from '../../kernel/ipvs/listing.js';
+import type { Destination, ServerId } from '../../kernel/ipvs/messages.js';
 import { destinationKey, serverKey } from './virtualServers.js';
 
 export interface Drained {
@@ -30,7 +31,7 @@ export interface Draining {
   /** Forgets a server that goes with all its destinations. */
   forget(server: string): void;
   /** Which of a server's destinations may go. @param found what the kernel has; those it has not are forgotten */
-  over(server: string, found: readonly FoundDestination[], now: number): readonly Drained[];
+  over(server: string, found: readonly ListedDestination[], now: number): readonly Drained[];
   /** Servers with destinations here, and kept ones. */
   readonly servers: ReadonlyMap<string, ServerId>;
   /** Kept servers of which no destination is here any more. */

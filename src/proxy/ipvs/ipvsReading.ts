@@ -1,7 +1,8 @@
 /** What the kernel has of ours on IPVS, told without memory: by the services' link, by what is written down, by what is wanted. Pure. */
 
 import { formatAddress, prefixContains, type IpPrefix } from '../../core/ip.js';
-import type { FoundDestination, FoundServer, ServerId, Timeouts } from '../../kernel/ipvs/messages.js';
+import type { ListedDestination } from '../../kernel/ipvs/listing.js';
+import type { FoundServer, ServerId, Timeouts } from '../../kernel/ipvs/messages.js';
 import type { Draining } from './draining.js';
 import type { LinkReading } from './serviceLink.js';
 import { destinationKey, serverKey } from './virtualServers.js';
@@ -55,7 +56,7 @@ export function isExcluded({ address }: Pick<ServerId, 'address'>, excluded: rea
  */
 export function foundOfServer(
   server: FoundServer,
-  all: readonly FoundDestination[],
+  all: readonly ListedDestination[],
   rules: ReadingRules,
   draining: Draining,
 ): readonly (readonly [WishKey, Wish])[] {
@@ -97,7 +98,7 @@ interface Keys {
 
 function isDraining(
   server: ServerId,
-  destination: FoundDestination,
+  destination: ListedDestination,
   { place, own, key }: Keys,
   rules: ReadingRules,
   draining: Draining,

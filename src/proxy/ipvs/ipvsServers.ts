@@ -19,7 +19,7 @@ import * as wish from './wishes.js';
 import type { Wish, WishKey } from './wishes.js';
 
 export interface IpvsServersOptions {
-  readonly ipvs: Pick<Ipvs, 'servers' | 'destinations' | 'timeouts' | 'run'>;
+  readonly ipvs: Pick<Ipvs, 'servers' | 'destinations' | 'listing' | 'timeouts' | 'run'>;
   readonly link: ServiceLink;
   readonly claims: ServerClaims;
   readonly clock: Clock;

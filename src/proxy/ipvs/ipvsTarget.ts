@@ -3,14 +3,14 @@
  * server, destination; and goes before it. Destinations with connections are let run out first. Impure: netlink.
  */
 
-import { setImmediate } from 'node:timers/promises';
 import type { TimerHandle } from '../../core/clock.js';
 import type { Delta } from '../../core/deltaTable.js';
 import { formatAddress } from '../../core/ip.js';
 import type { Target } from '../../core/reconciler.js';
 import type { Ipvs, IpvsCommand } from '../../kernel/ipvs/ipvs.js';
-import type { FoundDestination, FoundServer, ServerId } from '../../kernel/ipvs/messages.js';
+import type { FoundServer, ServerId } from '../../kernel/ipvs/messages.js';
 import type { IpvsSettings } from '../proxyTypes.js';
+import { readDestinations } from './destinationReader.js';
 import { createDraining, type Drained } from './draining.js';
 import { foundBesides, foundOfServer, isExcluded, ownServers, type ReadingRules } from './ipvsReading.js';
 import { createReadingTurns } from './readingTurns.js';
@@ -38,7 +38,7 @@ export interface IpvsTarget extends Target<WishKey, Wish> {
 }
 
 export interface IpvsTargetOptions extends ServerGuardOptions {
-  readonly ipvs: Pick<Ipvs, 'servers' | 'destinations' | 'timeouts' | 'run'>;
+  readonly ipvs: Pick<Ipvs, 'servers' | 'destinations' | 'listing' | 'timeouts' | 'run'>;
   readonly link: ServiceLink;
   readonly claims: ServerClaims;
   readonly isWanted: (key: WishKey) => boolean;
@@ -54,8 +54,6 @@ export interface IpvsTargetOptions extends ServerGuardOptions {
 
 /** Milliseconds between two looks at whether connections have ended. */
 const LOOK = 1000;
-/** Servers of which the destinations are read without giving the event loop a turn. */
-const SERVERS_PER_TURN = 32;
 const IPPROTO_TCP = 6;
 /** What is said of a server, or of a destination, that is not there. */
 const GONE = /^(ESRCH|ENOENT)/;
@@ -82,6 +80,8 @@ class OpenTarget implements IpvsTarget {
   private timer: TimerHandle | undefined;
   private readonly turns;
   private isStopped = false;
+  /** Of the last reading, ours and others. */
+  private serverCount = 0;
 
   constructor(private readonly options: IpvsTargetOptions) {
     this.turns = createReadingTurns(options.readingPart);
@@ -119,6 +119,7 @@ class OpenTarget implements IpvsTarget {
         mayDrain: (server: ServerId) => this.mayDrain(server),
         until: clock.now() + this.settings.gracefulPeriod * 1000,
       };
+      this.serverCount = reading.servers.length;
       const found = await this.readServers(ownServers(reading, rules), rules);
       const timeouts = isWanted(wish.TIMEOUTS_KEY) ? await ipvs.timeouts() : undefined;
       for (const [key, value] of foundBesides({ ...reading, timeouts }, rules, this.draining)) found.set(key, value);
@@ -130,7 +131,7 @@ class OpenTarget implements IpvsTarget {
   }
 
   /**
-   * There may be ten thousand, and each has to be asked for its own destinations: those whose turn it is. Of the others,
+   * There may be ten thousand, with a hundred thousand destinations: those whose turn it is are asked for. Of the others,
    * destinations are believed to be as they were written.
    */
   private async readServers(servers: readonly FoundServer[], rules: ReadingRules): Promise<Map<WishKey, Wish>> {
@@ -138,19 +139,19 @@ class OpenTarget implements IpvsTarget {
     const believed = new Set<string>();
     const present = this.options.present();
     const isTurn = this.turns.next(servers.length);
-    let asked = 0;
+    const asked: FoundServer[] = [];
     for (const server of servers) {
       const place = serverKey(server);
       const key = wish.keyOfServer(place);
-      if (!isTurn(server) && present.has(key) && rules.isWanted(key)) {
+      if (isTurn(server) || !present.has(key) || !rules.isWanted(key)) asked.push(server);
+      else {
         believed.add(place);
         found.set(key, { kind: 'server', server });
-        continue;
       }
-      const destinations = await this.options.ipvs.destinations(server);
-      for (const [one, value] of foundOfServer(server, destinations, rules, this.draining)) found.set(one, value);
-      if (++asked % SERVERS_PER_TURN === 0) await setImmediate();
     }
+    await readDestinations(this.options.ipvs, { asked, total: servers.length }, (server, destinations) => {
+      for (const [one, value] of foundOfServer(server, destinations, rules, this.draining)) found.set(one, value);
+    });
     for (const [key, value] of believed.size === 0 ? [] : present)
       if (value.kind === 'destination' && believed.has(serverKey(value.server))) found.set(key, value);
     return found;
@@ -319,8 +320,10 @@ class OpenTarget implements IpvsTarget {
     const lost = [...this.draining.servers].flatMap(([place, server]) => (isPlace(place) ? [] : [server]));
     for (const server of lost) this.draining.forget(serverKey(server));
     const over: Drained[] = [];
-    for (const [place, found] of await this.destinationsOf([...this.draining.servers.values()]))
-      over.push(...this.draining.over(place, found, clock.now()));
+    const asked = [...this.draining.servers.values()];
+    await readDestinations(ipvs, { asked, total: this.serverCount }, (server, found) =>
+      over.push(...this.draining.over(serverKey(server), found, clock.now())),
+    );
     for (const { server, destination } of over) this.draining.release(serverKey(server), destinationKey(destination));
     const idle = [...lost, ...this.draining.idleServers];
     for (const server of idle) this.draining.forget(serverKey(server));
@@ -333,17 +336,6 @@ class OpenTarget implements IpvsTarget {
       'delete',
       idle.filter(server => this.claimed.has(serverKey(server))),
     );
-  }
-
-  private async destinationsOf(
-    servers: readonly ServerId[],
-  ): Promise<ReadonlyMap<string, readonly FoundDestination[]>> {
-    const found = new Map<string, readonly FoundDestination[]>();
-    for (const [i, server] of servers.entries()) {
-      found.set(serverKey(server), await this.options.ipvs.destinations(server));
-      if (i % SERVERS_PER_TURN === SERVERS_PER_TURN - 1) await setImmediate();
-    }
-    return found;
   }
 
   /** One after the other: what is read must not change before it is judged. */

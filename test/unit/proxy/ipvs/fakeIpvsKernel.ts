@@ -38,6 +38,10 @@ export class FakeIpvsKernel implements Pick<IpvsServersOptions, 'ipvs' | 'link' 
   commands = 0;
   /** Servers that were asked for their destinations. */
   asked = 0;
+  hasListing = true;
+  listings = 0;
+  /** Servers that the list happens to leave out. */
+  readonly unlisted = new Set<string>();
   /** Called whenever all servers are asked for. */
   onReading: () => void = () => undefined;
 
@@ -51,6 +55,14 @@ export class FakeIpvsKernel implements Pick<IpvsServersOptions, 'ipvs' | 'link' 
     destinations: (server: ServerId) => {
       this.asked += 1;
       return Promise.resolve(this.destinationsOf(serverKey(server)));
+    },
+    listing: () => {
+      if (!this.hasListing) return Promise.resolve(undefined);
+      this.listings += 1;
+      const listed = [...this.standing].filter(([key]) => !this.unlisted.has(key));
+      return Promise.resolve(
+        listed.map(([key, { server }]) => ({ ...server, destinations: this.destinationsOf(key) })),
+      );
     },
     timeouts: () => Promise.resolve(this.setTimeouts),
     run: (commands: readonly IpvsCommand[]) => {
