@@ -175,6 +175,7 @@ class RunningEngine implements NeighborHost {
 
   private setNextHops(states: readonly NextHopState[]): void {
     for (const { address, reachable, metric } of states) this.rib.setNextHop(address, reachable, metric);
+    this.watch.answered(states.map(({ address }) => address));
     this.wake();
   }
 
@@ -217,17 +218,24 @@ class RunningEngine implements NeighborHost {
     this.lookAtProgress();
   }
 
+  /** Whether everything heard so far has been decided on, and told to whoever knows the kernel. */
+  private isAtRest(): boolean {
+    return !this.awake && !(this.options.trackNextHops && this.watch.isAsking);
+  }
+
   private lookAtProgress(): void {
     if (this.stopped || this.isConverged) return;
     const elapsed = (this.clock.now() - this.startedAt) / 1000;
     const deferral = this.config().gracefulRestart?.deferralTime ?? DEFAULT_DEFERRAL;
     const strangers = this.config().dynamicRanges.length > 0;
     const state = progress(this.neighbors.progress(), elapsed, deferral, strangers);
-    if (state.selected && !this.isSelected) {
+    // Who never rests has its say in the end, too.
+    const isAtRest = this.isAtRest() || elapsed >= 2 * deferral;
+    if (state.selected && isAtRest && !this.isSelected) {
       this.isSelected = true;
       for (const neighbor of this.neighbors.all()) neighbor.joinGroups();
     }
-    if (state.converged) {
+    if (state.converged && isAtRest) {
       this.isConverged = true;
       this.event({ kind: 'converged', waitedSeconds: elapsed, missing: state.missing });
       return;

@@ -7,11 +7,23 @@ import type { EngineListeners } from './engineTypes.js';
 export class NextHopWatch {
   /** How many next hops share an address (with and without a link-local companion). */
   private readonly uses = new Map<string, number>();
+  /** Told, and nothing has been heard of them yet: routes through them are not usable so far. */
+  private readonly unanswered = new Set<string>();
 
   constructor(
     private readonly nextHops: NextHops,
     private readonly listeners: Pick<EngineListeners, 'nextHops'>,
   ) {}
+
+  /** Whether an answer is still to come. */
+  get isAsking(): boolean {
+    return this.unanswered.size > 0;
+  }
+
+  /** Something has been heard of them. */
+  answered(addresses: readonly IpAddress[]): void {
+    for (const address of addresses) this.unanswered.delete(formatAddress(address));
+  }
 
   /** Passes on what has changed since the last call. */
   tell(): void {
@@ -36,6 +48,8 @@ export class NextHopWatch {
       if (now && before.get(key) === 0) added.push(address);
       if (!now && before.get(key) !== 0) removed.push(address);
     }
+    for (const address of added) this.unanswered.add(formatAddress(address));
+    this.answered(removed);
     if (added.length > 0 || removed.length > 0) this.listeners.nextHops(added, removed);
   }
 }

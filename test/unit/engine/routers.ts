@@ -7,6 +7,7 @@ import type {
   Engine,
   EngineConfig,
   EngineEvent,
+  EngineListeners,
   EngineNetwork,
   EnginePeer,
   PeerRouting,
@@ -41,10 +42,16 @@ export class TestRouter {
     private readonly world: Routers,
     readonly number: number,
     readonly asn: number,
+    kernel?: Pick<EngineListeners, 'changes' | 'nextHops'>,
   ) {
+    const listeners: EngineListeners = {
+      nextHops: () => undefined,
+      ...kernel,
+      event: event => this.events.push(event),
+    };
     this.engine = createEngine(
       { sockets: world.network.host(`10.0.0.${number}`), clock: world.clock },
-      { trackNextHops: false, listeners: { event: event => this.events.push(event), nextHops: () => undefined } },
+      { trackNextHops: kernel !== undefined, listeners },
     );
   }
 
@@ -126,8 +133,9 @@ export class Routers {
   readonly clock = new VirtualClock();
   readonly network = new MemoryNetwork(this.clock);
 
-  router(number: number, asn = 65000 + number): TestRouter {
-    return new TestRouter(this, number, asn);
+  /** @param kernel who writes routes into it, and knows which next hops it reaches; absent: all are reachable */
+  router(number: number, asn = 65000 + number, kernel?: ConstructorParameters<typeof TestRouter>[3]): TestRouter {
+    return new TestRouter(this, number, asn, kernel);
   }
 
   /** Lets so many seconds pass, with time for every router to do its work. */
