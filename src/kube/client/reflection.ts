@@ -11,6 +11,8 @@ const FIRST_WAIT = 500;
 const LONGEST_WAIT = 30_000;
 /** Until it is looked whether a server has a kind by now that it had not: after an upgrade. */
 const ABSENT_WAIT = 600_000;
+/** Refusals of a watch in a row until its version, or the kind itself, counts as gone. */
+const LOST_AFTER = 3;
 /** HTTP statuses that matter here. */
 const FORBIDDEN = 403;
 const NOT_FOUND = 404;
@@ -146,7 +148,8 @@ function failed(
   if (state.isOptional && isListing && status === NOT_FOUND) return absent(state, random);
   const isRefusal = status !== undefined && !UNRELATED.includes(status);
   if (state.phase === 'streaming' && isRefusal) return list({ ...state, canStream: false });
-  const version = status === GONE || state.phase !== 'watching' ? undefined : state.version;
+  const isLost = status === GONE || (isRefusal && state.failures >= LOST_AFTER);
+  const version = isLost || state.phase !== 'watching' ? undefined : state.version;
   // The first time, a version that is gone is no failure of anybody: it is what happens after a long silence.
   if (status === GONE && state.failures === 0) return list({ ...state, failures: 1 });
   const wait = Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** state.failures) * (0.5 + random() / 2);
