@@ -42,8 +42,11 @@ export function setSwitches(switches: Switches, wanted: readonly WantedSwitch[],
   const due = wanted.filter(([name, value]) => switches.read(name) !== value);
   if (due.length === 0) return { set: [], drifted: [], failures: new Map() };
   const known = recall(directory);
-  const news = due.filter(([name]) => !(name in known));
-  const additions = news.map(([name, set]) => [name, { before: switches.read(name) ?? '', set }] as const);
+  // What we set to another value before still goes back to what it said before that.
+  const news = due.filter(([name, set]) => known[name]?.set !== set);
+  const additions = news.map(
+    ([name, set]) => [name, { before: known[name]?.before ?? switches.read(name) ?? '', set }] as const,
+  );
   if (news.length > 0) remember(directory, { ...known, ...Object.fromEntries(additions) });
   const failures = new Map<string, string>();
   for (const [name, value] of due) {
@@ -54,7 +57,7 @@ export function setSwitches(switches: Switches, wanted: readonly WantedSwitch[],
     }
   }
   const set = due.filter(([name]) => !failures.has(name));
-  return { set, drifted: set.map(([name]) => name).filter(name => name in known), failures };
+  return { set, drifted: set.filter(([name, value]) => known[name]?.set === value).map(([name]) => name), failures };
 }
 
 /**

@@ -118,6 +118,15 @@ describe('memory', () => {
     expect(switches.all.get('ipv4/ip_forward')).toBe('7');
   });
 
+  test('a switch that we want otherwise later goes back to what it said at first, and nobody else is blamed', () => {
+    const switches = machine({ 'netfilter/nf_conntrack_max': '65536' });
+    setSwitches(switches, [['netfilter/nf_conntrack_max', '262144']], directory);
+    const { drifted } = setSwitches(switches, [['netfilter/nf_conntrack_max', '300000']], directory);
+    expect(drifted).toEqual([]);
+    restoreSwitches(switches, directory);
+    expect(switches.all.get('netfilter/nf_conntrack_max')).toBe('65536');
+  });
+
   test('a switch that somebody else has set since is left alone', () => {
     const switches = machine(FRESH);
     setSwitches(switches, wanted, directory);
