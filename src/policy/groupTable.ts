@@ -138,10 +138,13 @@ function classFor(state: State, { namespace, labels }: PolicyPod): PodClass {
   return fresh;
 }
 
-function belongs({ namespaces }: State, { namespace, labels }: PodClass, group: Group): boolean {
+function belongs(state: State, { namespace, labels }: PodClass, group: Group): boolean {
   if (group.kind !== 'pods') return false;
-  const scope = namespaces.get(namespace) ?? namespaceLabels(namespace, undefined);
-  return inNamespaces(group.namespaces, namespace, scope) && selects(group.pods, labels);
+  return inNamespaces(group.namespaces, namespace, scopeOf(state, namespace)) && selects(group.pods, labels);
+}
+
+function scopeOf({ namespaces }: State, name: string): Labels {
+  return namespaces.get(name) ?? namespaceLabels(name, undefined);
 }
 
 function setNamespace(state: State, name: string, labels: Labels | undefined): void {
@@ -185,9 +188,13 @@ function demand(state: State, group: Group): void {
       if (selects(group.nodes, labels)) for (const address of addresses) state.sets.add(key, address);
     return;
   }
-  const scope = group.namespaces;
-  const candidates = scope.kind === 'one' ? (state.byNamespace.get(scope.name) ?? []) : state.classes.values();
-  for (const podClass of candidates) if (belongs(state, podClass, group)) join(state, podClass, key);
+  const { namespaces, pods } = group;
+  const candidates = namespaces.kind === 'one' ? [namespaces.name] : state.byNamespace.keys();
+  for (const name of candidates) {
+    if (!inNamespaces(namespaces, name, scopeOf(state, name))) continue;
+    for (const podClass of state.byNamespace.get(name) ?? [])
+      if (selects(pods, podClass.labels)) join(state, podClass, key);
+  }
 }
 
 function forget(state: State, key: GroupKey): void {

@@ -27,6 +27,8 @@ export interface PolicyChain {
   /** What it jumps or goes to. */
   readonly chains: readonly PolicyChain[];
   readonly sets: readonly ContentSet[];
+  /** Names of the sets that its rules look up and that follow the model. */
+  readonly followed: readonly string[];
   /** Of a chain that denies. */
   readonly decision?: Decision;
 }
@@ -60,7 +62,7 @@ export function createChainCompiler(family: Family, log: DenialLogSettings | und
       const rest =
         namespaced.length === 0
           ? jumpTo(joined(lists('baseline')))
-          : [...lists('namespace').flatMap(list => jumpTo(list)), isolation(namespaced, direction, family, log)];
+          : [...anyOf(lists('namespace')), isolation(namespaced, direction, family, log)];
       return chainOf(PROFILE_PREFIXES[direction], [...admin, ...ownNode(rest, direction), ...rest]);
     },
   };
@@ -73,12 +75,16 @@ export const PROFILE_PREFIXES: Readonly<Record<Direction, string>> = { egress: '
 type Piece = Omit<PolicyChain, 'name'>;
 
 function chainOf(prefix: string, pieces: readonly Piece[]): PolicyChain {
-  const rules = pieces.flatMap(piece => piece.rules);
+  const chain = merged(pieces);
+  return { name: `${prefix}-${digestOf(chain.rules)}`, ...chain };
+}
+
+function merged(pieces: readonly Piece[]): Piece {
   return {
-    name: `${prefix}-${digestOf(rules)}`,
-    rules,
+    rules: pieces.flatMap(piece => piece.rules),
     chains: pieces.flatMap(piece => piece.chains),
     sets: pieces.flatMap(piece => piece.sets),
+    followed: pieces.flatMap(piece => piece.followed),
   };
 }
 
@@ -90,26 +96,40 @@ interface RuleList extends Piece {
 function ownNode(rest: readonly Piece[], direction: Direction): readonly Piece[] {
   if (rest.length === 0) return [];
   const isOwn = part.isLocal(direction === 'ingress' ? 'saddr' : 'daddr');
-  return [{ rules: [[...isOwn, part.plain('accept')]], chains: [], sets: [] }];
+  return [{ rules: [[...isOwn, part.plain('accept')]], chains: [], sets: [], followed: [] }];
 }
 
 /** @returns nothing for a list without rules */
 function jumpTo(list: RuleList): readonly Piece[] {
   if (list.rules.length === 0) return [];
-  const { rules, chains, sets, digest } = list;
-  const chain: PolicyChain = { name: `rules-${digest}`, rules, chains, sets };
-  return [{ rules: [[part.to('jump', chain.name)]], chains: [chain], sets: [] }];
+  const { rules, chains, sets, followed, digest } = list;
+  const chain: PolicyChain = { name: `rules-${digest}`, rules, chains, sets, followed };
+  return [{ rules: [[part.to('jump', chain.name)]], chains: [chain], sets: [], followed: [] }];
 }
 
 function joined(lists: readonly RuleList[]): RuleList {
   const [only, ...others] = lists;
   if (only !== undefined && others.length === 0) return only;
-  return {
-    digest: digestOf(lists.map(list => list.digest)),
-    rules: lists.flatMap(list => list.rules),
-    chains: lists.flatMap(list => list.chains),
-    sets: lists.flatMap(list => list.sets),
-  };
+  return { ...merged(lists), digest: digestOf(lists.map(list => list.digest)) };
+}
+
+/**
+ * What NetworkPolicies say: any of their rules suffices. Short lists stand in the profile itself, each once: the kernel walks
+ * all that can be reached whenever a rule is added, and a jump costs it more than a few rules do.
+ */
+function anyOf(lists: readonly RuleList[]): readonly Piece[] {
+  const different = [...new Map(lists.map(list => [list.digest, list])).values()];
+  const [short, long] = [different.filter(isShort), different.filter(list => !isShort(list))];
+  const { rules, ...others } = merged(short);
+  const once = [...new Map(rules.map(rule => [JSON.stringify(rule), rule])).values()];
+  return [{ rules: once, ...others }, ...long.flatMap(jumpTo)];
+}
+
+/** Rules that are written for each profile that has them; longer lists are written once, for all of them. */
+const SHORT = 8;
+
+function isShort({ rules }: RuleList): boolean {
+  return rules.length <= SHORT;
 }
 
 function isolation(
@@ -120,7 +140,7 @@ function isolation(
 ): Piece {
   const cause: DenialCause = { kind: 'isolated', policies: policies.map(({ key }) => key) };
   const denied = denialChain({ digest: digestOf([direction, cause]), direction, cause }, family, log);
-  return { rules: [[part.to('goto', denied.name)]], chains: [denied], sets: [] };
+  return { rules: [[part.to('goto', denied.name)]], chains: [denied], sets: [], followed: [] };
 }
 
 function rulesOf(policy: Policy, direction: Direction, family: Family, log: DenialLogSettings | undefined): RuleList {
@@ -131,11 +151,12 @@ function rulesOf(policy: Policy, direction: Direction, family: Family, log: Deni
     return {
       rules: conditions.map(({ expressions }) => [...expressions, verdict]),
       sets: conditions.flatMap(({ sets }) => sets),
+      followed: conditions.flatMap(({ followed }) => followed),
       chains: denied === undefined || conditions.length === 0 ? [] : [denied],
     };
   });
-  const { rules, chains, sets } = chainOf('', pieces);
-  return { digest: digestOf(rules), rules, chains, sets };
+  const list = merged(pieces);
+  return { ...list, digest: digestOf(list.rules) };
 }
 
 /** pass: this tier has nothing more to say. */
@@ -169,6 +190,7 @@ export function denialChain(decision: Decision, family: Family, log: DenialLogSe
     rules: [count, ...tell, [part.plain('drop')]],
     chains: [],
     sets: [],
+    followed: [],
     decision,
   };
 }

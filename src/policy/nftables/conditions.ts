@@ -18,11 +18,13 @@ import { blockSet, mergedPorts, portSet, type ContentSet, type PortRange } from 
 
 export interface Condition {
   readonly expressions: part.Rule;
-  /** What it looks up; sets of groups and of named ports are not among them, since they come and go by themselves. */
+  /** What it looks up that never changes. */
   readonly sets: readonly ContentSet[];
+  /** Names of sets that it looks up and that follow the model: of groups and of named ports. */
+  readonly followed: readonly string[];
 }
 
-const ALWAYS: Condition = { expressions: [], sets: [] };
+const ALWAYS: Condition = { expressions: [], sets: [], followed: [] };
 
 export function groupSetName(key: GroupKey): string {
   return `group-${digestOf(key)}`;
@@ -38,6 +40,7 @@ export function conditionsOf(rule: Rule, direction: Direction, family: Family): 
     ports.map(port => ({
       expressions: [...peer.expressions, ...port.expressions],
       sets: [...peer.sets, ...port.sets],
+      followed: [...peer.followed, ...port.followed],
     })),
   );
 }
@@ -54,7 +57,11 @@ function peerConditions({ peers, action }: Rule, direction: Direction, family: F
   if (isEverywhere(ranges)) return [ALWAYS];
   const load = loadPeer(direction, family);
   const groups = new Set(peers.flatMap(peer => (peer.kind === 'group' ? [groupSetName(peer.key)] : [])));
-  const byGroup = [...groups].map(set => ({ expressions: [...load, part.lookup(set, 0)], sets: [] }));
+  const byGroup = [...groups].map(set => ({
+    expressions: [...load, part.lookup(set, 0)],
+    sets: [],
+    followed: [set],
+  }));
   return [...byGroup, ...inRanges(load, ranges, action, family)];
 }
 
@@ -73,9 +80,13 @@ function inRanges(
   family: Family,
 ): readonly Condition[] {
   if (ranges.length < 2 || action !== 'accept')
-    return ranges.map(({ first, last }) => ({ expressions: [...load, between(0, first, last)], sets: [] }));
+    return ranges.map(({ first, last }) => ({
+      expressions: [...load, between(0, first, last)],
+      sets: [],
+      followed: [],
+    }));
   const set = blockSet(ranges, family);
-  return [{ expressions: [...load, part.lookup(set.shape.name, 0)], sets: [set] }];
+  return [{ expressions: [...load, part.lookup(set.shape.name, 0)], sets: [set], followed: [] }];
 }
 
 function between(from: number, first: string, last: string): part.Rule[number] {
@@ -98,6 +109,7 @@ function portConditions(
   const byName = [...new Set(named)].map(set => ({
     expressions: [...part.loadEndpoint(family, 0), part.lookup(set, 0)],
     sets: [],
+    followed: [set],
   }));
   return [...byName, ...onPorts(mergedPorts(ports.flatMap(match => (match.kind === 'range' ? [match] : []))))];
 }
@@ -106,10 +118,11 @@ function portConditions(
 function onPorts(ranges: readonly PortRange[]): readonly Condition[] {
   const single = ranges.filter(({ first, last }) => first === last);
   const inline = single.length === 1 ? ranges : ranges.filter(({ first, last }) => first < last);
-  const conditions = inline.map(range => ({ expressions: onRange(range), sets: [] }));
+  const conditions = inline.map(range => ({ expressions: onRange(range), sets: [], followed: [] }));
   if (single.length < 2) return conditions;
   const set = portSet(single);
-  return [{ expressions: [...part.loadPort(0), part.lookup(set.shape.name, 0)], sets: [set] }, ...conditions];
+  const expressions = [...part.loadPort(0), part.lookup(set.shape.name, 0)];
+  return [{ expressions, sets: [set], followed: [] }, ...conditions];
 }
 
 function onRange({ protocol, first, last }: PortRange): part.Rule {

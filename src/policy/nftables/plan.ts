@@ -79,8 +79,10 @@ class Plan implements PolicyPlan {
   private readonly holders = new Map<string, Set<PodName>>();
   private readonly chains = new Map<string, Counted<PolicyChain>>();
   private readonly contentSets = new Map<string, Counted<ContentSet>>();
-  /** Sets that follow the model, with their elements. */
+  /** Sets that follow the model, with their elements: in the kernel as long as a chain of this family looks them up. */
   private readonly contents = new Map<string, { readonly shape: SetShape; readonly elements: Set<string> }>();
+  /** How many chains look up each of them. */
+  private readonly followers = new Map<string, number>();
   private compiler: ChainCompiler;
   private changes: WantedElements = new Map();
 
@@ -168,13 +170,13 @@ class Plan implements PolicyPlan {
       const { shape, elements } = this.openSet({ name: nameOf(name), key });
       for (const element of change.removed) {
         const octets = octetsOf(element);
-        if (octets !== undefined && elements.delete(octets)) this.want(elementKey(shape.name, octets), undefined);
+        if (octets !== undefined && elements.delete(octets)) this.wantFollowed(shape.name, octets, undefined);
       }
       for (const element of change.added) {
         const octets = octetsOf(element);
         if (octets === undefined) continue;
         elements.add(octets);
-        this.want(elementKey(shape.name, octets), '');
+        this.wantFollowed(shape.name, octets, '');
       }
     }
   }
@@ -184,16 +186,43 @@ class Plan implements PolicyPlan {
     if (known !== undefined) return known;
     const fresh = { shape, elements: new Set<string>() };
     this.contents.set(shape.name, fresh);
-    this.want(elementKey(NAMED_SETS, shape.name), '');
+    if (this.followers.has(shape.name)) this.want(elementKey(NAMED_SETS, shape.name), '');
     return fresh;
   }
 
   private dropSet(name: string): void {
     const known = this.contents.get(name);
     if (known === undefined) return;
+    if (this.followers.has(name)) this.wantSet(name, undefined);
     this.contents.delete(name);
-    this.want(elementKey(NAMED_SETS, name), undefined);
-    for (const octets of known.elements) this.want(elementKey(name, octets), undefined);
+  }
+
+  private wantFollowed(set: string, octets: string, value: '' | undefined): void {
+    if (this.followers.has(set)) this.want(elementKey(set, octets), value);
+  }
+
+  /** A set that follows the model, with all that is in it now. */
+  private wantSet(name: string, value: '' | undefined): void {
+    const known = this.contents.get(name);
+    if (known === undefined) return;
+    this.want(elementKey(NAMED_SETS, name), value);
+    for (const octets of known.elements) this.want(elementKey(name, octets), value);
+  }
+
+  private follow(name: string): void {
+    const count = this.followers.get(name) ?? 0;
+    this.followers.set(name, count + 1);
+    if (count === 0) this.wantSet(name, '');
+  }
+
+  private unfollow(name: string): void {
+    const count = (this.followers.get(name) ?? 0) - 1;
+    if (count > 0) {
+      this.followers.set(name, count);
+      return;
+    }
+    this.followers.delete(name);
+    this.wantSet(name, undefined);
   }
 
   /** @returns undefined for an address of the other family */
@@ -270,6 +299,7 @@ class Plan implements PolicyPlan {
     if (profile !== undefined) this.want(profile, `goto ${chain.name}`);
     for (const next of chain.chains) this.refer(next);
     for (const set of chain.sets) this.referSet(set);
+    for (const set of chain.followed) this.follow(set);
   }
 
   private forget({ name }: PolicyChain): void {
@@ -281,6 +311,7 @@ class Plan implements PolicyPlan {
     if (profile !== undefined) this.want(profile, undefined);
     for (const next of known.value.chains) this.forget(next);
     for (const set of known.value.sets) this.forgetSet(set);
+    for (const set of known.value.followed) this.unfollow(set);
   }
 
   private referSet(set: ContentSet): void {
