@@ -1,5 +1,6 @@
 /** Real packets: pings with their losses, TCP exchanges, and what a route monitor saw. Impure. */
 
+import { waitFor } from './commands.js';
 import type { Program, Topology } from './topology.js';
 
 export interface PingResult {
@@ -36,19 +37,37 @@ export async function ping(
   return parsePing(stdout);
 }
 
+/** Milliseconds to wait for one more answer at the end of a stream. */
+const LAST_ANSWER = 10_000;
+
 /** A ping that runs until its end is asked for. */
 export class PingStream {
   private constructor(private readonly program: Program) {}
 
   static start(topology: Topology, from: string, to: string, interval: number): PingStream {
-    const args = [to.includes(':') ? '-6' : '-4', '-n', '-q', '-i', String(interval), '-W', '1', to];
+    const args = [to.includes(':') ? '-6' : '-4', '-n', '-i', String(interval), '-W', '1', to];
     return new PingStream(topology.start(from, `ping-${from}`, 'ping', args));
   }
 
+  /**
+   * Waits for one more answer, and counts what was sent until the last one: what is on its way when ping(8) is ended is
+   * not lost. Without another answer everything counts that was sent.
+   */
   async stop(): Promise<PingResult> {
+    const before = lastAnswered(this.program.log());
+    const last = await waitFor('one more answer', LAST_ANSWER, () => {
+      const now = lastAnswered(this.program.log());
+      return now > before ? now : undefined;
+    }).catch(() => undefined);
     await this.program.end('SIGINT');
-    return parsePing(this.program.log());
+    const all = parsePing(this.program.log());
+    return last === undefined ? all : { ...all, sent: lastAnswered(this.program.log()) };
   }
+}
+
+/** @returns the number of the last packet that ping(8) says was answered; 0: none was */
+function lastAnswered(text: string): number {
+  return [...text.matchAll(/icmp_seq=(\d+) .*time=/g)].reduce((most, [, number]) => Math.max(most, Number(number)), 0);
 }
 
 /** Reads the two closing lines of ping(8). */

@@ -33,10 +33,10 @@ beforeAll(async () => {
   });
   writePod({ ingress: '10M', egress: '2M' });
   agent = PeerageProcess.agent(topology, 'n1', { node: 'n1', manifests, config: stringify(CONFIG) });
-}, 60_000);
+}, 180_000);
 afterAll(async () => {
   await topology.close();
-}, 60_000);
+}, 180_000);
 
 /** In one step: a file that is half written would be a problem for a moment. */
 function write(name: string, object: object): void {

@@ -12,10 +12,10 @@ let topology: Topology;
 beforeEach(async () => {
   topology = await Topology.open('pgsl');
   await buildHosts(topology, ['speaker', 'feeder', 'watcher']);
-}, 30_000);
+}, 120_000);
 afterEach(async () => {
   await topology.close();
-}, 30_000);
+}, 120_000);
 
 test('500,000 routes arrive and a session of 3 seconds of hold time lives through it', async () => {
   const speaker = PeerageProcess.speaker(

@@ -45,8 +45,8 @@ beforeAll(async () => {
   for (const node of NODES) await buildNode(node);
   for (const { name } of NODES)
     agents.set(name, PeerageProcess.agent(topology, name, { node: name, manifests, config: config({}) }));
-}, 60_000);
-afterAll(() => topology.close(), 60_000);
+}, 180_000);
+afterAll(() => topology.close(), 180_000);
 
 async function buildNode(node: RackNode): Promise<void> {
   const { name, rack, n } = node;
@@ -96,6 +96,13 @@ async function wholePackets(from: string, to: string, octets: number): Promise<b
   return (await topology.exec(from, 'ping', args)).code === 0;
 }
 
+/** Resolves when they arrive: nodes learn of one another in their own time. */
+async function arrive(from: string, to: string, octets: number): Promise<void> {
+  await waitFor(`packets of ${octets} octets from ${from} at ${to}`, PATIENCE, async () =>
+    (await wholePackets(from, to, octets)) ? true : undefined,
+  );
+}
+
 function deviceTo(node: RackNode, to: string): Promise<string> {
   return topology.ip(node.name, 'route', 'get', to);
 }
@@ -117,12 +124,10 @@ describe('two racks', () => {
   test('pods of different racks reach each other through VXLAN with whole packets, those of one rack directly', async () => {
     for (const version of [4, 6] as const) {
       const most = version === 4 ? 1450 : 1430;
-      await waitFor('pods of different racks', PATIENCE, async () =>
-        (await wholePackets(podHost(N1), podOf(N3, version), most)) ? true : undefined,
-      );
-      expect(await wholePackets(podHost(N3), podOf(N2, version), most)).toBe(true);
+      await arrive(podHost(N1), podOf(N3, version), most);
+      await arrive(podHost(N3), podOf(N2, version), most);
       expect(await wholePackets(podHost(N1), podOf(N3, version), most + 1)).toBe(false);
-      expect(await wholePackets(podHost(N1), podOf(N2, version), 1500)).toBe(true);
+      await arrive(podHost(N1), podOf(N2, version), 1500);
       expect(await deviceTo(N1, podOf(N3, version))).toContain('dev pgx');
       expect(await deviceTo(N1, podOf(N2, version))).toContain('dev eth0');
     }
@@ -188,13 +193,13 @@ describe('two racks', () => {
     expect(problems).toHaveLength(1);
     // The old tunnels stay for as long as the new ones fail.
     await sleep(3000);
-    expect(await wholePackets(podHost(N1), podOf(N2, 4), 1500)).toBe(true);
-    expect(await wholePackets(podHost(N1), podOf(N3, 4), 1450)).toBe(true);
+    await arrive(podHost(N1), podOf(N2, 4), 1500);
+    await arrive(podHost(N1), podOf(N3, 4), 1450);
     agent.configure(config({}));
     await waitFor('the end of the problem', PATIENCE, async () =>
       JSON.stringify(await agent.client.get('/v1/summary')).includes('cannot be set up') ? undefined : true,
     );
-    expect(await wholePackets(podHost(N1), podOf(N3, 4), 1450)).toBe(true);
+    await arrive(podHost(N1), podOf(N3, 4), 1450);
   }, 180_000);
 
   test('a node that leaves takes its tunnels along on all others', async () => {
@@ -203,22 +208,22 @@ describe('two racks', () => {
       (await traces(N1)).trim() === '' ? true : undefined,
     );
     expect(await topology.ip(N1.name, 'route', 'show', 'proto', 'bgp')).not.toContain(`10.244.${N3.n}.`);
-    expect(await wholePackets(podHost(N1), podOf(N2, 4), 1500)).toBe(true);
+    await arrive(podHost(N1), podOf(N2, 4), 1500);
   }, 180_000);
 
   test('an agent that withdraws on its way out leaves nothing', async () => {
     writeFileSync(join(manifests, `${N3.name}.yaml`), stringify(nodeObject(N3)));
-    await waitFor('the tunnel back', PATIENCE, async () =>
-      (await wholePackets(podHost(N1), podOf(N3, 4), 1450)) ? true : undefined,
-    );
+    await arrive(podHost(N1), podOf(N3, 4), 1450);
     const agent = agents.get(N1.name)!;
+    const reloads = (): number => agent.program.log().split('configuration applied').length;
+    const before = reloads();
     agent.configure(
       stringify({
         router: { asn: 64512, gracefulRestart: false },
         kubernetes: { overlay: { encapsulation: 'vxlan' }, cni: { enabled: false }, egress: { enabled: false } },
       }),
     );
-    await sleep(1000);
+    await waitFor('the new configuration', PATIENCE, () => (reloads() > before ? true : undefined));
     await agent.program.end('SIGTERM');
     expect((await traces(N1)).trim()).toBe('');
     expect(await topology.ip(N1.name, 'route', 'show', 'proto', 'bgp')).toBe('');

@@ -2,7 +2,7 @@
 
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
 import { stringify } from 'yaml';
 import { waitFor, type Output } from '../../lab/topology/commands.js';
 import { PeerageProcess } from '../../lab/topology/peerage.js';
@@ -11,6 +11,9 @@ import { buildHosts } from './rack.js';
 
 const CNI =
   '{"cniVersion":"0.3.1","name":"net","type":"bridge","bridge":"kube-bridge","mtu":1500,"ipam":{"type":"host-local"}}\n';
+// Programs are started and waited for, on machines that may have other work.
+jest.setTimeout(180_000);
+
 let topology: Topology;
 let agent: PeerageProcess;
 let cniFile: string;
@@ -36,10 +39,10 @@ beforeAll(async () => {
   bare = await state();
   const config = stringify({ kubernetes: { cni: { file: cniFile }, egress: { exclude: ['192.168.0.0/16'] } } });
   agent = PeerageProcess.agent(topology, 'n1', { node: 'n1', manifests, config });
-}, 60_000);
+});
 afterAll(async () => {
   await topology.close();
-}, 60_000);
+});
 
 /** What cleanup would see: the host's links, its own tables, its switches and the file. */
 async function state(): Promise<string> {
@@ -77,7 +80,7 @@ test('an agent sets its node up', async () => {
   const { stdout } = await topology.exec('n1', 'nft', ['list', 'table', 'inet', 'peerage_egress']);
   expect(stdout).toMatch(/set pods4 {[^}]*elements = { 10\.244\.1\.0\/24, 10\.244\.2\.0\/24 }/);
   expect(stdout).toMatch(/set excluded4 {[^}]*elements = { 192\.168\.0\.0\/16 }/);
-}, 40_000);
+});
 
 test('its configuration changes live', async () => {
   const before = readFileSync(join(topology.folder, 'n1.yaml'), 'utf8');
@@ -95,7 +98,7 @@ test('its configuration changes live', async () => {
   await waitFor('the MTU', 60_000, async () =>
     (await topology.ip('n1', 'link', 'show', 'kube-bridge')).includes('mtu 1480') ? true : undefined,
   );
-}, 40_000);
+});
 
 test('its successor finds everything done', async () => {
   const before = await state();
@@ -105,7 +108,7 @@ test('its successor finds everything done', async () => {
   await waitFor('an answer', 60_000, () => agent.peers());
   expect(agent.program.log()).not.toMatch(/written|bridge made|bridge changed|switches set/);
   expect(await state()).toBe(before);
-}, 40_000);
+});
 
 test('cleanup waits for the agent’s end, and leaves the node as it was', async () => {
   expect(await cleanup('cleanup')).toMatchObject({
@@ -121,4 +124,4 @@ test('cleanup waits for the agent’s end, and leaves the node as it was', async
   );
   expect(await state()).toBe(bare);
   expect(await cleanup('agent', '--cleanup-config')).toMatchObject({ code: 0, stdout: '', stderr: '' });
-}, 40_000);
+});

@@ -22,7 +22,7 @@ export async function peerage(...args: readonly string[]): Promise<Finished> {
 export interface Running {
   /** What it wrote so far, logs included. */
   log(): string;
-  /** @throws Error with the log when the text has not come after ten seconds */
+  /** @throws Error with the log when the text has not come after a minute */
   logged(text: string, times?: number): Promise<void>;
   signal(name: NodeJS.Signals): void;
   /** @returns the exit code */
@@ -56,9 +56,9 @@ function follow(child: ChildProcess): Running {
   };
 }
 
-/** Asks again and again until it is so. @throws Error after ten seconds */
+/** Asks again and again until it is so. @throws Error after a minute: the machine may have other work */
 export async function eventually(isSo: () => boolean | Promise<boolean>, complaint: () => string): Promise<void> {
-  for (const end = Date.now() + 10_000; Date.now() < end;) {
+  for (const end = Date.now() + 60_000; Date.now() < end;) {
     if (await isSo()) return;
     await new Promise(resolve => setTimeout(resolve, 50));
   }

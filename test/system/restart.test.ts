@@ -1,11 +1,14 @@
 /** A ToR that ends and returns, without and with graceful restart: what the kernel of a node shows meanwhile. */
 
-import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { afterEach, beforeEach, expect, jest, test } from '@jest/globals';
 import { sleep, waitFor } from '../../lab/topology/commands.js';
 import { PeerageProcess } from '../../lab/topology/peerage.js';
 import { RouteMonitor } from '../../lab/topology/probes.js';
 import { Topology } from '../../lab/topology/topology.js';
 import { buildHosts, startBird } from './rack.js';
+
+// Programs are started and waited for, on machines that may have other work.
+jest.setTimeout(240_000);
 
 const PREFIX = '10.99.0.0/16';
 let topology: Topology;
@@ -13,10 +16,10 @@ let topology: Topology;
 beforeEach(async () => {
   topology = await Topology.open('pgst');
   await buildHosts(topology, ['node', 'tor']);
-}, 30_000);
+});
 afterEach(async () => {
   await topology.close();
-}, 30_000);
+});
 
 function birdConfig(graceful: boolean): string {
   return `
@@ -67,7 +70,7 @@ test('without graceful restart the route goes with the session and returns with 
   await waitFor('the end of the route', 60_000, async () => ((await kernelHas()) ? undefined : true));
   await startBird(topology, 'tor', birdConfig(false));
   await waitFor('the route again', 60_000, async () => ((await kernelHas()) ? true : undefined));
-}, 60_000);
+});
 
 test('with graceful restart the kernel keeps the route untouched', async () => {
   const first = await startBird(topology, 'tor', birdConfig(true));
@@ -86,4 +89,4 @@ test('with graceful restart the kernel keeps the route untouched', async () => {
   expect(await kernelHas()).toBe(true);
   expect(monitor.changes([PREFIX])).toEqual([]);
   await monitor.stop();
-}, 60_000);
+});
