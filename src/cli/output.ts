@@ -97,8 +97,11 @@ export async function printFields(fields: readonly (readonly [string, string | u
   await write(shown.map(([name, value]) => `${name.padEnd(width)}  ${printable(value ?? '')}\n`).join(''));
 }
 
-/** Host names and shutdown messages are written by peers: none of them shall command the reader's terminal. */
-function printable(text: string): string {
+/**
+ * Host names and shutdown messages are written by peers, names of rules by whoever may annotate a namespace: none of them shall
+ * command the reader's terminal.
+ */
+export function printable(text: string): string {
   return text.replace(/\p{Cc}/gu, control => `\\x${control.charCodeAt(0).toString(16).padStart(2, '0')}`);
 }
 

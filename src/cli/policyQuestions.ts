@@ -10,7 +10,7 @@ import type {
   RuleView,
 } from '../api/policyView.js';
 import { askManifests } from '../app/policy/askPolicy.js';
-import { write } from './output.js';
+import { printable, write } from './output.js';
 
 /** Who answers: a folder of manifests, or else the agent behind a control socket. */
 export interface Asked {
@@ -34,16 +34,22 @@ async function explanationOf({ manifests, control }: Asked, question: ExplainQue
 }
 
 export function warnOf(warnings: readonly string[]): void {
-  for (const warning of warnings) process.stderr.write(`warning: ${warning}\n`);
+  for (const warning of warnings) process.stderr.write(`warning: ${printable(warning)}\n`);
 }
 
 /** Near misses that are shown; the others are counted. */
 const SHOWN = 3;
 
-export function explanationText({ to, allowed, connections }: PolicyExplanation): string {
+export function explanationText(explanation: PolicyExplanation): string {
+  const { to, allowed, connections } = withPrintableTexts(explanation);
   const isService = connections.some(connection => connection.to !== to);
   const head = isService ? `${to}: ${allowed} of its endpoints allowed (${connections.length} below)\n\n` : '';
   return `${head}${connections.map(connectionText).join('\n')}`;
+}
+
+function withPrintableTexts(explanation: PolicyExplanation): PolicyExplanation {
+  const text = (_key: string, value: unknown): unknown => (typeof value === 'string' ? printable(value) : value);
+  return JSON.parse(JSON.stringify(explanation, text)) as PolicyExplanation;
 }
 
 function connectionText({ from, to, port, protocol, families, allowed, egress, ingress }: ConnectionView): string {

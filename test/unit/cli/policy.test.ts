@@ -46,6 +46,25 @@ describe('explain policy', () => {
     expect(out).toMatch(/spec\.ingress\[0\] .*; if its peers included the other end/);
   });
 
+  test('never lets what somebody wrote command the terminal', async () => {
+    const manifests = folderWith({
+      'all.yaml': `
+apiVersion: v1
+kind: Namespace
+metadata: { name: x, annotations: { peerage.io/egress.rules: "allow\\e[2Jall, deny 192.0.2.0/24" } }
+---
+apiVersion: v1
+kind: Pod
+metadata: { namespace: x, name: a }
+spec: { nodeName: n, containers: [] }
+status: { phase: Running, podIPs: [{ ip: 10.0.0.1 }] }
+`,
+    });
+    const { out } = await explain('x/a', '192.0.2.1', '80', manifests);
+    expect(out).toContain('allow\\x1b[2Jall');
+    expect(out).not.toMatch(/[^\P{Cc}\n]/u);
+  });
+
   test('as JSON', async () => {
     const { out } = await explain('192.0.2.1', 'shop/service/frontend', '80', SHOP, '-o', 'json');
     expect(JSON.parse(out)).toMatchObject({
