@@ -15,7 +15,7 @@ export interface Attachment {
   readonly pod: PodName;
   /** Names of links in the node that belong to it, or that it hangs on (a bridge), in the plugin's order. */
   readonly hostLinks: readonly string[];
-  /** Of the pod's own end, in hex with colons; absent where the plugin does not say. */
+  /** Of the pod's own end, in hex with colons; absent where the plugin does not say, or it is none of Ethernet's. */
   readonly lladdr: string | undefined;
   readonly addresses: readonly IpText[];
 }
@@ -55,9 +55,18 @@ export function parseCniResult(text: string): Result<Attachment | undefined, str
   if (hostLinks.length === 0) return ok(undefined);
   const addresses = addressesOf(result.ips ?? []);
   if (!addresses.ok) return addresses;
-  const lladdr = own.mac === undefined || own.mac === '' ? undefined : own.mac.toLowerCase();
-  return ok({ pod: podName(namespace, name), hostLinks, lladdr, addresses: addresses.value });
+  const lladdr = own.mac?.toLowerCase();
+  const isEthernet = lladdr !== undefined && ETHERNET.test(lladdr);
+  return ok({
+    pod: podName(namespace, name),
+    hostLinks,
+    lladdr: isEthernet ? lladdr : undefined,
+    addresses: addresses.value,
+  });
 }
+
+/** Others (InfiniBand's) are of twenty octets, and one of them would be refused together with all that is right. */
+const ETHERNET = /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/;
 
 function isInside(sandbox: string | undefined): boolean {
   return sandbox !== undefined && sandbox !== '';

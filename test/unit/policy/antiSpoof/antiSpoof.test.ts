@@ -44,6 +44,14 @@ describe('what libcni keeps', () => {
     });
   });
 
+  test.each(['', '80:00:02:08:fe:80:00:00:00:00:00:00:02:00:5e:10:00:00:00:17', '0x02'])(
+    'may name a hardware address that is none of Ethernet: %j',
+    mac => {
+      const parsed = parseCniResult(cached({}, { interfaces: [{ name: 'veth1' }, { ...OWN, mac }] }));
+      expect(parsed.ok && parsed.value).toMatchObject({ hostLinks: ['veth1'], lladdr: undefined });
+    },
+  );
+
   test.each([
     ['another kind of file', '{"kind":"cniCacheV2"}'],
     ['a result of old, without a kind', '{"cniVersion":"0.3.1","interfaces":[]}'],
