@@ -53,6 +53,7 @@ export async function runSpeaker(options: SpeakerOptions): Promise<number> {
 class Reloader {
   gracefulRestart = false;
   private current: LoadedConfig | undefined;
+  private complaints = '';
   private endWatch: (() => Promise<void>) | undefined;
 
   constructor(
@@ -65,12 +66,10 @@ class Reloader {
   async reload(): Promise<boolean> {
     const loaded = loadConfig(this.file, this.router.restarted);
     if (!loaded.ok) {
-      this.logger.error(
-        { errors: loaded.error.map(error => error.message) },
-        'configuration has mistakes; the former one stays in force',
-      );
+      this.complain(loaded.error.map(error => error.message));
       return false;
     }
+    this.complaints = '';
     const { config, engine, files, states } = loaded.value;
     for (const part of ['fib', 'rib'] as const) {
       if (this.current !== undefined && JSON.stringify(this.current.config[part]) !== JSON.stringify(config[part]))
@@ -81,11 +80,18 @@ class Reloader {
     this.gracefulRestart = engine.gracefulRestart !== undefined;
     if (this.current?.files.join() !== files.join()) {
       void this.endWatch?.();
-      this.endWatch = watchFiles(files, () => void this.reload(), states);
+      this.endWatch = watchFiles(files, () => this.reload(), states);
     }
     this.current = loaded.value;
     this.logger.info(reportFields(await applied), text);
     return true;
+  }
+
+  /** The same mistakes are told once. */
+  private complain(errors: readonly string[]): void {
+    const level = this.complaints === errors.join() ? 'debug' : 'error';
+    this.complaints = errors.join();
+    this.logger[level]({ errors }, 'configuration has mistakes; the former one stays in force');
   }
 
   async close(): Promise<void> {

@@ -98,6 +98,22 @@ describe('a watch on the configuration and a mounted key', () => {
     expect(calls).toBe(0);
   });
 
+  test('tells contents that cannot be used again, until they can, or nobody watches any more', async () => {
+    await end();
+    let answers = 0;
+    await new Promise<void>(resolve => {
+      const changed = (): boolean => {
+        answers += 1;
+        if (answers === 3) resolve();
+        return answers === 3;
+      };
+      end = watchFiles([file], changed, statesOf([file]), 10);
+      writeFileSync(file, 'names a key that is not there yet');
+    });
+    await pause(300);
+    expect(answers).toBe(3);
+  });
+
   test('gathers what is written in steps', async () => {
     await change(() => {
       writeFileSync(file, 'half');
