@@ -151,3 +151,25 @@ test('the agent that gives out is killed: the other goes on where it stopped, an
   );
   expect(await holder()).toBe(survivor);
 }, 400_000);
+
+test('a Namespace whose egress rules say what they cannot is told so, by one Event', async () => {
+  const annotations = { 'peerage.io/egress.rules': '- nonsense' };
+  await plane.admin.merge(namespace('red'), { metadata: { annotations } });
+  const path = '/apis/events.k8s.io/v1/namespaces/default/events';
+  const events = async (): Promise<readonly unknown[]> => {
+    const { body } = await plane.admin.ask('GET', path);
+    const { items } = body as { readonly items: readonly { readonly regarding?: { readonly kind?: string } }[] };
+    return items.filter(({ regarding }) => regarding?.kind === 'Namespace');
+  };
+  await waitFor('the Event', WAIT, async () => ((await events()).length > 0 ? true : undefined));
+  const { body } = await plane.admin.ask('GET', '/api/v1/namespaces/red');
+  const { uid } = (body as { readonly metadata: { readonly uid: string } }).metadata;
+  expect(await events()).toEqual([
+    expect.objectContaining({
+      reason: 'InvalidAnnotation',
+      reportingController: 'peerage.io/agent',
+      regarding: { apiVersion: 'v1', kind: 'Namespace', name: 'red', uid },
+      note: expect.stringContaining('annotation peerage.io/egress.rules'),
+    }),
+  ]);
+}, 400_000);

@@ -13,8 +13,8 @@ import { reportProblems, tellOwnNode, tellStateFile } from './agentReports.js';
 import { openClusterSource, type ClusterSource, type Part } from './clusterSource.js';
 import { formatConfigErrors } from './config/configError.js';
 import { toEngineConfig } from './config/engineConfig.js';
-import { watchFiles } from './config/watchFiles.js';
 import { askForSubnets, withSubnets } from './edge/edgeHost.js';
+import { createPolicyEvents, type PolicyEvents } from './events/policyEvents.js';
 import type { GivenFlags } from './flags/flag.js';
 import { notices } from './flags/readFlags.js';
 import { hasEgressAddresses, openPodAddresses } from './egressAddresses/openPodAddresses.js';
@@ -22,6 +22,7 @@ import { agentGraph } from './graph.js';
 import { StageError } from './graphParts.js';
 import type { AgentConfig } from './kubeConfig.js';
 import { loadAgentConfig, type LoadedAgentConfig } from './kubeConfigFile.js';
+import { watchConfig } from './watchConfig.js';
 import { createEngineComposer } from './kubeEngine.js';
 import { plumbingOptions } from './kubeOptions.js';
 import { openStateFile, STATE_FILE } from './lastState/stateFile.js';
@@ -82,14 +83,21 @@ export async function runAgent(options: AgentOptions): Promise<number> {
   for (const notice of notices(options.flags ?? new Map())) logger.warn(notice);
   const problems = createProblemSet();
   let overlayChanged = (): void => undefined;
-  const report = (found: ProblemReport): void => reportProblems(problems, found, logger);
+  const { writer } = source.value;
+  const tell = (found: ProblemReport): void => reportProblems(problems, found, logger);
+  const events =
+    writer === undefined ? undefined : createPolicyEvents({ writer, node: nodeName, clock: systemClock, report: tell });
+  const report = (found: ProblemReport): void => {
+    tell(found);
+    events?.take(found);
+  };
   if (!settings.kubernetes.run.router) await tellLeftOfRouter(routeOwner(settings.fib), logger);
   const firewall = await firewallOf(settings.kubernetes, { logger, report, registry: metrics.registry });
   const proxy = settings.kubernetes.run.serviceProxy
     ? await openProxy({
         settings: settings.kubernetes,
         nodeName,
-        writer: source.value.writer,
+        writer,
         stateDirectory: dirname(options.control ?? settings.control ?? DEFAULT_CONTROL_PATH),
         logger,
         report,
@@ -97,7 +105,7 @@ export async function runAgent(options: AgentOptions): Promise<number> {
         policies: firewall,
       })
     : undefined;
-  const tenants = await tenantsOf(settings, { nodeName, writer: source.value.writer, logger, report, metrics });
+  const tenants = await tenantsOf(settings, { nodeName, writer, logger, report, metrics });
   const bandwidth = await bandwidthOf(settings, { logger, report, registry: metrics.registry });
   const router = await startRouter({
     fib: settings.fib,
@@ -126,6 +134,8 @@ export async function runAgent(options: AgentOptions): Promise<number> {
     source: source.value,
     logger,
     problems,
+    report,
+    events,
     metrics,
     router,
     firewall,
@@ -188,6 +198,10 @@ interface Parts {
   readonly source: ClusterSource;
   readonly logger: Logger;
   readonly problems: ProblemSet;
+  /** Keeps problems, logs what is new or gone, and tells the cluster. */
+  readonly report: (found: ProblemReport) => void;
+  /** Undefined: objects come from a folder, and there is nobody to tell what is wrong with them. */
+  readonly events: PolicyEvents | undefined;
   readonly metrics: Metrics;
   readonly router: RunningRouter;
   /** Undefined: nobody enforces network policies, or another program does. */
@@ -208,6 +222,8 @@ async function runGraph({
   source,
   logger,
   problems,
+  report,
+  events,
   metrics,
   router,
   firewall,
@@ -216,9 +232,6 @@ async function runGraph({
   proxy,
 }: Parts): Promise<number> {
   const settings = new Subject<AgentConfig>();
-  const report = (found: ProblemReport): void => {
-    reportProblems(problems, found, logger);
-  };
   const applied: { config?: EngineConfig } = {};
   const apply = (config: EngineConfig): void => {
     applied.config = config;
@@ -238,6 +251,8 @@ async function runGraph({
   const plumbing = openPlumbing({ nodeName, logger, report });
   const podAddresses = openPodAddresses({
     settings: loaded.settings.kubernetes,
+    nodeName,
+    writer: source.writer,
     protocol: loaded.settings.fib.protocol,
     logger,
     report,
@@ -295,7 +310,10 @@ async function runGraph({
       overlayOptions: overlay => router.overlay?.configure(overlay),
       overlay: ({ own, nodes }) => router.overlay?.update(own, nodes),
       plumbingOptions: next => plumbing.configure({ ...next, stateDirectory }),
-      plumbing: batch => plumbing.nodesChanged(batch),
+      plumbing: batch => {
+        events?.nodesChanged(batch);
+        plumbing.nodesChanged(batch);
+      },
       ...podAddresses.sinks,
       loadBalancer: outcome => balancer.update(outcome),
     },
@@ -354,36 +372,13 @@ async function runGraph({
   await proxy?.stop();
   await firewall?.stop();
   await tenants?.stop();
+  events?.stop();
   if (failed instanceof StageError) return endNow(logger, failed.stage, failed);
   if (failed !== undefined)
     logger.fatal({ err: failed }, 'the source of Kubernetes objects failed; kernel routes are left in place');
   await router.stop({ keepRoutes });
   logger.info({ keepRoutes }, 'stopped');
   return failed === undefined ? 0 : 1;
-}
-
-/** Reads the configuration again when it changes. One with mistakes changes nothing, and is a problem until it is mended. */
-function watchConfig(
-  { config: file, flags }: AgentOptions,
-  first: LoadedAgentConfig,
-  report: (found: ProblemReport) => void,
-  apply: (next: LoadedAgentConfig) => void,
-): { readonly reload: () => void; readonly close: () => Promise<void> } {
-  let { files } = first;
-  const reload = (): void => {
-    const loaded = loadAgentConfig(file, flags);
-    const errors = loaded.ok ? [] : loaded.error;
-    report(new Map([['configuration file', errors.map(error => ({ subject: 'configuration', text: error.message }))]]));
-    if (!loaded.ok) return;
-    if (loaded.value.files.join() !== files.join()) {
-      ({ files } = loaded.value);
-      void endWatch();
-      endWatch = watchFiles(files, reload, loaded.value.states);
-    }
-    apply(loaded.value);
-  };
-  let endWatch = watchFiles(files, reload, first.states);
-  return { reload, close: () => endWatch() };
 }
 
 function refuse(text: string): number {

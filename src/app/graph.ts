@@ -40,6 +40,7 @@ import { mergeBatches, mergeInto, type ObjectBatch, type ObjectChange } from '..
 import type { ObjectKey } from '../kube/objects.js';
 import type { ProblemReport } from '../kube/problems.js';
 import { egressListReport } from '../policy/egress/egressList.js';
+import { unknownRulesReport } from '../policy/unknownRules.js';
 import type { KeyedDelta, NetworkIntent, OwnNode, RoutingDelta, RoutingIntent } from '../routing/intent.js';
 import { createRouting, type RoutingOutcome } from '../routing/routing.js';
 import { DEFAULT_ROUTING } from '../routing/routingOptions.js';
@@ -263,6 +264,10 @@ export function agentGraph(options: GraphOptions): Observable<never> {
       tunnels.pipe(sink('problems', ({ problems }) => sinks.problems(problems))),
       (sinks.policy === undefined ? NEVER : batches).pipe(
         stage('egressRules', egressListReport),
+        sink('problems', report => sinks.problems(report)),
+      ),
+      (sinks.policy === undefined ? NEVER : batches).pipe(
+        stage('unknownRules', unknownRulesReport),
         sink('problems', report => sinks.problems(report)),
       ),
       governed.pipe(sink('policy', update => sinks.policy?.(update))),

@@ -1,10 +1,18 @@
-/** What is wrong with a Service as a Kubernetes Event (events.k8s.io/v1), for who looks at it with `kubectl describe`. Pure. */
+/** What is wrong with an object as a Kubernetes Event (events.k8s.io/v1), for who looks at it with `kubectl describe`. Pure. */
 
 import { createHash } from 'node:crypto';
 
+/** What an Event is about. */
+export interface Regarded {
+  readonly apiVersion: string;
+  readonly kind: string;
+  /** Undefined: it is in none. */
+  readonly namespace: string | undefined;
+  readonly name: string;
+}
+
 export interface Complaint {
-  /** `namespace/name`. */
-  readonly service: string;
+  readonly object: Regarded;
   /** A word for machines, such as AddressConflict. */
   readonly reason: string;
   readonly text: string;
@@ -14,7 +22,9 @@ export interface Complaint {
 
 export interface EventOrigin {
   readonly node: string;
-  /** Of the Service: what kubectl looks for. */
+  /** Which part of us says it. */
+  readonly controller: string;
+  /** Of the object: what kubectl looks for. */
   readonly uid: string;
   /** Milliseconds since 1970. */
   readonly at: number;
@@ -23,34 +33,41 @@ export interface EventOrigin {
 /** The API's limit, in octets. */
 const LONGEST_NOTE = 1024;
 const LONGEST_INSTANCE = 128;
-const CONTROLLER = 'peerage.io/service-proxy';
+/** Of Events about objects that are in no namespace: the API wants it so. */
+const NO_NAMESPACE = 'default';
 
 /** @returns path to post to, and the object. The same complaint has the same name, whoever tells it whenever. */
 export function eventOf(
   complaint: Complaint,
   origin: EventOrigin,
 ): { readonly path: string; readonly body: Readonly<Record<string, unknown>> } {
-  const [namespace = '', name = ''] = complaint.service.split('/');
+  const { object, isLocal, reason, text } = complaint;
+  const namespace = object.namespace ?? NO_NAMESPACE;
   const body = {
     apiVersion: 'events.k8s.io/v1',
     kind: 'Event',
-    metadata: { name: nameOf(name, complaint, origin), namespace },
+    metadata: { name: nameOf(object, complaint, origin), namespace },
     // Go wants six digits.
     eventTime: new Date(origin.at).toISOString().replace('Z', '000Z'),
-    reportingController: CONTROLLER,
+    reportingController: origin.controller,
     reportingInstance: `peerage-${origin.node}`.slice(0, LONGEST_INSTANCE),
-    action: complaint.isLocal ? 'Listen' : 'Serve',
-    reason: complaint.reason,
-    regarding: { apiVersion: 'v1', kind: 'Service', namespace, name, uid: origin.uid },
-    note: shortened(complaint.isLocal ? `Node ${origin.node}: ${complaint.text}` : complaint.text),
+    action: ACTIONS[object.kind]?.(isLocal) ?? 'Enforce',
+    reason,
+    regarding: { ...object, uid: origin.uid },
+    note: shortened(isLocal ? `Node ${origin.node}: ${text}` : text),
     type: 'Warning',
   };
   return { path: `/apis/events.k8s.io/v1/namespaces/${namespace}/events`, body };
 }
 
-function nameOf(service: string, { reason, text, isLocal }: Complaint, { node, uid }: EventOrigin): string {
+/** What was to be done for the object, where that is not to enforce what it says. */
+const ACTIONS: Readonly<Record<string, (isLocal: boolean) => string>> = {
+  Service: isLocal => (isLocal ? 'Listen' : 'Serve'),
+};
+
+function nameOf({ name }: Regarded, { reason, text, isLocal }: Complaint, { node, uid }: EventOrigin): string {
   const what = JSON.stringify([uid, reason, text, isLocal ? node : '']);
-  return `${service}.${createHash('sha256').update(what).digest('hex').slice(0, 16)}`;
+  return `${name}.${createHash('sha256').update(what).digest('hex').slice(0, 16)}`;
 }
 
 function shortened(note: string): string {

@@ -1,189 +1,29 @@
-/**
- * Tells the cluster what is wrong with its services, as Events: few at a time, each once as long as it is there, and
- * never in the way of anything. Impure: it asks the API server.
- */
+/** What the service proxy tells the cluster of its Services, as Events. Impure: it asks the API server. */
 
-import type { Clock, TimerHandle } from '../../core/clock.js';
-import { ApiError } from '../../kube/client/apiConnection.js';
-import type { ApiWriter } from '../../kube/client/apiWriter.js';
-import type { ProblemReport } from '../../kube/problems.js';
-import { eventOf, type Complaint } from './eventObject.js';
-import { reporterRank } from './reporters.js';
+import type { Regarded } from './eventObject.js';
+import { createObjectEvents, type ObjectEvents, type ObjectEventsOptions } from './objectEvents.js';
 
-export interface ServiceEventsOptions {
-  readonly writer: Pick<ApiWriter, 'ask'>;
-  readonly node: string;
-  readonly clock: Clock;
-  /** Milliseconds since 1970. */
-  readonly wallClock?: () => number;
-  /** 0 <= x < 1. */
-  readonly random?: () => number;
-  /** Names of all nodes at this moment. */
-  readonly nodes: () => Iterable<string>;
-  /** Undefined: there is no such Service (any more). */
+export type ServiceEvents = ObjectEvents;
+
+export interface ServiceEventsOptions extends Omit<ObjectEventsOptions, 'uidOf' | 'regarded' | 'controller' | 'what'> {
+  /** Undefined: there is no such Service (any more). @param service `namespace/name` */
   readonly uidOf: (service: string) => string | undefined;
-  /** What hinders the telling. */
-  readonly report: (found: ProblemReport) => void;
 }
 
-export interface ServiceEvents {
-  /**
-   * Takes the owners' complaints about services in place of what they said before; what has no reason is left out.
-   * @param isLocal only this node knows
-   */
-  take(found: ProblemReport, isLocal: boolean): void;
-  stop(): void;
-}
-
-/** Milliseconds that something must have been wrong: an address that moves belongs to two services for a moment. */
-const SETTLE = 3000;
-/** Between two reporters: the second is spared if the first has done it. */
-const TURN = 60_000;
-/** After which it is told again, if it is still so. API servers keep Events for an hour; one that is there stays as it is. */
-const REPEAT = 1_800_000;
-/** Between two requests. */
-const PACE = 200;
-const FIRST_PAUSE = 5000;
-const LONGEST_PAUSE = 600_000;
-/** What more there is can be seen by `peerage show problems`. */
-const MOST = 1000;
-
-const NOT_FOUND = 404;
-const CONFLICT = 409;
-const INVALID = 422;
-const OWNER = 'events';
 const SUBJECT = 'Service ';
 
-interface Entry {
-  readonly complaint: Complaint;
-  readonly since: number;
-  dueAt: number;
+export function createServiceEvents({ uidOf, ...options }: ServiceEventsOptions): ServiceEvents {
+  return createObjectEvents({
+    ...options,
+    controller: 'peerage.io/service-proxy',
+    what: 'services',
+    regarded: serviceOf,
+    uidOf: ({ namespace = '', name }) => uidOf(`${namespace}/${name}`),
+  });
 }
 
-export function createServiceEvents(options: ServiceEventsOptions): ServiceEvents {
-  return new Teller(options);
-}
-
-class Teller implements ServiceEvents {
-  private readonly byOwner = new Map<string, ReadonlyMap<string, Entry>>();
-  private count = 0;
-  private failures = 0;
-  private busy = false;
-  /** No request before then. */
-  private notBefore = 0;
-  private stopped = false;
-  private timer: TimerHandle | undefined;
-  private timerAt = Infinity;
-
-  constructor(private readonly options: ServiceEventsOptions) {}
-
-  take(found: ProblemReport, isLocal: boolean): void {
-    for (const [owner, problems] of found) {
-      const before = this.byOwner.get(owner);
-      if (before === undefined && problems.length === 0) continue;
-      this.count -= before?.size ?? 0;
-      const entries = new Map<string, Entry>();
-      for (const { subject, text, reason } of problems) {
-        if (reason === undefined || !subject.startsWith(SUBJECT)) continue;
-        const complaint = { service: subject.slice(SUBJECT.length), reason, text, isLocal };
-        const key = `${complaint.service} ${text}`;
-        const known = before?.get(key);
-        if (known !== undefined || this.count + entries.size < MOST) entries.set(key, known ?? this.entryOf(complaint));
-      }
-      this.count += entries.size;
-      if (entries.size === 0) this.byOwner.delete(owner);
-      else this.byOwner.set(owner, entries);
-    }
-    this.schedule();
-  }
-
-  stop(): void {
-    this.stopped = true;
-    this.timer?.cancel();
-  }
-
-  private entryOf(complaint: Complaint): Entry {
-    const { clock, random = Math.random } = this.options;
-    const since = clock.now();
-    return { complaint, since, dueAt: since + SETTLE * (1 + random()) };
-  }
-
-  /** Wakes when the next one is due. */
-  private schedule(): void {
-    if (this.busy || this.stopped) return;
-    const { clock } = this.options;
-    const at = Math.max(this.next()?.dueAt ?? Infinity, this.notBefore, clock.now());
-    if (at === this.timerAt) return;
-    this.timer?.cancel();
-    this.timerAt = at;
-    if (at === Infinity) return;
-    this.timer = clock.setTimeout(() => void this.work(), at - clock.now());
-  }
-
-  private next(): Entry | undefined {
-    let next: Entry | undefined;
-    for (const entries of this.byOwner.values())
-      for (const entry of entries.values()) if (next === undefined || entry.dueAt < next.dueAt) next = entry;
-    return next;
-  }
-
-  private async work(): Promise<void> {
-    this.timerAt = Infinity;
-    const entry = this.next();
-    if (entry === undefined) return;
-    this.busy = true;
-    if (this.isOnUs(entry)) this.notBefore = (await this.tell(entry)) + this.options.clock.now();
-    this.busy = false;
-    this.schedule();
-  }
-
-  /** Puts off what is for others, or not yet for us. */
-  private isOnUs(entry: Entry): boolean {
-    const { nodes, node, clock, random = Math.random } = this.options;
-    const { complaint, since } = entry;
-    if (complaint.isLocal) return true;
-    const rank = reporterRank(nodes(), node, `${complaint.service} ${complaint.text}`);
-    if (rank === undefined) {
-      entry.dueAt = clock.now() + REPEAT * (1 + random() / 10);
-      return false;
-    }
-    const turn = since + rank * TURN;
-    if (turn <= clock.now()) return true;
-    entry.dueAt = turn;
-    return false;
-  }
-
-  /** @returns milliseconds until the next request */
-  private async tell(entry: Entry): Promise<number> {
-    const { writer, node, clock, wallClock = Date.now, random = Math.random, uidOf } = this.options;
-    entry.dueAt = clock.now() + REPEAT * (1 + random() / 10);
-    const uid = uidOf(entry.complaint.service);
-    if (uid === undefined) return 0;
-    const { path, body } = eventOf(entry.complaint, { node, uid, at: wallClock() });
-    try {
-      await writer.ask('POST', path, body);
-    } catch (error) {
-      if (!isDone(error)) return this.failed(entry, error);
-    }
-    if (this.failures > 0) this.options.report(new Map([[OWNER, []]]));
-    this.failures = 0;
-    return PACE;
-  }
-
-  private failed(entry: Entry, error: unknown): number {
-    const { clock, report, random = Math.random } = this.options;
-    const { status, message } = error instanceof ApiError ? error : { status: undefined, message: String(error) };
-    const pause = Math.min(FIRST_PAUSE * 2 ** this.failures++, LONGEST_PAUSE) * (1 + random() / 2);
-    // What the server does not take now it will not take later.
-    if (status !== INVALID) entry.dueAt = clock.now() + pause;
-    const text = `what is wrong with services cannot be told as Events: ${message}; it is tried again`;
-    report(new Map([[OWNER, [{ subject: 'Kubernetes Events', text }]]]));
-    return pause;
-  }
-}
-
-/** It was told already, or there is no namespace any more to tell it in. */
-function isDone(error: unknown): boolean {
-  if (!(error instanceof ApiError)) return false;
-  return error.status === CONFLICT || error.status === NOT_FOUND || error.message.includes('being terminated');
+function serviceOf(subject: string): Regarded | undefined {
+  if (!subject.startsWith(SUBJECT)) return undefined;
+  const [namespace = '', name = ''] = subject.slice(SUBJECT.length).split('/');
+  return { apiVersion: 'v1', kind: 'Service', namespace, name };
 }

@@ -96,7 +96,7 @@ export class ReflectedObjects {
     const subject = held === undefined ? key.replace('/', ' ') : describe(held);
     const said = text.startsWith(`${subject}: `) ? text.slice(subject.length + 2) : text;
     const consequence = held === undefined ? 'it is left out' : 'its last good state stays in force';
-    this.problems.set(owner(key), [{ subject, text: `${said}; ${consequence}` }]);
+    this.problems.set(owner(key), [{ subject, text: `${said}; ${consequence}`, reason: 'NotUnderstood' }]);
   }
 
   /** An object that came and went, or went and came back, since the last `take` is told as what that amounts to. */

@@ -28,7 +28,7 @@ export function createBandwidth(nodeName: string): (batch: ObjectBatch) => Bandw
       if (texts.length > 0 || complained.has(owner))
         problems.set(
           owner,
-          texts.map(text => ({ subject: describe(object), text })),
+          texts.map(text => ({ subject: describe(object), text, reason: 'InvalidAnnotation' })),
         );
       if (texts.length > 0) complained.add(owner);
       else complained.delete(owner);

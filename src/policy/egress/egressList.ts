@@ -87,6 +87,7 @@ export function egressListProblems(namespace: Namespace): readonly Problem[] {
   return (compileEgressList(namespace)?.egress ?? []).flatMap(({ name, action, closed }) => {
     if (closed === undefined) return [];
     const effect = action === 'accept' ? 'it allows nothing' : 'nothing outside is allowed from there on';
-    return [{ subject: describe(namespace), text: `annotation ${EGRESS_RULES}: "${name}": ${closed}: ${effect}` }];
+    const text = `annotation ${EGRESS_RULES}: "${name}": ${closed}: ${effect}`;
+    return [{ subject: describe(namespace), text, reason: 'InvalidAnnotation' }];
   });
 }

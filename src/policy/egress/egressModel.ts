@@ -15,6 +15,7 @@ import { podName, type PodName } from '../policyTypes.js';
 import { ElementClaims } from './elementClaims.js';
 import { EGRESS_NODE, egressClaim, holderOf, type EgressClaim } from './egressClaims.js';
 import { egressMark } from './egressTable.js';
+import { lostNodes } from './lostNodes.js';
 import { slotsOf } from './slots.js';
 
 /** Another node that holds addresses for pods of this one. */
@@ -32,6 +33,10 @@ export interface EgressChanges {
   readonly holders: ReadonlyMap<string, EgressHolder>;
   /** All that this node holds. */
   readonly held: ReadonlySet<IpText>;
+  /** Addresses of all nodes that have the label, be they well or not. */
+  readonly candidates: ReadonlyMap<string, readonly IpAddress[]>;
+  /** Nodes that others of them have found gone. */
+  readonly lost: ReadonlySet<string>;
   readonly problems: readonly Problem[];
 }
 
@@ -46,6 +51,7 @@ export interface EgressModel {
 interface EgressNode {
   readonly v4: IpAddress | undefined;
   readonly v6: IpAddress | undefined;
+  readonly isLabelled: boolean;
   readonly isEligible: boolean;
 }
 
@@ -66,6 +72,10 @@ class Model implements EgressModel {
   private readonly claims = new Map<string, EgressClaim>();
   private readonly pods = new Map<string, Map<PodName, EgressPod>>();
   private readonly nodes = new Map<string, EgressNode>();
+  /** Nodes that are gone, by the Namespace that says so. */
+  private readonly lostBy = new Map<string, readonly string[]>();
+  private lost: ReadonlySet<string> = new Set();
+  private candidates: ReadonlyMap<string, readonly IpAddress[]> = new Map();
   /** The namespace that has each address. */
   private users: ReadonlyMap<IpText, string> = new Map();
   /** The node that holds each address. */
@@ -114,12 +124,20 @@ class Model implements EgressModel {
       if (change === 'deleted') {
         this.namespaces.delete(object.name);
         this.claims.delete(object.name);
+        this.lostBy.delete(object.name);
       } else {
         this.namespaces.set(object.name, object);
         this.claim(object);
+        this.takeLost(object);
       }
       return object.name;
     });
+  }
+
+  private takeLost(namespace: Namespace): void {
+    const lost = lostNodes(namespace);
+    if (lost.length === 0) this.lostBy.delete(namespace.name);
+    else this.lostBy.set(namespace.name, lost);
   }
 
   private claim(namespace: Namespace): void {
@@ -143,6 +161,12 @@ class Model implements EgressModel {
 
   /** Who has which address, and who holds it. @param dirty namespaces for which that is another now are added */
   private assign(dirty: Set<string>): void {
+    this.lost = new Set([...this.lostBy.values()].flat());
+    this.candidates = new Map(
+      [...this.nodes].flatMap(([name, { isLabelled, v4, v6 }]) =>
+        isLabelled ? [[name, [v4, v6].filter(address => address !== undefined)]] : [],
+      ),
+    );
     const users = new Map<IpText, string>();
     for (const name of [...this.claims.keys()].sort())
       for (const address of addressesOf(this.claims.get(name))) if (!users.has(address)) users.set(address, name);
@@ -159,7 +183,9 @@ class Model implements EgressModel {
 
   private eligible(address: IpText): readonly string[] {
     const family = address.includes(':') ? 'v6' : 'v4';
-    return [...this.nodes].flatMap(([name, node]) => (node.isEligible && node[family] !== undefined ? [name] : []));
+    return [...this.nodes].flatMap(([name, node]) =>
+      node.isEligible && !this.lost.has(name) && node[family] !== undefined ? [name] : [],
+    );
   }
 
   private settle(dirty: ReadonlySet<string>): EgressChanges {
@@ -172,7 +198,8 @@ class Model implements EgressModel {
         return [name, { slot, v4: node?.v4, v6: node?.v6 }] as const;
       }),
     );
-    return { elements: this.table.settle(), holders, held, problems: this.problems() };
+    const { candidates, lost } = this;
+    return { elements: this.table.settle(), holders, held, candidates, lost, problems: this.problems() };
   }
 
   private elementsOf(name: string): ReadonlyMap<string, string> {
@@ -215,7 +242,11 @@ class Model implements EgressModel {
       });
       const isOrphan = addressesOf(claim).some(address => !this.owners.has(address));
       const orphans = isOrphan ? [`no node that is ready has the label ${EGRESS_NODE}${lost}`] : [];
-      return [...claim.complaints.map(text => `${text}${lost}`), ...taken, ...orphans].map(text => ({ subject, text }));
+      return [
+        ...claim.complaints.map(text => ({ subject, text: `${text}${lost}`, reason: 'InvalidAnnotation' })),
+        ...taken.map(text => ({ subject, text, reason: 'AddressConflict' })),
+        ...orphans.map(text => ({ subject, text, reason: 'NoEgressNode' })),
+      ];
     });
   }
 }
@@ -235,9 +266,11 @@ function versionOf(address: IpText): 4 | 6 {
 
 function nodeOf({ labels, leaving, ready, internalIps }: Node): EgressNode {
   const label = labels[EGRESS_NODE];
+  const isLabelled = label !== undefined && label !== 'false';
   return {
     v4: internalIps.find(({ version }) => version === 4),
     v6: internalIps.find(({ version }) => version === 6),
-    isEligible: label !== undefined && label !== 'false' && !leaving && ready !== false,
+    isLabelled,
+    isEligible: isLabelled && !leaving && ready !== false,
   };
 }

@@ -195,5 +195,5 @@ function owner(namespace: string): string {
 }
 
 function problemsOf(namespace: string, complaints: readonly string[]): readonly Problem[] {
-  return complaints.map(text => ({ subject: `Namespace ${namespace}`, text }));
+  return complaints.map(text => ({ subject: `Namespace ${namespace}`, text, reason: 'InvalidAnnotation' }));
 }
