@@ -6,7 +6,7 @@ set -euo pipefail
 declare -A package=(
   [bird]=bird2 [gobgpd]=gobgpd [/usr/lib/frr/bgpd]=frr [/usr/sbin/bgpctl]=openbgpd
   [ip]=iproute2 [tcpdump]=tcpdump [ping]=iputils-ping [nft]=nftables
-  [faketime]=faketime
+  [faketime]=faketime [sysctl]=procps
 )
 missing=()
 for program in "${!package[@]}"; do
