@@ -4,6 +4,7 @@ import type { VmSuite } from './suite.js';
 import { cleanup } from './suites/cleanup.js';
 import { devices } from './suites/devices.js';
 import { dsr } from './suites/dsr.js';
+import { flowOffload } from './suites/flowOffload.js';
 import { ipvs } from './suites/ipvs.js';
 import { ipvsHistory } from './suites/ipvsHistory.js';
 import { ipvsProxy } from './suites/ipvsProxy.js';
@@ -21,6 +22,7 @@ export const SUITES: readonly VmSuite[] = [
   ipvsProxy,
   proxyRows,
   policyIpvs,
+  flowOffload,
   rolling,
   dsr,
   modeChange,

@@ -6,6 +6,8 @@ import { z } from 'zod';
 const LOG_GROUP = 100;
 /** Of a connection's mark. Kubernetes and kube-router use bits 14 and 15 of packets' marks, and 16 and 17 besides. */
 const CUT_BIT = 27;
+/** auto: where it breaks nothing. */
+export const FLOW_OFFLOAD = ['off', 'auto'] as const;
 
 const Log = z.strictObject({
   enabled: z.boolean().default(true).describe('Some of the denied packets are told by names of pods and policy.'),
@@ -39,5 +41,11 @@ export const FirewallSection = z.strictObject({
     .max(31)
     .default(CUT_BIT)
     .describe("Bit of connections' marks (conntrack) that says: cut. Default 27."),
+  flowOffload: z
+    .enum(FLOW_OFFLOAD)
+    .default('off')
+    .describe(
+      'auto: established connections are forwarded past all rules (an nftables flowtable), but not with tenancy or egress addresses. Default off.',
+    ),
   log: Log.prefault({}).describe('Denied packets that are told.'),
 });

@@ -1,5 +1,6 @@
 /** kube-router's other flags (v2.11): service proxy, firewall, load balancer, and what concerns the process. */
 
+import { FLOW_OFFLOAD } from '../config/firewallSchema.js';
 import { TENANCIES } from '../config/tenantSchema.js';
 import { oneOf, onePerFamily, portRange, positive, prefixPart } from './checks.js';
 import { flag, type Flag, type FlagSpec, type FlagValue } from './flag.js';
@@ -166,6 +167,14 @@ export const FIREWALL_FLAGS: readonly Flag[] = [
     default: 'false',
     meaning: 'drop what comes from and goes to pods of this node that are not known yet',
     target: 'kubernetes.firewall.defaultDeny',
+  }),
+  flag('netpol-flow-offload', named('mode', text), {
+    group: 'Firewall',
+    default: 'not there',
+    ownDefault: 'off',
+    meaning: 'auto: established connections are forwarded past all rules where that breaks nothing; off',
+    target: 'kubernetes.firewall.flowOffload',
+    check: oneOf(...FLOW_OFFLOAD),
   }),
   flag('iptables-sync-period', duration, {
     group: 'Firewall',

@@ -15,6 +15,7 @@ import { TABLE } from '../../policy/nftables/layout.js';
 import { openNftablesFirewall } from '../../policy/nftables/nftablesFirewall.js';
 import type { Kubernetes } from '../config/kubernetesSchema.js';
 import { watchBridge } from './bridgedPods.js';
+import { forgetFlowOffload, openFlowOffload } from './openFlowOffload.js';
 import { createPolicyMetrics } from './policyMetrics.js';
 import { startFirewall, type RunningFirewall } from './runningFirewall.js';
 
@@ -38,6 +39,7 @@ export async function firewallOf(
 
 /** Policies that nobody follows any more would be wrong soon. */
 async function forgetPolicies(logger: Logger): Promise<void> {
+  await forgetFlowOffload(logger);
   const removed = await removeTables(TABLE);
   if (removed.length > 0) logger.info('network policies of a former life are taken away: no firewall runs');
 }
@@ -49,12 +51,14 @@ async function openFirewall(
 ): Promise<RunningFirewall> {
   const [netfilter, routes] = [openChannel(NETLINK_NETFILTER), openRouteChannel()];
   const metrics = createPolicyMetrics([registry]);
+  const offload = await openFlowOffload(settings, { logger, report, routes });
   const cutter = createFlowCutter({
     channel: netfilter,
     nodeAddresses: () => readNodeAddresses(routes),
     clock: systemClock,
     onEvent: event => {
       metrics.flows(event);
+      offload?.looked(event);
       tellFlows(event, logger, report);
     },
   });
@@ -71,6 +75,7 @@ async function openFirewall(
   logger.info('firewall starting');
   // The plumbing has turned the switches by then.
   let endWatch = (): void => undefined;
+  void running.synced.then(() => offload?.begin());
   void running.synced.then(
     () => (endWatch = watchBridge({ settings, switches: kernelSwitches, clock: systemClock, report })),
   );
@@ -82,11 +87,15 @@ async function openFirewall(
       return running.hasFormer;
     },
     attach: ordering => running.attach(ordering),
-    update: update => running.update(update),
+    update: update => {
+      running.update(update);
+      if (update.settings !== undefined) offload?.configure(update.settings);
+    },
     scrape: () => running.scrape(),
     stop: async () => {
       endWatch();
       await running.stop();
+      await offload?.stop();
       for (const socket of [netfilter, routes]) socket.close();
     },
   };

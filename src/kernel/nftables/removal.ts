@@ -2,7 +2,7 @@
 
 import { openChannel, type NetlinkChannel } from '../netlink/channel.js';
 import { readStructure } from './dump.js';
-import { writeTable, type TableName } from './messages.js';
+import { writeTable, type TableFamily, type TableName } from './messages.js';
 import { NETLINK_NETFILTER } from './numbers.js';
 import { openTransactions, type Transactions } from './transaction.js';
 
@@ -18,13 +18,16 @@ export async function removeTable(
   return true;
 }
 
-/** Of both families, in the network namespace of the calling thread. @returns those that were there; rejects when the kernel refuses */
-export async function removeTables(name: string): Promise<readonly TableName[]> {
+/** Of each family, in the network namespace of the calling thread. @returns those that were there; rejects when the kernel refuses */
+export async function removeTables(
+  name: string,
+  families: readonly TableFamily[] = ['ip', 'ip6'],
+): Promise<readonly TableName[]> {
   const channel = openChannel(NETLINK_NETFILTER);
   const transactions = openTransactions();
   try {
     const removed: TableName[] = [];
-    for (const family of ['ip', 'ip6'] as const)
+    for (const family of families)
       if (await removeTable(channel, transactions, { family, name })) removed.push({ family, name });
     return removed;
   } finally {

@@ -179,6 +179,7 @@ const EFFECTS: readonly (readonly [flag: string, words: readonly string[], path:
   ['run-firewall', ['--run-firewall=true'], 'kubernetes.run.firewall', true],
   ['tenancy', ['--tenancy=namespace'], 'kubernetes.tenancy', 'namespace'],
   ['netpol-default-deny', ['--netpol-default-deny=true'], 'kubernetes.firewall.defaultDeny', true],
+  ['netpol-flow-offload', ['--netpol-flow-offload=auto'], 'kubernetes.firewall.flowOffload', 'auto'],
   [
     'run-loadbalancer',
     ['--run-loadbalancer=true', '--loadbalancer-ip-range=203.0.113.0/24'],
@@ -334,7 +335,7 @@ describe('flags go before the file', () => {
 });
 
 /** Of ours, beside kube-router's. */
-const OWN = ['proxy-mode', 'kube-proxy-config', 'tenancy'];
+const OWN = ['proxy-mode', 'kube-proxy-config', 'tenancy', 'netpol-flow-offload'];
 
 test('kube-router has 79 flags, in groups of 42, 18, 4, 3 and 12', () => {
   expect(FLAGS.filter(({ name }) => !OWN.includes(name)).length + PROCESS_FLAGS.length).toBe(79);
