@@ -27,7 +27,7 @@ export function parseCidr(text: string): Result<IpPrefix, string> {
   return parsePrefix(`${formatAddress(maskAddress(address.value, length))}${text.slice(slash)}`);
 }
 
-export const ipAddress = textAs(parseAddress);
+const ipAddress = textAs(parseAddress);
 export const cidr = textAs(parseCidr);
 export const ipText: z.ZodType<IpText> = ipAddress.transform(address => formatAddress(address) as IpText);
 

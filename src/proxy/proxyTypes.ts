@@ -33,8 +33,7 @@ export function servicePortKey(family: Family, service: string, portName: string
   return `${family}|${service}|${portName}|${protocol}` as ServicePortKey;
 }
 
-export const FRONTEND_KINDS = ['clusterIp', 'externalIp', 'loadBalancer', 'nodePort'] as const;
-export type FrontendKind = (typeof FRONTEND_KINDS)[number];
+export type FrontendKind = 'clusterIp' | 'externalIp' | 'loadBalancer' | 'nodePort';
 
 /**
  * The schedulers of IPVS. nftables knows random choice, and nothing of connections: there, everything but `sh`-like

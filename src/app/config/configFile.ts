@@ -21,7 +21,7 @@ export interface LoadedConfig {
 }
 
 /** Reads the shape only. @returns errors with file, line and path */
-export function readConfig<T>(
+function readConfig<T>(
   file: string,
   schema: z.ZodType<T>,
 ): Result<{ readonly value: T; readonly locate: Locate }, ConfigError[]> {

@@ -17,7 +17,7 @@ import * as rt from '../../kernel/rtnetlink.js';
 import { decodeRule, writeRule, writeRuleDump, type Rule } from '../../kernel/rules.js';
 
 /** Number of the table, and of the rule that leads to it: before the main table (32766) and whatever others have. */
-export const DSR_TABLE = 190;
+const DSR_TABLE = 190;
 const PRIORITY = 32_190;
 /** Bit of the packet mark; kube-proxy's for masquerading is the next one. */
 export const DSR_MARK = 0x2000;

@@ -37,7 +37,7 @@ export interface PodTunnel {
 }
 
 /** As kube-router names them, so that what that left is adopted. */
-export const POD_LINKS: Readonly<Record<Family, string>> = { 4: 'kube-tunnel-if', 6: 'kube-tunnel-v6' };
+const POD_LINKS: Readonly<Record<Family, string>> = { 4: 'kube-tunnel-if', 6: 'kube-tunnel-v6' };
 /** An Ethernet's less the outer header. Nothing is sent through them. */
 const MTU: Readonly<Record<Family, number>> = { 4: 1480, 6: 1460 };
 

@@ -40,7 +40,7 @@ export function createHostRouteTarget(channel: NetlinkChannel): Target<string, s
 }
 
 /** All routes of ours to services, in both families. @throws NetlinkError */
-export async function readHostRoutes(channel: NetlinkChannel): Promise<readonly Route[]> {
+async function readHostRoutes(channel: NetlinkChannel): Promise<readonly Route[]> {
   const found: Route[] = [];
   for (const family of [rt.AF_INET, rt.AF_INET6] as const) {
     const scan = new RouteScan();

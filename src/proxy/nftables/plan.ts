@@ -39,7 +39,7 @@ export function createPlan(family: Family, kind: Pick<TableKind, 'elementsOf' | 
 }
 
 /** A fan chain and what leads to it. */
-export function fanElements(name: string): ElementChanges {
+function fanElements(name: string): ElementChanges {
   const fan = parseFan(name);
   if (fan === undefined) return new Map();
   return new Map([
