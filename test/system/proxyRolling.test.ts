@@ -25,7 +25,7 @@ const REPLICAS = 8;
 const SLICES = 3;
 const REPLACEMENTS = 45;
 /** Milliseconds between two replacements. */
-const PACE = 1400;
+const PACE = 1000;
 /** Milliseconds from the end of readiness to the end of a pod; Kubernetes gives 30 s. */
 const GRACE = 20_000;
 const KEEP_FOR = 8000;
