@@ -135,9 +135,9 @@ describe('changes while packets flow', () => {
       for (const node of [racks.a, racks.b])
         await eventually('the new device alone', () => /pgx4-57-3p1(?![^]*pgx4-56-3p1)/.test(traces(node)));
     });
-    expect(sent).toBeGreaterThan(150);
-    // Until the second node has made its device, what the first sends through its new one is lost.
-    expect(sent - received).toBeLessThan(75);
+    expect(sent).toBeGreaterThan(20);
+    // Until the second node has made its device, what the first sends through its new one is lost: no two seconds.
+    expect(received).toBeGreaterThan(sent / 2);
     expect(traces(racks.a)).not.toContain('pgx4-56-3p1');
     racks.a.configure({ enabled: false });
     await eventually('no overlay', () => traces(racks.a) === '');
