@@ -16,10 +16,12 @@ function textAs<T>(parse: (text: string) => Result<T, string>): z.ZodType<T> {
 }
 
 /**
- * A CIDR as the API server takes it: old fields may have host bits set, which mean nothing there.
+ * A CIDR as the API server takes it: old fields may have host bits set, which mean nothing there, and octets of IPv4 with
+ * leading zeros, which are decimal all the same (KEP-4858). To refuse one would leave what a policy selects open.
  * @returns the prefix with host bits cleared, or a sentence for a person
  */
-export function parseCidr(text: string): Result<IpPrefix, string> {
+export function parseCidr(given: string): Result<IpPrefix, string> {
+  const text = /^[\d.]+\//.test(given) ? given.replace(/(^|\.)0+(?=\d)/g, '$1') : given;
   const slash = text.indexOf('/');
   const address = parseAddress(slash < 0 ? text : text.slice(0, slash));
   if (slash < 0 || !address.ok) return parsePrefix(text);

@@ -1,5 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
+import { formatPrefix } from '../../../src/core/ip.js';
 import { parseObject } from '../../../src/kube/objects.js';
+import { parseCidr } from '../../../src/kube/schemaParts.js';
 
 function complaint(spec: unknown): string {
   const result = parseObject({
@@ -47,6 +49,7 @@ describe('NetworkPolicy: what an API server would refuse', () => {
   test.each([
     ['a range of one port', rule({ ports: [{ port: 80, endPort: 80 }] })],
     ['a hole', block('10.0.0.0/8', '10.1.0.0/16')],
+    ['zeros that some put before numbers', block('010.00.000.0/8', '10.010.0.0/16')],
     ['expressions', selecting({ key: 'a', operator: 'DoesNotExist' })],
   ])('but not %s', (_name, spec) => {
     expect(complaint(spec)).toBe('good');
@@ -77,4 +80,10 @@ describe('directions that a NetworkPolicy governs', () => {
   ])('where %s', (_name, spec, expected) => {
     expect(directions(spec)).toEqual(expected);
   });
+});
+
+test('leading zeros of an address make no octal number of it', () => {
+  const parsed = parseCidr('010.0.0.08/24');
+  expect(parsed.ok && formatPrefix(parsed.value)).toBe('10.0.0.0/24');
+  expect(['010.0.0/8', '0/0', '1000.0.0.0/8', '10.0.0.0256/32'].filter(text => parseCidr(text).ok)).toEqual([]);
 });
