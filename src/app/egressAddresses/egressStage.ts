@@ -4,7 +4,12 @@ import { formatPrefix, parseAddress, type IpAddress, type IpPrefix } from '../..
 import type { ObjectBatch } from '../../kube/objectBatch.js';
 import type { IpText } from '../../kube/objectTypes.js';
 import type { ProblemReport } from '../../kube/problems.js';
-import { createEgressModel, type EgressChanges, type EgressHolder } from '../../policy/egress/egressModel.js';
+import {
+  createEgressModel,
+  type EgressChanges,
+  type EgressHolder,
+  type ShownEgress,
+} from '../../policy/egress/egressModel.js';
 import type { KeyedDelta, NetworkIntent } from '../../routing/intent.js';
 import { createEgressPlan, NO_PART, type EgressPart } from '../plumbing/egress.js';
 import { createNodeNetworks } from '../plumbing/nodeNetworks.js';
@@ -28,7 +33,13 @@ export interface EgressUpdate {
   readonly changes: ReadonlyMap<string, string | undefined>;
   /** All elements. */
   elements(): ReadonlyMap<string, string>;
+  /** All that namespaces ask for, for people. */
+  shown(): readonly ShownEgress[];
   readonly holders: ReadonlyMap<string, EgressHolder>;
+  /** Addresses of nodes that have the label. */
+  readonly candidates: ReadonlyMap<string, readonly IpAddress[]>;
+  /** Nodes that are written down as gone. */
+  readonly lost: ReadonlySet<string>;
   /** This node's addresses; undefined until its object has been seen. */
   readonly own: { readonly v4: IpAddress | undefined; readonly v6: IpAddress | undefined } | undefined;
   /** Addresses this node holds now, and no longer, as networks to announce. */
@@ -71,7 +82,10 @@ export function createEgressStage(nodeName: string): (input: EgressInput) => Egr
       isComplete,
       changes: new Map([...changes.elements, ...parts]),
       elements: () => new Map([...model.elements(), ...plan.elements()]),
+      shown: () => model.shown(),
       holders: changes.holders,
+      candidates: isOn ? changes.candidates : new Map(),
+      lost: changes.lost,
       own,
       announced: {
         set: new Map([...held].filter(address => !before.has(address)).map(announcement)),

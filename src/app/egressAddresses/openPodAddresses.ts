@@ -4,6 +4,7 @@ import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import { systemClock } from '../../core/clock.js';
 import { parsePrefix, type IpPrefix } from '../../core/ip.js';
+import type { ApiWriter } from '../../kube/client/apiWriter.js';
 import type { ProblemReport } from '../../kube/problems.js';
 import { openRouteChannel } from '../../kernel/netlink/channel.js';
 import { openNft } from '../../kernel/nft.js';
@@ -12,10 +13,15 @@ import type { AntiSpoofOptions } from '../antiSpoof/antiSpoof.js';
 import { openAntiSpoof } from '../antiSpoof/openAntiSpoof.js';
 import type { Kubernetes } from '../config/kubernetesSchema.js';
 import { createEgressAddresses } from './egressAddresses.js';
+import { machineAnswers } from './machineAnswers.js';
+import { watchHolders, type HolderWatch } from './watchHolders.js';
 import { createEgressStage, type EgressAddressOptions, type EgressUpdate } from './egressStage.js';
 
 export interface PodAddressDeps {
   readonly settings: Kubernetes;
+  readonly nodeName: string;
+  /** Undefined: objects come from a folder, and nothing can be written. */
+  readonly writer: ApiWriter | undefined;
   /** RTPROT_* of our routes and rules. */
   readonly protocol: number;
   readonly logger: Logger;
@@ -68,20 +74,39 @@ export function openPodAddresses(deps: PodAddressDeps): PodAddresses {
     report,
   });
   const isOn = hasEgressAddresses(settings);
+  const watch = isOn ? holderWatch(deps) : undefined;
   // What a former life left goes, and then there is nothing to look after.
   const forgotten = isOn ? Promise.resolve() : forget(addresses);
   return {
     sinks: {
       antiSpoofOptions: options => antiSpoof.configure(options),
-      ...(isOn ? { egressAddresses: update => addresses.update(update) } : {}),
+      ...(isOn
+        ? {
+            egressAddresses: update => {
+              addresses.update(update);
+              watch?.update(update.candidates, update.lost);
+            },
+          }
+        : {}),
     },
     stop: async () => {
+      await watch?.stop();
       await antiSpoof.stop();
       await forgotten;
       await addresses.stop();
       channel.close();
     },
   };
+}
+
+/** Where the agents and their Leases live. */
+const DEFAULT_NAMESPACE = 'kube-system';
+
+/** Undefined: nobody can be told of nodes that are gone. */
+function holderWatch({ writer, nodeName, logger, report }: PodAddressDeps): HolderWatch | undefined {
+  if (writer === undefined) return undefined;
+  const namespace = process.env['POD_NAMESPACE'] ?? DEFAULT_NAMESPACE;
+  return watchHolders({ writer, nodeName, namespace, clock: systemClock, logger, report, answers: machineAnswers });
 }
 
 async function forget(addresses: ReturnType<typeof createEgressAddresses>): Promise<void> {

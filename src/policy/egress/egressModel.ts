@@ -46,6 +46,21 @@ export interface EgressModel {
   configure(ranges: readonly IpPrefix[]): EgressChanges;
   /** All elements that there should be. */
   elements(): ReadonlyMap<string, string>;
+  /** For people, in the order of namespaces. */
+  shown(): readonly ShownEgress[];
+}
+
+/** One address that a namespace asks for. */
+export interface ShownEgress {
+  readonly namespace: string;
+  /** Undefined: none that can be read. */
+  readonly address: IpText | undefined;
+  /** Who holds it. */
+  readonly node: string | undefined;
+  /** Pods of this node that may carry it. */
+  readonly localPods: number;
+  /** Why pods of the namespace do not carry it. */
+  readonly problem: string | undefined;
 }
 
 interface EgressNode {
@@ -101,6 +116,29 @@ class Model implements EgressModel {
 
   elements(): ReadonlyMap<string, string> {
     return this.table.all();
+  }
+
+  shown(): readonly ShownEgress[] {
+    return [...this.claims.keys()].sort().flatMap(namespace => this.shownOf(namespace));
+  }
+
+  private shownOf(namespace: string): readonly ShownEgress[] {
+    const { addresses, complaints = [] } = this.claims.get(namespace) ?? {};
+    const asked = [...(addresses?.[4] ?? []), ...(addresses?.[6] ?? [])];
+    const problems = this.problemsOf(namespace).map(({ text }) => text);
+    return (asked.length === 0 ? [undefined] : asked).map(address => {
+      const isOwn = address !== undefined && complaints.length === 0 && this.users.get(address) === namespace;
+      const node = isOwn ? this.owners.get(address) : undefined;
+      const problem = node === undefined ? problems.join('; ') || undefined : undefined;
+      return { namespace, address, node, localPods: this.localPods(namespace, address), problem };
+    });
+  }
+
+  private localPods(namespace: string, address: IpText | undefined): number {
+    if (address === undefined) return 0;
+    const isOfFamily = (other: IpText): boolean => versionOf(other) === versionOf(address);
+    const pods = [...(this.pods.get(namespace) ?? NO_PODS).values()];
+    return pods.filter(({ isLocal, addresses }) => isLocal && addresses.some(isOfFamily)).length;
   }
 
   private takePods(batch: ObjectBatch): readonly string[] {
@@ -233,21 +271,25 @@ class Model implements EgressModel {
   }
 
   private problems(): readonly Problem[] {
-    return [...this.claims].flatMap(([name, claim]) => {
-      const subject = `Namespace ${name}`;
-      const lost = ': its pods reach nothing outside the cluster';
-      const taken = addressesOf(claim).flatMap(address => {
-        const user = this.users.get(address);
-        return user === name ? [] : [`egress address ${address} is that of namespace ${user ?? ''} already`];
-      });
-      const isOrphan = addressesOf(claim).some(address => !this.owners.has(address));
-      const orphans = isOrphan ? [`no node that is ready has the label ${EGRESS_NODE}${lost}`] : [];
-      return [
-        ...claim.complaints.map(text => ({ subject, text: `${text}${lost}`, reason: 'InvalidAnnotation' })),
-        ...taken.map(text => ({ subject, text, reason: 'AddressConflict' })),
-        ...orphans.map(text => ({ subject, text, reason: 'NoEgressNode' })),
-      ];
+    return [...this.claims.keys()].flatMap(name => this.problemsOf(name));
+  }
+
+  private problemsOf(name: string): readonly Problem[] {
+    const claim = this.claims.get(name);
+    if (claim === undefined) return [];
+    const subject = `Namespace ${name}`;
+    const lost = ': its pods reach nothing outside the cluster';
+    const taken = addressesOf(claim).flatMap(address => {
+      const user = this.users.get(address);
+      return user === name ? [] : [`egress address ${address} is that of namespace ${user ?? ''} already`];
     });
+    const isOrphan = addressesOf(claim).some(address => !this.owners.has(address));
+    const orphans = isOrphan ? [`no node that is ready has the label ${EGRESS_NODE}${lost}`] : [];
+    return [
+      ...claim.complaints.map(text => ({ subject, text: `${text}${lost}`, reason: 'InvalidAnnotation' })),
+      ...taken.map(text => ({ subject, text, reason: 'AddressConflict' })),
+      ...orphans.map(text => ({ subject, text, reason: 'NoEgressNode' })),
+    ];
   }
 }
 

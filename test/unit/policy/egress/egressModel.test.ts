@@ -2,8 +2,10 @@
 
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
+import type { IpText } from '../../../../src/kube/objectTypes.js';
 import { EGRESS_ADDRESSES, EGRESS_NODE, holderOf } from '../../../../src/policy/egress/egressClaims.js';
 import { createEgressModel, type EgressChanges, type EgressModel } from '../../../../src/policy/egress/egressModel.js';
+import { lostKey } from '../../../../src/policy/egress/lostNodes.js';
 import { slotsOf } from '../../../../src/policy/egress/slots.js';
 import { batchOf, prefixOf } from './egressObjects.js';
 
@@ -61,6 +63,22 @@ describe('who holds an address', () => {
     expect(moved).toEqual([]);
     expect(new Set(before).size).toBe(3);
     expect(holderOf([], 'x')).toBeUndefined();
+  });
+
+  test('a node that others have found gone holds nothing, until it takes itself out', () => {
+    const system = (...lost: readonly string[]): Text => ({
+      kind: 'Namespace',
+      metadata: { name: 'kube-system', annotations: Object.fromEntries(lost.map(name => [lostKey(name), name])) },
+    });
+    const { model, first } = started('n1', [node(1), node(2), SHOP, ...PODS]);
+    const [owner, heir] = first.held.has('192.0.2.7' as IpText) ? ['n1', 'n2'] : ['n2', 'n1'];
+    expect(owner).toBe(OWNER4);
+    const after = model.apply(batchOf([system(owner)]));
+    expect([after.held.has('192.0.2.7' as IpText), [...after.lost]]).toEqual([heir === 'n1', [owner]]);
+    expect([...after.candidates.keys()]).toEqual(['n1', 'n2']);
+    const both = model.apply(batchOf([system('n1', 'n2')]));
+    expect([both.held.size, both.problems.length]).toEqual([0, 1]);
+    expect(model.apply(batchOf([system()])).held).toEqual(first.held);
   });
 
   test('every node says the same', () => {
