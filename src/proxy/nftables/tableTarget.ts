@@ -139,9 +139,27 @@ class OpenTable implements TableTarget {
     await before;
   }
 
-  /** After a refusal: what all need, then the service ports, in halves, until those that are refused stand alone. */
+  /**
+   * After a refusal: what all need, then the service ports, in halves, until those that are refused stand alone. Chains that
+   * go are last, since a kernel may count what referred to them until the transaction that took it away is over.
+   */
   private async commitApart(delta: Delta<ElementKey, string>, text: string): Promise<ReadonlyMap<ElementKey, string>> {
+    const isLast = (key: ElementKey): boolean => setOf(key) === CHAINS && delta.removed.has(key);
     const keys = [...delta.set.keys(), ...delta.removed.keys()];
+    const groups = this.grouped(keys.filter(key => !isLast(key)));
+    const chains = keys.filter(isLast).map(key => [key]);
+    if (groups.size + chains.length === 1) return new Map(keys.map(key => [key, text]));
+    const shared = groups.get('');
+    groups.delete('');
+    const write = (part: readonly ElementKey[]): Promise<string | undefined> =>
+      this.write(partOf(delta, new Set(part)));
+    const ofAll = shared === undefined ? [] : await writeInHalves([shared], write);
+    const ofPorts = await writeInHalves([...groups.values()], write);
+    return new Map([...ofAll, ...ofPorts, ...(await writeInHalves(chains, write))]);
+  }
+
+  /** By what they belong to; what several need is under ''. */
+  private grouped(keys: readonly ElementKey[]): Map<string, ElementKey[]> {
     const groups = new Map<string, ElementKey[]>();
     const named = this.options.groupsOf(keys);
     for (const key of keys) {
@@ -150,13 +168,7 @@ class OpenTable implements TableTarget {
       if (members === undefined) groups.set(group, [key]);
       else members.push(key);
     }
-    if (groups.size === 1) return new Map(keys.map(key => [key, text]));
-    const shared = groups.get('');
-    groups.delete('');
-    const write = (part: readonly ElementKey[]): Promise<string | undefined> =>
-      this.write(partOf(delta, new Set(part)));
-    const ofAll = shared === undefined ? [] : await writeInHalves([shared], write);
-    return new Map([...ofAll, ...(await writeInHalves([...groups.values()], write))]);
+    return groups;
   }
 
   /** @returns why it was refused @throws Error when nothing can be said of it */
