@@ -123,6 +123,11 @@ export const ROUTES: readonly Route[] = [
     answer: async ({ bandwidth }) =>
       bandwidth === undefined ? noBandwidth() : { status: 200, items: await bandwidth.limits() },
   },
+  {
+    method: 'GET',
+    path: '/v1/egress',
+    answer: ({ egress }) => (egress === undefined ? noEgress() : { status: 200, items: egress.addresses() }),
+  },
   { method: 'POST', path: '/v1/drain', answer: (view, { body }) => drained(view, parse(Drain, body).on) },
   {
     method: 'POST',
@@ -224,6 +229,10 @@ function noTenants(): Answer {
 
 function noBandwidth(): Answer {
   return { status: 404, value: { error: 'nobody limits pods here (kubernetes.run.bandwidth)' } };
+}
+
+function noEgress(): Answer {
+  return { status: 404, value: { error: 'nobody can have egress addresses here (kubernetes.egressAddresses.ranges)' } };
 }
 
 function noProxy(): Answer {

@@ -2,6 +2,7 @@
 
 import type { EngineView, RouteQuery } from '../engine/view.js';
 import type { BandwidthView } from './bandwidthView.js';
+import type { EgressView } from './egressView.js';
 import type { PoliciesView } from './policyView.js';
 import type { ServicesView } from './serviceView.js';
 import type { TenantsView } from './tenantView.js';
@@ -9,6 +10,7 @@ import type { TenantsView } from './tenantView.js';
 export { FAMILIES, type Family } from '../bgp/families.js';
 export type * from '../engine/view.js';
 export type * from './bandwidthView.js';
+export type * from './egressView.js';
 export type * from './policyView.js';
 export type * from './serviceView.js';
 export type * from './tenantView.js';
@@ -52,6 +54,8 @@ export type RouterView = {
   readonly bandwidth?: BandwidthView;
   /** Of tenants; absent where namespaces are not kept apart. */
   readonly tenants?: TenantsView;
+  /** Of egress addresses; absent where nobody can have any. */
+  readonly egress?: EgressView;
 };
 
 /** Thrown by a RouterView that has no configuration yet, such as an agent that waits for its Node. */

@@ -17,6 +17,7 @@ import { askForSubnets, withSubnets } from './edge/edgeHost.js';
 import { createPolicyEvents, type PolicyEvents } from './events/policyEvents.js';
 import type { GivenFlags } from './flags/flag.js';
 import { notices } from './flags/readFlags.js';
+import { createEgressShow, type EgressShow } from './egressAddresses/egressView.js';
 import { hasEgressAddresses, openPodAddresses } from './egressAddresses/openPodAddresses.js';
 import { agentGraph } from './graph.js';
 import { StageError } from './graphParts.js';
@@ -107,6 +108,7 @@ export async function runAgent(options: AgentOptions): Promise<number> {
     : undefined;
   const tenants = await tenantsOf(settings, { nodeName, writer, logger, report, metrics });
   const bandwidth = await bandwidthOf(settings, { logger, report, registry: metrics.registry });
+  const egress = hasEgressAddresses(settings.kubernetes) ? createEgressShow(nodeName) : undefined;
   const router = await startRouter({
     fib: settings.fib,
     controlPath: options.control ?? settings.control ?? DEFAULT_CONTROL_PATH,
@@ -123,6 +125,7 @@ export async function runAgent(options: AgentOptions): Promise<number> {
     ...(bandwidth === undefined ? {} : { bandwidth: bandwidth.view }),
     ...(firewall === undefined ? {} : { policies: firewall.view }),
     ...(tenants === undefined ? {} : { tenants: tenants.view }),
+    ...(egress === undefined ? {} : { egress: egress.view }),
   });
   const { overlay } = router;
   if (overlay !== undefined)
@@ -141,6 +144,7 @@ export async function runAgent(options: AgentOptions): Promise<number> {
     firewall,
     tenants,
     bandwidth,
+    egress,
     proxy,
   };
   return runGraph(parts);
@@ -210,6 +214,8 @@ interface Parts {
   readonly tenants: OpenedTenants | undefined;
   /** Undefined: nobody limits pods. */
   readonly bandwidth: OpenedBandwidth | undefined;
+  /** Undefined: nobody can have egress addresses. */
+  readonly egress: EgressShow | undefined;
   /** Undefined: another program serves services. */
   readonly proxy: OpenedProxy | undefined;
 }
@@ -229,6 +235,7 @@ async function runGraph({
   firewall,
   tenants,
   bandwidth,
+  egress,
   proxy,
 }: Parts): Promise<number> {
   const settings = new Subject<AgentConfig>();
@@ -314,7 +321,7 @@ async function runGraph({
         events?.nodesChanged(batch);
         plumbing.nodesChanged(batch);
       },
-      ...podAddresses.sinks,
+      ...(egress === undefined ? podAddresses.sinks : egress.beside(podAddresses.sinks)),
       loadBalancer: outcome => balancer.update(outcome),
     },
   });

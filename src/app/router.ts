@@ -8,6 +8,7 @@ import type { Logger } from 'pino';
 import { Subject } from 'rxjs';
 import { createControlServer } from '../api/server.js';
 import type { BandwidthView } from '../api/bandwidthView.js';
+import type { EgressView } from '../api/egressView.js';
 import type { PoliciesView } from '../api/policyView.js';
 import type { TenantsView } from '../api/tenantView.js';
 import type { ServicesView } from '../api/serviceView.js';
@@ -64,6 +65,8 @@ export interface RouterSettings {
   readonly bandwidth?: BandwidthView;
   /** What is shown of tenants; absent where namespaces are not kept apart. */
   readonly tenants?: TenantsView;
+  /** What is shown of egress addresses; absent where nobody can have any. */
+  readonly egress?: EgressView;
 }
 
 export interface RunningRouter {
@@ -96,6 +99,7 @@ export async function startRouter({
   policies,
   bandwidth,
   tenants,
+  egress,
 }: RouterSettings): Promise<RunningRouter> {
   // The joints between engine and kernel carry batches, never single routes.
   const changes = new Subject<RibChanges>();
@@ -154,6 +158,7 @@ export async function startRouter({
     ...(policies === undefined ? {} : { policies }),
     ...(bandwidth === undefined ? {} : { bandwidth }),
     ...(tenants === undefined ? {} : { tenants }),
+    ...(egress === undefined ? {} : { egress }),
     problems: async () => {
       const ofEngine = isConfigured ? (await engine.summary()).problems : [WAITING];
       const others = (problems?.() ?? []).map(problem => ({ ...problem, since: problem.since.toISOString() }));

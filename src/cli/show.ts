@@ -5,6 +5,7 @@ import { createControlClient, type ControlClient } from '../api/client.js';
 import {
   FAMILIES,
   type Family,
+  type EgressAddressView,
   type FibRouteView,
   type DenialView,
   type FrontendView,
@@ -23,6 +24,7 @@ import { age, duration, FIB_COLUMNS, PEER_COLUMNS, PROBLEM_COLUMNS, ROUTE_COLUMN
 import { printFields, printList, write, type Column, type OutputFormat } from './output.js';
 import { BANDWIDTH_COLUMNS } from './showBandwidth.js';
 import { DENIAL_COLUMNS } from './showDenials.js';
+import { EGRESS_COLUMNS } from './showEgress.js';
 import { POLICY_COLUMNS } from './showPolicies.js';
 import { FRONTEND_COLUMNS, printService } from './showServices.js';
 import { TENANT_COLUMNS } from './tenants.js';
@@ -102,6 +104,11 @@ export function addShowCommands(program: Command): void {
   add('bandwidth', 'limits of pods of this node, and what went through them').action(async (options: ShowOptions) => {
     await showList<PodLimitView>(options, '/v1/bandwidth', undefined, BANDWIDTH_COLUMNS);
   });
+  add('egress', 'addresses that namespaces have outside the cluster, and who holds them').action(
+    async (options: ShowOptions) => {
+      await showList<EgressAddressView>(options, '/v1/egress', undefined, EGRESS_COLUMNS);
+    },
+  );
   add('problems', 'what is wrong now: objects that cannot be used, and what does not work').action(
     async (options: ShowOptions) => {
       await showList<ProblemView>(options, '/v1/problems', undefined, PROBLEM_COLUMNS);
