@@ -17,6 +17,8 @@ export interface ObserverOptions {
   readonly facts: () => HealthFacts;
   readonly scrape: () => Promise<{ readonly contentType: string; readonly text: string }>;
   readonly logger: Logger;
+  /** Milliseconds. */
+  readonly retryTime?: number;
 }
 
 export interface Observer {
@@ -25,8 +27,13 @@ export interface Observer {
 
 type Answer = (response: ServerResponse) => void;
 
-/** A port that is taken is logged, and costs the router nothing. */
-export function openObserver({ health, metrics, facts, scrape, logger }: ObserverOptions): Observer {
+/** Milliseconds until a port that was taken is tried again: a process that ends may still have it. */
+const RETRY = 5000;
+
+/** A port that is taken is logged, tried again, and costs the router nothing. */
+export function openObserver({ health, metrics, facts, scrape, logger, retryTime = RETRY }: ObserverOptions): Observer {
+  const listen = (what: string, endpoint: Endpoint, paths: Readonly<Record<string, Answer>>): (() => void) =>
+    serve(what, endpoint, paths, { logger, retryTime });
   const healthPaths: Readonly<Record<string, Answer>> = {
     '/healthz': response => answerHealth(response, liveness(facts())),
     '/livez': response => answerHealth(response, liveness(facts())),
@@ -41,36 +48,45 @@ export function openObserver({ health, metrics, facts, scrape, logger }: Observe
     },
   };
   const isOne = health.port === metrics.port && health.address === metrics.address;
-  const servers = isOne
-    ? [listen('health and metrics', health, { ...healthPaths, ...metricPaths }, logger)]
-    : [listen('health', health, healthPaths, logger), listen('metrics', metrics, metricPaths, logger)];
-  return {
-    close: () => {
-      for (const server of servers) {
-        server?.closeAllConnections();
-        server?.close();
-      }
-    },
-  };
+  const ends = isOne
+    ? [listen('health and metrics', health, { ...healthPaths, ...metricPaths })]
+    : [listen('health', health, healthPaths), listen('metrics', metrics, metricPaths)];
+  return { close: () => ends.forEach(end => end()) };
 }
 
-function listen(
+/** @returns a function that ends it */
+function serve(
   what: string,
   { port, address }: Endpoint,
   paths: Readonly<Record<string, Answer>>,
-  logger: Logger,
-): Server | undefined {
-  if (port === 0) return undefined;
-  const server = createServer((request, response) => {
+  { logger, retryTime }: { readonly logger: Logger; readonly retryTime: number },
+): () => void {
+  if (port === 0) return () => undefined;
+  const server = serverOf(paths);
+  let retry: NodeJS.Timeout | undefined;
+  const listen = (): void => void server.listen(port, ...(address === '' ? [] : [address]));
+  server.on('listening', () => logger.info({ port, address }, `${what} over HTTP`));
+  server.on('error', error => {
+    logger[retry === undefined ? 'error' : 'debug']({ err: error, port, address }, `no ${what} over HTTP yet`);
+    // One connection that could not be accepted: the next may be.
+    if (!server.listening) retry = setTimeout(listen, retryTime);
+  });
+  listen();
+  return () => {
+    clearTimeout(retry);
+    server.closeAllConnections();
+    server.close();
+  };
+}
+
+function serverOf(paths: Readonly<Record<string, Answer>>): Server {
+  return createServer((request, response) => {
     const [path = ''] = (request.url ?? '/').split('?');
     const answer = Object.hasOwn(paths, path) ? paths[path] : undefined;
     if (answer === undefined) response.writeHead(404).end(`here are ${Object.keys(paths).join(', ')}\n`);
     else if (request.method !== 'GET' && request.method !== 'HEAD') response.writeHead(405).end();
     else answer(response);
   });
-  server.on('error', error => logger.error({ err: error, port, address }, `no ${what} over HTTP`));
-  server.listen(port, ...(address === '' ? [] : [address]), () => logger.info({ port, address }, `${what} over HTTP`));
-  return server;
 }
 
 function answerHealth(response: ServerResponse, { status, body }: HealthAnswer): void {

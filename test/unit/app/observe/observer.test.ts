@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { describe, expect, test } from '@jest/globals';
 import { pino } from 'pino';
 import { createMetrics } from '../../../../src/app/observe/metrics.js';
+import { openObserver } from '../../../../src/app/observe/observer.js';
 import { openObservation } from '../../../../src/app/observe/openObservation.js';
 import { createProblemSet } from '../../../../src/kube/problems.js';
 import { CLIENT, TOR } from '../../api/fakeRouter.js';
@@ -93,6 +94,32 @@ describe('the observer', () => {
         expect(text).toContain(`${line}\n`);
       expect(text).toContain('nodejs_eventloop_lag_p99_seconds');
     });
+  });
+
+  test('a port that was taken is taken over once it is free', async () => {
+    const holder = createServer();
+    await new Promise<void>(resolve => holder.listen(0, '127.0.0.1', resolve));
+    const endpoint = { port: (holder.address() as AddressInfo).port, address: '127.0.0.1' };
+    let log = '';
+    const logged = async (text: string): Promise<void> => {
+      while (!log.includes(text)) await new Promise(resolve => setTimeout(resolve, 10));
+    };
+    const observer = openObserver({
+      health: endpoint,
+      metrics: { ...endpoint, path: '/metrics' },
+      facts: () => ({ silence: {}, hindrances: [], configured: true }),
+      scrape: () => Promise.resolve({ contentType: 'text/plain', text: '' }),
+      logger: pino({}, { write: text => (log += text) }),
+      retryTime: 20,
+    });
+    try {
+      await logged('EADDRINUSE');
+      await new Promise(resolve => holder.close(resolve));
+      await logged('health and metrics over HTTP"');
+      expect((await fetch(`http://127.0.0.1:${endpoint.port}/readyz`)).status).toBe(200);
+    } finally {
+      observer.close();
+    }
   });
 
   test.each(['/', '/toString', '/metrics/x'])('there is no %s', async path => {
