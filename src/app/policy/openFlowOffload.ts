@@ -113,13 +113,17 @@ function teller(logger: Logger, report: FlowOffloadDeps['report']): (event: Flow
         : [
             {
               subject: 'firewall',
-              text: `established connections cannot be offloaded, and take the ordinary way: ${text}`,
+              text: `established connections cannot be offloaded, and take the ordinary way (has the kernel nf_flow_table?): ${text}`,
             },
           ];
     report(new Map([['firewall offload', problems]]));
     if (event.kind === 'written') logger.debug({ links: event.links }, 'flowtable written');
     if (known === text) return;
     known = text;
-    if (text !== undefined) logger.warn({ reason: text }, 'established connections cannot be offloaded');
+    if (text !== undefined)
+      logger.warn(
+        { reason: text },
+        'established connections cannot be offloaded: the kernel may have no nf_flow_table',
+      );
   };
 }

@@ -125,7 +125,13 @@ class Offload implements FlowOffload {
 
   private takeFailure(text: string): void {
     this.written = 'unknown';
-    const pause = Math.min(FIRST_PAUSE * 2 ** this.failures++, LONGEST_PAUSE);
+    this.failures += 1;
+    if (this.failures === 1) {
+      // A link may have gone since it was read.
+      this.isDue = !this.hasEnded;
+      return;
+    }
+    const pause = Math.min(FIRST_PAUSE * 2 ** (this.failures - 2), LONGEST_PAUSE);
     if (!this.hasEnded) this.timer ??= this.options.clock.setTimeout(() => this.wake(), pause);
     this.options.onEvent({ kind: 'error', text });
   }

@@ -5,8 +5,8 @@
  * - connections that policies have cut, since what is cut must meet the rule that drops it;
  * - packets with a mark, which somebody routes otherwise (egress addresses), and the answers of connections, which are all
  *   that this hook sees of IPVS;
- * - UDP whose destination was translated: the proxy deletes such connections when an endpoint goes, and the kernel does not
- *   delete what is in a flowtable.
+ * - UDP whose destination was translated: the proxy deletes such connections when an endpoint goes, which does not end at once
+ *   what is in a flowtable.
  *
  * Pure.
  */

@@ -25,6 +25,7 @@ let events: FlowOffloadEvent[];
 let transactions: number;
 let removals: number;
 let refusal: string | undefined;
+let onRefusal: () => void;
 let offload: FlowOffload;
 
 beforeEach(() => {
@@ -32,12 +33,15 @@ beforeEach(() => {
   clock = new VirtualClock();
   links = [link('lo', ''), link('eth0', ''), link('veth1', 'veth')];
   [events, transactions, removals, refusal] = [[], 0, 0, undefined];
+  onRefusal = () => undefined;
   offload = createFlowOffload({
     transactions: {
       run: compose => {
         compose(new NetlinkWriter(256));
         transactions += 1;
-        return refusal === undefined ? Promise.resolve() : Promise.reject(new Error(refusal));
+        const refused = refusal;
+        if (refused !== undefined) onRefusal();
+        return refused === undefined ? Promise.resolve() : Promise.reject(new Error(refused));
       },
     },
     links: () => Promise.resolve([...links]),
@@ -97,22 +101,38 @@ test('what others change is written again, a flood of changes once', async () =>
   expect(transactions).toBe(2);
 });
 
-test('a refusal is told and tried again, with longer pauses', async () => {
-  refusal = 'message 9: No such file or directory';
+test('a refusal is tried again at once, then told and tried again, with longer pauses', async () => {
+  refusal = 'message 9: ENOENT';
   offload.configure(SETTINGS);
   await offload.idle();
+  expect(transactions).toBe(2);
   expect(events).toEqual([{ kind: 'error', text: refusal }]);
   await advance(1000);
   await advance(1000);
-  expect(transactions).toBe(2);
-  await advance(1000);
   expect(transactions).toBe(3);
+  await advance(1000);
+  expect(transactions).toBe(4);
   refusal = undefined;
   await advance(60_000);
   expect(events.at(-1)).toEqual({ kind: 'written', links: 2 });
   offload.linksChanged();
   await advance(60_000);
-  expect(transactions).toBe(4);
+  expect(transactions).toBe(5);
+});
+
+test('a link that goes while it is written costs nothing', async () => {
+  offload.configure(SETTINGS);
+  await offload.idle();
+  links.push(link('veth2', 'veth'));
+  refusal = 'message 9: ENOENT';
+  const isGone = (): void => {
+    links.pop();
+    refusal = undefined;
+  };
+  onRefusal = isGone;
+  offload.renew();
+  await offload.idle();
+  expect(events.map(({ kind }) => kind)).toEqual(['written', 'written']);
 });
 
 test('a change that was missed because of a refusal is not forgotten', async () => {
