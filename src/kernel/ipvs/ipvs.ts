@@ -120,7 +120,7 @@ class OpenIpvs implements Ipvs {
         const size = readSync(this.list, buffer, 0, READ_SIZE, at);
         if (size === 0) return listing.finish();
         at += size;
-        listing.add(buffer.toString('latin1', 0, size));
+        listing.add(buffer.subarray(0, size));
         if (reads % READS_PER_TURN === 0) await setImmediate();
       }
     } catch {

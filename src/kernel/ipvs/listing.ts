@@ -23,30 +23,36 @@ const PROTOCOLS: ReadonlyMap<string, number> = new Map([
   ['UDP', 17],
   ['SCTP', 132],
 ]);
-/** `Local` is a destination on this machine, which the kernel made of another method in times of old. */
-const METHODS: ReadonlyMap<string, number> = new Map([
-  ['Masq', vs.IP_VS_CONN_F_MASQ],
-  ['Local', vs.IP_VS_CONN_F_LOCALNODE],
-  ['Tunnel', vs.IP_VS_CONN_F_TUNNEL],
-  ['Route', vs.IP_VS_CONN_F_DROUTE],
+/** By the first letter of `Masq`, `Local` (in times of old the kernel made that of others), `Tunnel` and `Route`. */
+const METHODS: ReadonlyMap<number, number> = new Map([
+  [0x4d, vs.IP_VS_CONN_F_MASQ],
+  [0x4c, vs.IP_VS_CONN_F_LOCALNODE],
+  [0x54, vs.IP_VS_CONN_F_TUNNEL],
+  [0x52, vs.IP_VS_CONN_F_DROUTE],
 ]);
-const ARROW = '  -> ';
+const [SPACE, NEWLINE, COLON, BRACKET, ZERO] = [0x20, 0x0a, 0x3a, 0x5b, 0x30];
+/** `  -> `. */
+const ARROW = 5;
+const NOTHING = new Uint8Array(0);
 
 export interface Listing {
-  /** @param text the next piece, cut anywhere */
-  add(text: string): void;
+  /** @param octets the next piece, cut anywhere; they may change afterwards */
+  add(octets: Uint8Array): void;
   /** Servers of which all is known: those whose text has ended. Servers known by a firewall mark are left out. */
   finish(): readonly ListedServer[];
 }
 
-/** A server that cannot be read whole is left out, so that whoever misses it asks for it in another way. */
+/**
+ * A server that cannot be read whole is left out, so that whoever misses it asks for it in another way. There may be a hundred
+ * thousand lines, so it is octets that are looked at.
+ */
 export function createListing(): Listing {
   const servers: (ServerId & { readonly destinations: ListedDestination[] })[] = [];
-  let rest = '';
+  let rest = NOTHING;
   let isBad = true;
 
-  const take = (line: string): void => {
-    if (!line.startsWith(ARROW)) {
+  const take = (line: Line): void => {
+    if (line.octet(0) !== SPACE) {
       const server = serverOf(line);
       isBad = server === undefined;
       if (server !== undefined) servers.push({ ...server, destinations: [] });
@@ -61,53 +67,113 @@ export function createListing(): Listing {
     } else if (destination.address.version === server?.address.version) server.destinations.push(destination);
   };
   return {
-    add: text => {
-      const lines = (rest + text).split('\n');
-      rest = lines.pop() ?? '';
-      for (const line of lines) take(line);
+    add: octets => {
+      const all = rest.length === 0 ? octets : Buffer.concat([rest, octets]);
+      let from = 0;
+      for (let end = all.indexOf(NEWLINE); end >= 0; end = all.indexOf(NEWLINE, from)) {
+        take(new Line(all, from, end));
+        from = end + 1;
+      }
+      rest = all.slice(from);
     },
     finish: () => servers,
   };
 }
 
 /** `TCP  0A600001:0050 rr persistent 10800 FFFFFFFF`. */
-function serverOf(line: string): ServerId | undefined {
-  const at = line.indexOf(' ');
-  const protocol = PROTOCOLS.get(line.slice(0, at));
-  const end = line.indexOf(' ', at + 2);
-  const place = protocol === undefined ? undefined : placeOf(line.slice(at + 2, end));
+function serverOf(line: Line): ServerId | undefined {
+  const protocol = PROTOCOLS.get(line.word());
+  const place = protocol === undefined ? undefined : placeOf(line);
   return protocol === undefined || place === undefined ? undefined : { ...place, protocol };
 }
 
 /** `  -> 0AF40102:1F90      Masq    1      0          0`. */
-function destinationOf(line: string): ListedDestination | undefined {
-  const [where = '', how = '', ...numbers] = line.slice(ARROW.length).trim().split(/ +/);
-  const place = placeOf(where);
-  const method = METHODS.get(how);
-  const [weight = NaN, active = NaN, inactive = NaN] = numbers.map(Number);
-  if (place === undefined || method === undefined || !Number.isInteger(weight + active + inactive)) return undefined;
-  return { ...place, method, weight, active, inactive };
+function destinationOf(line: Line): ListedDestination | undefined {
+  line.at += ARROW;
+  const place = placeOf(line);
+  const method = METHODS.get(line.letterOfWord());
+  const [weight, active, inactive] = [line.decimal(), line.decimal(), line.decimal()];
+  if (place === undefined || method === undefined || Number.isNaN(weight + active + inactive)) return undefined;
+  const { address, port } = place;
+  return { address, port, method, weight, active, inactive };
 }
 
 /** `0A600001:0050`, or `[fd96:0000:0000:0000:0000:0000:0000:0001]:0050`. */
-function placeOf(text: string): Pick<ServerId, 'address' | 'port'> | undefined {
-  const end = text.length - 5;
-  if (text[end] !== ':') return undefined;
-  const address = text.startsWith('[') ? ipv6Of(text.slice(1, end - 1)) : ipv4Of(text.slice(0, end));
-  const port = Number.parseInt(text.slice(end + 1), 16);
-  return address === undefined || Number.isNaN(port) ? undefined : { address, port };
+function placeOf(line: Line): Pick<ServerId, 'address' | 'port'> | undefined {
+  line.skipSpaces();
+  const address = line.octet(0) === BRACKET ? ipv6Of(line) : ipv4Of(line);
+  const hasColon = line.octet(0) === COLON;
+  line.at += 1;
+  const port = line.hex(4);
+  return address === undefined || !hasColon || Number.isNaN(port) ? undefined : { address, port };
 }
 
-function ipv4Of(text: string): IpAddress | undefined {
-  const value = Number.parseInt(text, 16);
-  return text.length !== 8 || Number.isNaN(value) ? undefined : ipv4(value);
+function ipv4Of(line: Line): IpAddress | undefined {
+  const value = line.hex(8);
+  return Number.isNaN(value) ? undefined : ipv4(value);
 }
 
 /** All eight groups of four digits are there. */
-function ipv6Of(text: string): IpAddress | undefined {
-  if (text.length !== 39) return undefined;
-  const word = (i: number): number =>
-    Number.parseInt(text.slice(10 * i, 10 * i + 4) + text.slice(10 * i + 5, 10 * i + 9), 16);
-  const words = [word(0), word(1), word(2), word(3)] as const;
+function ipv6Of(line: Line): IpAddress | undefined {
+  line.at += 1;
+  const group = (): number => {
+    const value = line.hex(4);
+    line.at += 1;
+    return value;
+  };
+  const word = (): number => group() * 65536 + group();
+  const words = [word(), word(), word(), word()] as const;
   return words.some(Number.isNaN) ? undefined : { version: 6, words };
+}
+
+class Line {
+  constructor(
+    private readonly octets: Uint8Array,
+    public at: number,
+    private readonly end: number,
+  ) {}
+
+  /** @returns 0 behind the end */
+  octet(offset: number): number {
+    return this.at + offset < this.end ? this.octets[this.at + offset]! : 0;
+  }
+
+  skipSpaces(): void {
+    while (this.octet(0) === SPACE) this.at += 1;
+  }
+
+  word(): string {
+    let text = '';
+    for (; this.octet(0) > SPACE; this.at++) text += String.fromCharCode(this.octet(0));
+    return text;
+  }
+
+  /** Of a word that needs no more to be told from others. */
+  letterOfWord(): number {
+    this.skipSpaces();
+    const letter = this.octet(0);
+    while (this.octet(0) > SPACE) this.at += 1;
+    return letter;
+  }
+
+  /** @returns NaN where one is missing */
+  hex(digits: number): number {
+    let value = 0;
+    for (let i = 0; i < digits; i++, this.at++) value = value * 16 + digitOf(this.octet(0), 16);
+    return value;
+  }
+
+  decimal(): number {
+    this.skipSpaces();
+    let value = this.octet(0) > SPACE ? 0 : NaN;
+    for (; this.octet(0) > SPACE; this.at++) value = value * 10 + digitOf(this.octet(0), 10);
+    return value;
+  }
+}
+
+function digitOf(octet: number, base: 10 | 16): number {
+  const letter = octet | SPACE;
+  const digit =
+    octet >= ZERO && octet <= ZERO + 9 ? octet - ZERO : letter >= 0x61 && letter <= 0x66 ? letter - 0x57 : NaN;
+  return digit < base ? digit : NaN;
 }

@@ -38,7 +38,7 @@ const READ = [
 
 function listed(...pieces: readonly string[]): readonly string[] {
   const listing = createListing();
-  for (const piece of pieces) listing.add(piece);
+  for (const piece of pieces) listing.add(Buffer.from(piece, 'latin1'));
   return lines(listing.finish());
 }
 
