@@ -10,7 +10,7 @@ import * as part from '../../kernel/nftables/ruleParts.js';
 import type { Family } from '../../kernel/nftables/ruleParts.js';
 import type { DenialCause, DenialLogSettings } from '../policyFirewall.js';
 import type { Direction, Policy, Rule, Tier } from '../policyTypes.js';
-import { conditionsOf } from './conditions.js';
+import { conditionsOf, pairsOf, type Condition, type Conditions } from './conditions.js';
 import { digestOctets, digestOf } from './contentNames.js';
 import type { ContentSet } from './contentSets.js';
 
@@ -147,16 +147,37 @@ function rulesOf(policy: Policy, direction: Direction, family: Family, log: Deni
   const pieces = (policy[direction] ?? []).map(rule => {
     const denied = rule.action === 'deny' ? denialOf(policy, rule, direction, family, log) : undefined;
     const verdict = denied === undefined ? VERDICTS[rule.action] : part.to('goto', denied.name);
-    const conditions = conditionsOf(rule, direction, family);
-    return {
-      rules: conditions.map(({ expressions }) => [...expressions, verdict]),
-      sets: conditions.flatMap(({ sets }) => sets),
-      followed: conditions.flatMap(({ followed }) => followed),
-      chains: denied === undefined || conditions.length === 0 ? [] : [denied],
-    };
+    return ruled(rule, conditionsOf(rule, direction, family), verdict, denied === undefined ? [] : [denied]);
   });
   const list = merged(pieces);
   return { ...list, digest: digestOf(list.rules) };
+}
+
+/** Peers with ports that are written as single rules. */
+const MOST_PAIRS = 64;
+
+/**
+ * A rule of very many peers and ports has them in two lists, one of which leads to the other: each with each, one object could
+ * fill the memory of every node that has a pod of it. What passes has to leave the list that it stands in, and only who rules
+ * the cluster writes that.
+ */
+function ruled({ action }: Rule, conditions: Conditions, verdict: Expression, chains: readonly PolicyChain[]): Piece {
+  const { peers, ports } = conditions;
+  if (action === 'pass' || peers.length * ports.length <= MOST_PAIRS)
+    return withVerdict(pairsOf(conditions), verdict, chains);
+  const onPorts = withVerdict(ports, verdict, chains);
+  const chain: PolicyChain = { name: `rules-${digestOf(onPorts.rules)}`, ...onPorts };
+  return withVerdict(peers, part.to('jump', chain.name), [chain]);
+}
+
+/** @param chains that the verdict leads to */
+function withVerdict(conditions: readonly Condition[], verdict: Expression, chains: readonly PolicyChain[]): Piece {
+  return {
+    rules: conditions.map(({ expressions }) => [...expressions, verdict]),
+    sets: conditions.flatMap(({ sets }) => sets),
+    followed: conditions.flatMap(({ followed }) => followed),
+    chains: conditions.length === 0 ? [] : chains,
+  };
 }
 
 /** pass: this tier has nothing more to say. */

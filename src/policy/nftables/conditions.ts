@@ -33,10 +33,19 @@ export function namedPortSetName(key: PortSetKey): string {
   return `named-${digestOf(key)}`;
 }
 
-/** Each of them suffices; none: the rule can never hold in this family. */
-export function conditionsOf(rule: Rule, direction: Direction, family: Family): readonly Condition[] {
-  const ports = portConditions(rule.ports, direction, family);
-  return peerConditions(rule, direction, family).flatMap(peer =>
+/** One of each has to hold; none: the rule can never hold in this family. */
+export interface Conditions {
+  readonly peers: readonly Condition[];
+  readonly ports: readonly Condition[];
+}
+
+export function conditionsOf(rule: Rule, direction: Direction, family: Family): Conditions {
+  return { peers: peerConditions(rule, direction, family), ports: portConditions(rule.ports, direction, family) };
+}
+
+/** Each peer with each port: each of these suffices. */
+export function pairsOf({ peers, ports }: Conditions): readonly Condition[] {
+  return peers.flatMap(peer =>
     ports.map(port => ({
       expressions: [...peer.expressions, ...port.expressions],
       sets: [...peer.sets, ...port.sets],

@@ -1,9 +1,9 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { addressOfText, PROTOCOL_NUMBERS } from '../../../../src/kernel/nftables/elements.js';
+import { addressOfText, keyOctets, PROTOCOL_NUMBERS, setOf } from '../../../../src/kernel/nftables/elements.js';
 import type { Protocol } from '../../../../src/kube/objectTypes.js';
 import { layoutOf, type LayoutSettings } from '../../../../src/policy/nftables/layout.js';
-import { createPolicyPlan, type PolicyPlan } from '../../../../src/policy/nftables/plan.js';
+import { CHAINS, createPolicyPlan, type PolicyPlan } from '../../../../src/policy/nftables/plan.js';
 import { createPolicyModel, type PolicyModel } from '../../../../src/policy/policyModel.js';
 import { verdict, type Party } from '../../../../src/policy/verdict.js';
 import { batchBetween, partyOf } from '../modelCluster.js';
@@ -96,6 +96,47 @@ test('rules come to the verdict on every cell of random clusters', () => {
     }),
     { numRuns: 60 },
   );
+});
+
+test('a rule of many peers and many ports is not written as each with each', () => {
+  const { kernel, plan, become } = newNode();
+  const numbers = Array.from({ length: 100 }, (_, i) => i);
+  const pod = (name: string, app: string, ip: string): OracleWorld['pods'][number] => ({
+    ...{ namespace: 'x', name, labels: { app }, node: 'n1', hostNetwork: false, ports: [], ip },
+  });
+  const policy: OracleWorld['policies'][number] = {
+    apiVersion: 'networking.k8s.io/v1',
+    kind: 'NetworkPolicy',
+    metadata: { namespace: 'x', name: 'np' },
+    spec: {
+      podSelector: { matchLabels: { app: 'server' } },
+      ingress: [
+        {
+          from: numbers.map(i => ({ podSelector: { matchLabels: { app: `client-${i}` } } })),
+          ports: numbers.map(i => ({ port: 1000 + 10 * i, endPort: 1005 + 10 * i })),
+        },
+      ],
+    },
+  };
+  const clients = [pod('a', 'client-7', '10.1.0.7'), pod('b', 'client-99', '10.1.0.99'), pod('c', 'else', '10.1.0.8')];
+  become({
+    ...{ namespaces: { x: {} }, policies: [policy], clusterPolicies: [] },
+    pods: [pod('s', 'server', '10.1.0.1'), ...clients],
+  });
+  const passes = (from: string, port: number): boolean =>
+    kernel.passes({
+      ...{ source: addressOfText(from), destination: addressOfText('10.1.0.1'), protocol: 6, port },
+      ...{ hook: 'postrouting', local: LOCAL },
+    });
+  expect(['10.1.0.7', '10.1.0.99', '10.1.0.8'].map(from => [1000, 1993, 1996].map(port => passes(from, port)))).toEqual(
+    [
+      [true, true, false],
+      [true, true, false],
+      [false, false, false],
+    ],
+  );
+  const chains = [...kernel.elements.keys()].flatMap(key => (setOf(key) === CHAINS ? [keyOctets(key)] : []));
+  expect(chains.flatMap(name => plan.chain(name)?.rules ?? []).length).toBeLessThan(250);
 });
 
 describe('changes', () => {
