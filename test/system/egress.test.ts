@@ -76,7 +76,7 @@ async function learned(): Promise<readonly string[]> {
   return (await tor.routes()).map(({ prefix }) => prefix);
 }
 
-test('the holder translates, and announces the address', async () => {
+test('the holder translates, announces the address, and says so', async () => {
   await sessionUp(tor, 'n1');
   await waitFor('the translation', 120_000, async () =>
     (await table('peerage_egress_addresses')).includes('10.244.2.7 : 192.0.2.7') ? true : undefined,
@@ -85,6 +85,11 @@ test('the holder translates, and announces the address', async () => {
   await waitFor('the tunnel', 120_000, async () =>
     (await topology.ip('n1', 'link')).includes('peerage-egress') ? true : undefined,
   );
+  const shown: unknown[] = [];
+  for await (const item of agent.client.list('/v1/egress')) shown.push(item);
+  expect(shown).toEqual([
+    { namespace: 'shop', address: '192.0.2.7', node: 'n1', isHere: true, localPods: 0, problem: null },
+  ]);
   await waitFor('anti-spoofing', 120_000, async () =>
     (await table('peerage_antispoof', 'bridge')).includes('@guarded') ? true : undefined,
   );
