@@ -62,11 +62,17 @@ class Reloader {
     private readonly logger: Logger,
   ) {}
 
-  /** @returns false when the file has mistakes */
-  async reload(): Promise<boolean> {
+  /**
+   * @param isAsked by a person, who wants to hear of mistakes again
+   * @returns false when the file has mistakes
+   */
+  async reload(isAsked = true): Promise<boolean> {
     const loaded = loadConfig(this.file, this.router.restarted);
     if (!loaded.ok) {
-      this.complain(loaded.error.map(error => error.message));
+      this.complain(
+        loaded.error.map(error => error.message),
+        isAsked,
+      );
       return false;
     }
     this.complaints = '';
@@ -80,7 +86,7 @@ class Reloader {
     this.gracefulRestart = engine.gracefulRestart !== undefined;
     if (this.current?.files.join() !== files.join()) {
       void this.endWatch?.();
-      this.endWatch = watchFiles(files, () => this.reload(), states);
+      this.endWatch = watchFiles(files, () => this.reload(false), states);
     }
     this.current = loaded.value;
     this.logger.info(reportFields(await applied), text);
@@ -88,8 +94,8 @@ class Reloader {
   }
 
   /** The same mistakes are told once. */
-  private complain(errors: readonly string[]): void {
-    const level = this.complaints === errors.join() ? 'debug' : 'error';
+  private complain(errors: readonly string[], isAsked: boolean): void {
+    const level = !isAsked && this.complaints === errors.join() ? 'debug' : 'error';
     this.complaints = errors.join();
     this.logger[level]({ errors }, 'configuration has mistakes; the former one stays in force');
   }
