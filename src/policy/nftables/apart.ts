@@ -145,6 +145,8 @@ class Apart implements Outcome {
       return [key, { value: CLOSED_POD, before }] as const;
     });
     await write({ set: new Map(entries), removed: new Map() });
+    // It is not as it shall be, and is tried again with what it waits for, not before.
+    for (const [key] of entries) this.failures.set(key, text);
   }
 }
 
