@@ -6,7 +6,9 @@ export type Labels = Readonly<Record<string, string>>;
 
 /** Everything listed must hold; a selector that lists nothing selects all. */
 export function selects({ matchLabels, matchExpressions }: LabelSelector, labels: Labels): boolean {
-  for (const key of Object.keys(matchLabels)) if (valueOf(labels, key) !== matchLabels[key]) return false;
+  // Most differ in the first label: whether it is their own is asked of those that do not.
+  for (const key of Object.keys(matchLabels))
+    if (labels[key] !== matchLabels[key] || !Object.hasOwn(labels, key)) return false;
   return matchExpressions.every(requirement => holds(requirement, valueOf(labels, requirement.key)));
 }
 

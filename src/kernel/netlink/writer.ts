@@ -109,7 +109,8 @@ export class NetlinkWriter {
 
   /** A string with its closing zero. */
   attributeText(type: number, text: string): void {
-    this.attributeOctets(type, new TextEncoder().encode(`${text}\0`));
+    if (isAscii(text)) this.attributeLatin1(type, `${text}\0`);
+    else this.attributeOctets(type, new TextEncoder().encode(`${text}\0`));
   }
 
   /** Starts an attribute that holds others; give the answer to `endNested`. `flagged` sets NLA_F_NESTED, which RTA_MULTIPATH must not have. */
@@ -138,4 +139,9 @@ export class NetlinkWriter {
     this.view = new DataView(grown.buffer);
     this.words = new Uint32Array(grown.buffer);
   }
+}
+
+function isAscii(text: string): boolean {
+  for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) > 0x7f) return false;
+  return true;
 }

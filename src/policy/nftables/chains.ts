@@ -41,15 +41,20 @@ export interface ChainCompiler {
   profile(governing: readonly Policy[], direction: Direction): PolicyChain | undefined;
 }
 
-/** Compiles each policy once for as long as it lives. */
+/** Policies that are compiled and not forgotten: a node sees more of them in its life than it has at a time. */
+const REMEMBERED = 2000;
+
+/** Compiles a policy once, if there are not too many others meanwhile. */
 export function createChainCompiler(family: Family, log: DenialLogSettings | undefined): ChainCompiler {
-  const known: Readonly<Record<Direction, WeakMap<Policy, RuleList>>> = {
-    ingress: new WeakMap(),
-    egress: new WeakMap(),
-  };
+  const known: Readonly<Record<Direction, Map<Policy, RuleList>>> = { ingress: new Map(), egress: new Map() };
   const listOf = (policy: Policy, direction: Direction): RuleList => {
-    const list = known[direction].get(policy) ?? rulesOf(policy, direction, family, log);
-    known[direction].set(policy, list);
+    const lists = known[direction];
+    const list = lists.get(policy) ?? rulesOf(policy, direction, family, log);
+    // The one asked for last is last.
+    lists.delete(policy);
+    lists.set(policy, list);
+    const [oldest] = lists.size > REMEMBERED ? lists.keys() : [];
+    if (oldest !== undefined) lists.delete(oldest);
     return list;
   };
   return {

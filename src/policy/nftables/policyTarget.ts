@@ -114,19 +114,19 @@ class PolicyTable implements PolicyTarget {
   /** What is referred to comes first, and goes last. */
   private compose(writer: NetlinkWriter, { set, removed }: PolicyDifference, contents: Contents): void {
     if (set.has(STRUCTURE)) this.composeStructure(writer);
+    const [wanted, changed, gone] = [bySet(set.keys()), bySet(changedKeys(set)), bySet(removed.keys())];
     let id = this.layout.sets.length;
-    for (const name of namesIn(set.keys(), NAMED_SETS)) {
+    for (const name of namesIn(wanted, NAMED_SETS)) {
       const shape = contents.set(name);
       if (shape !== undefined) message.writeSet(writer, this.table, shape, ++id);
     }
-    this.composeChains(writer, set, contents);
-    const goneSets = new Set(namesIn(removed.keys(), NAMED_SETS));
-    const changed = [...set].flatMap(([key, { before }]) => (before === undefined ? [] : [key]));
+    this.composeChains(writer, namesIn(wanted, CHAINS), set, contents);
+    const [goneSets, goneChains] = [namesIn(gone, NAMED_SETS), namesIn(gone, CHAINS)];
     // The elements of a set go with it.
-    const gone = [...removed.keys()].filter(key => !goneSets.has(setOf(key)));
-    this.composeElements(writer, 'delete', [...gone, ...changed], contents, () => '');
-    this.composeElements(writer, 'add', [...set.keys()], contents, key => set.get(key)?.value ?? '');
-    const goneChains = namesIn(removed.keys(), CHAINS);
+    for (const name of goneSets) gone.delete(name);
+    this.composeElements(writer, 'delete', gone, contents, () => '');
+    this.composeElements(writer, 'delete', changed, contents, () => '');
+    this.composeElements(writer, 'add', wanted, contents, key => set.get(key)?.value ?? '');
     for (const name of goneChains) message.writeRuleRemoval(writer, this.table, name);
     for (const name of goneChains) message.writeChainRemoval(writer, this.table, name);
     for (const name of goneSets) message.writeSetRemoval(writer, this.table, name);
@@ -143,8 +143,12 @@ class PolicyTable implements PolicyTarget {
   }
 
   /** Chains first: they jump to each other. */
-  private composeChains(writer: NetlinkWriter, set: PolicyDifference['set'], contents: Contents): void {
-    const names = namesIn(set.keys(), CHAINS);
+  private composeChains(
+    writer: NetlinkWriter,
+    names: readonly string[],
+    set: PolicyDifference['set'],
+    contents: Contents,
+  ): void {
     for (const name of names) {
       // One that is there is not as it was written.
       const isThere = set.get(elementKey(CHAINS, name))?.before !== undefined;
@@ -162,21 +166,17 @@ class PolicyTable implements PolicyTarget {
   private composeElements(
     writer: NetlinkWriter,
     command: 'add' | 'delete',
-    keys: readonly ElementKey[],
+    keys: ReadonlyMap<string, readonly ElementKey[]>,
     contents: Contents,
     textOf: (key: ElementKey) => string,
   ): void {
-    const bySet = new Map<string, message.WireElement[]>();
     const fixed = new Map(this.layout.sets.map(shape => [shape.name, shape]));
-    for (const key of keys) {
-      const name = setOf(key);
+    for (const [name, ofSet] of keys) {
       const shape = fixed.get(name) ?? (name.startsWith('@') ? undefined : (contents.set(name) ?? left(name)));
       if (shape === undefined) continue;
-      const elements = bySet.get(name) ?? [];
-      elements.push(wireElement(shape, keyOctets(key), textOf(key)));
-      bySet.set(name, elements);
+      const elements = ofSet.map(key => wireElement(shape, keyOctets(key), textOf(key)));
+      message.writeElements(writer, command, this.table, name, elements);
     }
-    for (const [name, elements] of bySet) message.writeElements(writer, command, this.table, name, elements);
   }
 
   private get mark(): string {
@@ -229,12 +229,10 @@ function byChain(rules: readonly FoundRule[]): ReadonlyMap<string, readonly Foun
  * nobody wants any more by then would be written without its rules, and lets everything through.
  */
 function contentsOf({ set, removed }: PolicyDifference, wanted: Contents): Contents {
-  const chains = new Map(namesIn(set.keys(), CHAINS).map(name => [name, wanted.chain(name)]));
-  const sets = new Map<string, message.SetShape | undefined>();
-  for (const key of [...set.keys(), ...removed.keys()]) {
-    const name = setOf(key) === NAMED_SETS ? keyOctets(key) : setOf(key);
-    if (!sets.has(name)) sets.set(name, wanted.set(name));
-  }
+  const [keys, gone] = [bySet(set.keys()), bySet(removed.keys())];
+  const chains = new Map(namesIn(keys, CHAINS).map(name => [name, wanted.chain(name)]));
+  const names = [keys, gone].flatMap(some => [...some.keys(), ...namesIn(some, NAMED_SETS)]);
+  const sets = new Map([...new Set(names)].map(name => [name, wanted.set(name)]));
   return { chain: name => chains.get(name), set: name => sets.get(name) };
 }
 
@@ -243,6 +241,29 @@ function left(name: string): Pick<message.SetShape, 'ranges'> {
   return { ranges: name.startsWith('blocks-') };
 }
 
-function namesIn(keys: Iterable<ElementKey>, kind: typeof CHAINS | typeof NAMED_SETS): readonly string[] {
-  return [...keys].flatMap(key => (setOf(key) === kind ? [keyOctets(key)] : []));
+/** Keys of one set come one after the other, mostly: the name of the set is read once for all of them. */
+function bySet(keys: Iterable<ElementKey>): Map<string, ElementKey[]> {
+  const sets = new Map<string, ElementKey[]>();
+  let [prefix, last]: [string | undefined, ElementKey[]] = [undefined, []];
+  for (const key of keys) {
+    if (prefix === undefined || !key.startsWith(prefix)) {
+      const name = setOf(key);
+      prefix = `${name} `;
+      last = sets.get(name) ?? [];
+      sets.set(name, last);
+    }
+    last.push(key);
+  }
+  return sets;
+}
+
+/** Keys whose element is there with another value. */
+function* changedKeys(set: PolicyDifference['set']): Iterable<ElementKey> {
+  for (const [key, { before }] of set) if (before !== undefined) yield key;
+}
+
+type Kind = typeof CHAINS | typeof NAMED_SETS;
+
+function namesIn(keys: ReadonlyMap<string, readonly ElementKey[]>, kind: Kind): readonly string[] {
+  return (keys.get(kind) ?? []).map(keyOctets);
 }

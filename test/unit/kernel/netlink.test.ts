@@ -63,6 +63,14 @@ test('a writer grows, and numbers in host order and addresses in network order a
   );
 });
 
+test('text is written in UTF-8', () => {
+  const [plain, other] = [new NetlinkWriter(), new NetlinkWriter()];
+  plain.attributeText(3, 'veth-\u007f');
+  other.attributeText(3, 'é');
+  expect(hexOf(plain.finished())).toBe('0b000300 76657468 2d7f0000');
+  expect(hexOf(other.finished())).toBe('07000300 c3a90000');
+});
+
 describe('NLMSG_ERROR', () => {
   const REQUEST = '3c000000 18000506 01000000 00000000';
   const TEXT = '13000100 4e6f2072 6f757465 20746f20 61740000';

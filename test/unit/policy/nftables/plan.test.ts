@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { addressOfText, keyOctets, PROTOCOL_NUMBERS, setOf } from '../../../../src/kernel/nftables/elements.js';
 import type { Protocol } from '../../../../src/kube/objectTypes.js';
 import { layoutOf, type LayoutSettings } from '../../../../src/policy/nftables/layout.js';
-import { CHAINS, createPolicyPlan, type PolicyPlan } from '../../../../src/policy/nftables/plan.js';
+import { CHAINS, createPolicyPlan, NAMED_SETS, type PolicyPlan } from '../../../../src/policy/nftables/plan.js';
 import { createPolicyModel, type PolicyModel } from '../../../../src/policy/policyModel.js';
 import { verdict, type Party } from '../../../../src/policy/verdict.js';
 import { batchBetween, partyOf } from '../modelCluster.js';
@@ -218,4 +218,65 @@ describe('changes', () => {
       { numRuns: 30 },
     );
   });
+});
+
+/** A cluster of which two policies govern one pod and say the same, but for what the second says besides. */
+function twice(): OracleWorld {
+  const pod = (name: string, ip: string): OracleWorld['pods'][number] => ({
+    ...{ namespace: 'x', name, labels: { app: name }, node: 'n1', hostNetwork: false, ports: [], ip },
+  });
+  const policy = (name: string, ...apps: readonly string[]): OracleWorld['policies'][number] => ({
+    apiVersion: 'networking.k8s.io/v1',
+    kind: 'NetworkPolicy',
+    metadata: { namespace: 'x', name },
+    spec: {
+      podSelector: { matchLabels: { app: 'server' } },
+      ingress: apps.map(app => ({ from: [{ podSelector: { matchLabels: { app } } }] })),
+    },
+  });
+  return {
+    ...{ namespaces: { x: {} }, clusterPolicies: [], policies: [policy('one', 'a'), policy('two', 'a', 'b')] },
+    pods: [pod('server', '10.1.0.1'), pod('a', '10.1.0.2'), pod('b', '10.1.0.3'), pod('c', '10.1.0.4')],
+  };
+}
+
+test('what two policies of a pod both say is one rule of its profile', () => {
+  const node = newNode();
+  node.become(twice());
+  expectVerdicts(node, twice());
+  const chains = [...node.kernel.elements.keys()].flatMap(key => (setOf(key) === CHAINS ? [keyOctets(key)] : []));
+  const rules = chains.filter(name => name.startsWith('receives-')).flatMap(name => node.plan.chain(name)?.rules ?? []);
+  // The node's own packets, two groups, and the way to the denial.
+  expect(rules).toHaveLength(4);
+  expect(chains.filter(name => name.startsWith('rules-'))).toEqual([]);
+});
+
+test('sets are in the table of a family as long as its chains look them up, with all that is in them', () => {
+  const model = createPolicyModel('n1');
+  const plans = ([4, 6] as const).map(family => createPolicyPlan(family));
+  const present = plans.map(() => new Map<string, string>());
+  let known: readonly unknown[] = [];
+  const become = (world: OracleWorld): void => {
+    const delta = model.apply(batchBetween(known, objectsOf(world)));
+    known = objectsOf(world);
+    plans.forEach((plan, i) => {
+      for (const [key, value] of plan.apply(delta))
+        if (value === undefined) present[i]!.delete(key);
+        else present[i]!.set(key, value);
+    });
+  };
+  const setsOf = (i: number): readonly string[] =>
+    [...present[i]!.keys()].flatMap(key => (setOf(key) === NAMED_SETS ? [keyOctets(key)] : [])).sort();
+  const elements = (i: number): number => [...present[i]!.keys()].filter(key => setOf(key).startsWith('group-')).length;
+  const world = twice();
+  become(world);
+  expect([setsOf(0).length, elements(0), setsOf(1).length, elements(1)]).toEqual([2, 2, 0, 0]);
+  // One more member, one member less.
+  const more = { ...world.pods[1]!, name: 'a2', ip: '10.1.0.5' };
+  become({ ...world, pods: [...world.pods.filter(({ name }) => name !== 'b'), more] });
+  expect([setsOf(0).length, elements(0)]).toEqual([2, 2]);
+  become({ ...world, policies: world.policies.slice(0, 1) });
+  expect([setsOf(0).length, elements(0)]).toEqual([1, 1]);
+  become({ ...world, policies: [] });
+  expect([setsOf(0), elements(0)]).toEqual([[], 0]);
 });
