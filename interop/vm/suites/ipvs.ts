@@ -58,6 +58,9 @@ export const ipvs = vmSuite('ipvs', 240, ({ check, prepare, cleanup }) => {
     assert.equal(servers.length, 2);
     assert.deepEqual([four?.scheduler, four?.flags, four?.timeout, four?.port], ['rr', 1, 10800, 80]);
     assert.deepEqual([six?.scheduler, six?.flags, six?.address], ['mh', 0x18, SIX.address]);
+    const alone = await kernel().server(SIX);
+    assert.deepEqual([alone?.scheduler, alone?.flags, alone?.address], ['mh', 0x18, SIX.address]);
+    assert.equal(await kernel().server({ ...SIX, port: 54 }), undefined);
     const [found] = await kernel().destinations(FOUR);
     const { counters, ...rest } = found!;
     assert.deepEqual(rest, { ...POD, active: 0, inactive: 0, persistent: 0 });

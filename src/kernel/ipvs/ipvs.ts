@@ -2,7 +2,8 @@
 
 import { closeSync, openSync, readSync, statSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
-import { describeErrno, dumpAll, openChannel, type NetlinkChannel } from '../netlink/channel.js';
+import { errnoName } from '../libc.js';
+import { describeErrno, dumpAll, NetlinkError, openChannel, type NetlinkChannel } from '../netlink/channel.js';
 import { familyIdOf } from '../netlink/generic.js';
 import { NETLINK_GENERIC } from '../netlink/numbers.js';
 import { NetlinkWriter } from '../netlink/writer.js';
@@ -29,6 +30,8 @@ export type IpvsCommand =
 
 export interface Ipvs {
   servers(): Promise<readonly message.FoundServer[]>;
+  /** Undefined: there is none. */
+  server(id: message.ServerId): Promise<message.FoundServer | undefined>;
   destinations(server: message.ServerId): Promise<readonly message.FoundDestination[]>;
   /**
    * All servers with their destinations at once. One that others make or delete meanwhile may cost another its place in it.
@@ -103,6 +106,18 @@ class OpenIpvs implements Ipvs {
     const request = new NetlinkWriter(64);
     message.writeServerDump(request, this.family);
     return dumpAll(this.channel, request, message.decodeServer);
+  }
+
+  async server(id: message.ServerId): Promise<message.FoundServer | undefined> {
+    const request = new NetlinkWriter(128);
+    message.writeServerRequest(request, this.family, id);
+    try {
+      const [server] = await dumpAll(this.channel, request, message.decodeServer);
+      return server;
+    } catch (error) {
+      if (error instanceof NetlinkError && errnoName(error.errno) === 'ESRCH') return undefined;
+      throw error;
+    }
   }
 
   destinations(server: message.ServerId): Promise<readonly message.FoundDestination[]> {

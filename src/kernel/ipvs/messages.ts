@@ -162,6 +162,13 @@ export function writeServerDump(writer: NetlinkWriter, family: number): void {
   writer.end();
 }
 
+/** A request for one virtual server; ESRCH when there is none. */
+export function writeServerRequest(writer: NetlinkWriter, family: number, server: ServerId): void {
+  begin(writer, family, vs.IPVS_CMD_GET_SERVICE);
+  writeServerNest(writer, server);
+  writer.end();
+}
+
 /** A request for the destinations of one server; answers nothing when there is no such server. */
 export function writeDestinationDump(writer: NetlinkWriter, family: number, server: ServerId): void {
   begin(writer, family, vs.IPVS_CMD_GET_DEST, NLM_F_DUMP);

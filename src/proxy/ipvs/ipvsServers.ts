@@ -7,6 +7,7 @@ import type { Clock, TimerHandle } from '../../core/clock.js';
 import type { IpAddress } from '../../core/ip.js';
 import { createReconciler, type Reconciler, type ReconcilerEvent } from '../../core/reconciler.js';
 import type { Ipvs } from '../../kernel/ipvs/ipvs.js';
+import type { FoundServer } from '../../kernel/ipvs/messages.js';
 import type { ProxyEvent, TrafficCounters, KernelFrontend } from '../proxyBackend.js';
 import type { FrontendKey, ProxyDelta, ProxySettings, ServicePortKey } from '../proxyTypes.js';
 import { createIpvsPlan, type IpvsPlan, type IpvsPlanChanges } from './ipvsPlan.js';
@@ -14,12 +15,12 @@ import { createIpvsTarget, type IpvsTarget } from './ipvsTarget.js';
 import { countersByPort, ipvsFrontend } from './kernelServers.js';
 import type { ServerClaims } from './serverClaims.js';
 import type { ServiceLink } from './serviceLink.js';
-import { serverKey } from './virtualServers.js';
+import { serverKey, type VirtualServer } from './virtualServers.js';
 import * as wish from './wishes.js';
 import type { Wish, WishKey } from './wishes.js';
 
 export interface IpvsServersOptions {
-  readonly ipvs: Pick<Ipvs, 'servers' | 'destinations' | 'listing' | 'timeouts' | 'run'>;
+  readonly ipvs: Pick<Ipvs, 'servers' | 'server' | 'destinations' | 'listing' | 'timeouts' | 'run'>;
   readonly link: ServiceLink;
   readonly claims: ServerClaims;
   readonly clock: Clock;
@@ -58,6 +59,8 @@ export interface IpvsServers {
 const NEVER = 2 ** 31 - 1;
 /** Times as long as a reading took, nothing is read again. */
 const READING_SHARE = 100;
+/** Servers that are asked for one by one, where somebody looks at a service. */
+const ALONE = 100;
 
 export function createIpvsServers(options: IpvsServersOptions): IpvsServers {
   return new Servers(options);
@@ -150,7 +153,7 @@ class Servers implements IpvsServers {
   async read(keys: readonly FrontendKey[]): Promise<readonly KernelFrontend[]> {
     const frontends = keys.flatMap(key => this.plan.frontend(key) ?? []);
     if (frontends.length === 0) return [];
-    const servers = await this.options.ipvs.servers();
+    const servers = await this.serversAt(frontends.flatMap(({ key }) => [...this.plan.serversOf(key).values()]));
     const byKey = new Map(servers.map(server => [serverKey(server), server]));
     const found: KernelFrontend[] = [];
     for (const frontend of frontends) {
@@ -160,6 +163,12 @@ class Servers implements IpvsServers {
       if (kernel !== undefined) found.push(kernel);
     }
     return found;
+  }
+
+  private async serversAt(wanted: readonly VirtualServer[]): Promise<readonly FoundServer[]> {
+    const { ipvs } = this.options;
+    if (wanted.length > ALONE) return ipvs.servers();
+    return (await Promise.all(wanted.map(({ server }) => ipvs.server(server)))).flatMap(server => server ?? []);
   }
 
   async counters(): Promise<ReadonlyMap<ServicePortKey, TrafficCounters>> {

@@ -52,6 +52,10 @@ export class FakeIpvsKernel implements Pick<IpvsServersOptions, 'ipvs' | 'link' 
         [...this.standing.values()].map(({ server }): FoundServer => ({ ...server, counters: NONE })),
       );
     },
+    server: (id: ServerId) => {
+      const there = this.standing.get(serverKey(id));
+      return Promise.resolve(there === undefined ? undefined : { ...there.server, counters: NONE });
+    },
     destinations: (server: ServerId) => {
       this.asked += 1;
       return Promise.resolve(this.destinationsOf(serverKey(server)));

@@ -323,3 +323,19 @@ describe('drift and refusals', () => {
     expect(world.kinds().slice(-3)).toEqual(['programmed', 'recovered', 'committed']);
   });
 });
+
+test('who looks at one service asks for its servers only', async () => {
+  const world = await serving([
+    { ...WEB, nodePort: 30080 },
+    { name: 'x', pods: [3] },
+  ]);
+  let readings = 0;
+  world.kernel.onReading = () => {
+    readings += 1;
+  };
+  const [found] = await world.servers.read([KEY]);
+  expect(found?.backends.map(backend => backend.address)).toEqual(['10.244.0.1', '10.244.0.2']);
+  world.kernel.standing.delete(PLACE);
+  expect(await world.servers.read([KEY])).toEqual([]);
+  expect(readings).toBe(0);
+});
