@@ -5,7 +5,7 @@ KUBE ?=
 ARGS ?=
 FUZZ_SECONDS ?= 600
 
-.PHONY: help lab test test-kube test-vm bench bench-kube bench-proxy bench-policy fuzz interop build types lint layers check format schema clean setup
+.PHONY: help lab test test-kube test-vm bench bench-kube bench-proxy bench-policy bench-tenants fuzz interop build types lint layers check format schema clean setup
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -46,6 +46,9 @@ bench-proxy: setup build ## the service proxy beside the real kube-proxy (ARGS='
 
 bench-policy: setup build ## network policies of a large cluster on one node, and what they cost packets (ARGS='--policies N')
 	@node --expose-gc build/bench/policy/main.js $(ARGS)
+
+bench-tenants: node_modules/.installed build ## the derivation of tenants for a large cluster (ARGS='NAMESPACES PODS')
+	@node --expose-gc build/bench/tenants.js $(ARGS)
 
 check: types lint layers ## types, lint and the arrows between folders
 
