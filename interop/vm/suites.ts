@@ -10,6 +10,7 @@ import { ipvsHistory } from './suites/ipvsHistory.js';
 import { ipvsProxy } from './suites/ipvsProxy.js';
 import { ipvsScale } from './suites/ipvsScale.js';
 import { modeChange } from './suites/modeChange.js';
+import { offloadSpeed } from './suites/offloadSpeed.js';
 import { overlay } from './suites/overlay.js';
 import { policyIpvs } from './suites/policyIpvs.js';
 import { proxyRows } from './suites/proxyRows.js';
@@ -31,4 +32,4 @@ export const SUITES: readonly VmSuite[] = [
 ];
 
 /** Run only when PEERAGE_VM_SUITES names them: they measure more than they prove. */
-export const ON_REQUEST: readonly VmSuite[] = [ipvsScale];
+export const ON_REQUEST: readonly VmSuite[] = [ipvsScale, offloadSpeed];

@@ -23,7 +23,17 @@ import { OFFLOAD_TABLE } from '../../../src/policy/flowOffload/offloadTable.js';
 import { createFlowCutter, type FlowCutter } from '../../../src/policy/flows/flowCutter.js';
 import { readNodeAddresses } from '../../../src/policy/flows/nodeAddresses.js';
 import { networkPolicy, PODS, SETTINGS, startLife } from '../../../test/kernel/policyRig.js';
-import { ADDRESSES, openCast, PORT, type ActorName, type Cast } from '../../../test/kernel/proxyRig.js';
+import {
+  ADDRESSES,
+  backendOn,
+  deltaOf,
+  openProxyRig,
+  PORT,
+  SETTINGS as PROXY_SETTINGS,
+  type ActorName,
+  type ProxyRig,
+} from '../../../test/kernel/proxyRig.js';
+import { buildWay } from '../../../bench/policy/packets.js';
 import { createPolicyModel } from '../../../src/policy/policyModel.js';
 import { batchBetween } from '../../../test/unit/policy/modelCluster.js';
 import { vmSuite } from '../suite.js';
@@ -37,9 +47,12 @@ const ONLY_C = networkPolicy('only-c', {
 });
 const WANTED = { ipv4: true, ipv6: true, cutBit: SETTINGS.cutBit };
 const LINKS = ['to-a', 'to-b', 'to-c', 'to-client'];
+const SERVICE = '10.96.0.10';
+/** Packets of one turn of the stream, and turns. */
+const [STREAM, TURNS] = [640, 30];
 
 interface World {
-  readonly cast: Cast;
+  readonly cast: ProxyRig;
   readonly sockets: TableSockets;
   readonly events: FlowOffloadEvent[];
   offload: FlowOffload;
@@ -57,7 +70,18 @@ function world(): World {
 }
 
 async function build(): Promise<World> {
-  const cast = await openCast('pvf');
+  const cast = await openProxyRig('pvf');
+  cast.proxy.configure(PROXY_SETTINGS);
+  const services = (['TCP', 'UDP'] as const).map(protocol => ({
+    family: 4 as const,
+    name: `web-${protocol}`,
+    protocol,
+    cluster: [backendOn(4, 'a')],
+    frontends: [{ address: SERVICE }],
+  }));
+  cast.proxy.apply(deltaOf(services));
+  cast.proxy.begin();
+  await cast.proxy.idle();
   const { node } = cast;
   const events: FlowOffloadEvent[] = [];
   const sockets = node.inside(() => openTableSockets());
@@ -156,12 +180,20 @@ function seen(): number {
   return Number(/packets (\d+)/.exec(inNode('nft list chain inet seen c'))?.[1]);
 }
 
-async function until(what: string, holds: () => boolean): Promise<void> {
+async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
   const end = Date.now() + PATIENCE;
-  while (!holds()) {
+  while (!(await holds())) {
     if (Date.now() > end) throw new Error(`not so: ${what}`);
     await delay(200);
   }
+}
+
+/** It takes a packet, and another when something ended the short way in between: a route that changed, a link that went. */
+async function untilOffloaded(from: ActorName, name: string, source: string, destination: string): Promise<void> {
+  await until(`${name} is offloaded`, async () => {
+    assert.notEqual(await askKept(from, name), 'silence');
+    return isOffloaded('tcp', source, destination);
+  });
 }
 
 export const flowOffload = vmSuite('flowOffload', 900, ({ check, prepare, cleanup }) => {
@@ -187,7 +219,7 @@ export const flowOffload = vmSuite('flowOffload', 900, ({ check, prepare, cleanu
       await keep('client', 'a', family, `kept-${family}`);
       await keep('c', 'a', family, `kept-${family}`);
       const [client, a] = [ADDRESSES[family].client, ADDRESSES[family].a];
-      await until('offloaded', () => isOffloaded('tcp', client, a));
+      await untilOffloaded('client', `kept-${family}`, client, a);
       const before = seen();
       for (let i = 0; i < 5; i++) assert.match(await askKept('client', `kept-${family}`), /^a /);
       assert.equal(seen(), before);
@@ -201,11 +233,11 @@ export const flowOffload = vmSuite('flowOffload', 900, ({ check, prepare, cleanu
       assert.match(await askKept('c', name), /^a /);
       const { client, c, a } = ADDRESSES[family];
       assert.ok(!isOffloaded('tcp', client, a));
-      await until('the other is offloaded again', () => isOffloaded('tcp', c, a));
+      await untilOffloaded('c', name, c, a);
       await become(PODS);
       assert.match(await askKept('client', name), /^a /);
       assert.match(await askKept('client', name), /^a /);
-      await until('offloaded again', () => isOffloaded('tcp', client, a));
+      await untilOffloaded('client', name, client, a);
     });
   check('packets with a mark stay where rules see them', async () => {
     inNode('nft add chain inet seen m { type filter hook prerouting priority -50 ; }');
@@ -218,15 +250,66 @@ export const flowOffload = vmSuite('flowOffload', 900, ({ check, prepare, cleanu
     assert.ok(seen() > before);
     inNode('nft delete chain inet seen m');
   });
+  check('services by TCP are offloaded, by UDP they are not; UDP between pods is', async () => {
+    const { client } = world().cast.actors;
+    const question = { port: 80, patience: PATIENCE } as const;
+    assert.match(await client.ask({ ...question, protocol: 'tcp', address: SERVICE, keep: 'service' }), /^a /);
+    assert.match(await askKept('client', 'service'), /^a /);
+    await untilOffloaded('client', 'service', ADDRESSES[4].client, SERVICE);
+    const before = seen();
+    assert.match(await askKept('client', 'service'), /^a /);
+    assert.equal(seen(), before);
+    for (const [address, port, fromPort] of [
+      [SERVICE, 80, 7001],
+      [ADDRESSES[4].a, PORT, 7002],
+    ] as const)
+      for (let i = 0; i < 3; i++)
+        assert.match(await client.ask({ ...question, protocol: 'udp', address, port, fromPort }), /^a /);
+    assert.ok(isOffloaded('udp', ADDRESSES[4].client, ADDRESSES[4].a));
+    assert.ok(!isOffloaded('udp', ADDRESSES[4].client, SERVICE));
+  });
+  check('limits of bandwidth see what is offloaded, in and out', async () => {
+    const count = (link: string, kind: string): number =>
+      Number(new RegExp(`qdisc ${kind} [^]*? (\\d+) pkt`).exec(inNode(`tc -s qdisc show dev ${link}`))?.[1]);
+    inNode('tc qdisc add dev to-a root tbf rate 100mbit burst 32k latency 50ms');
+    inNode('tc qdisc add dev to-client ingress');
+    // Without a filter, the kernel passes it by.
+    inNode('tc filter add dev to-client parent ffff: protocol ip u32 match u32 0 0 flowid 1:1');
+    assert.match(await askKept('client', 'service'), /^a /);
+    const before = [count('to-a', 'tbf'), count('to-client', 'ingress'), seen()];
+    assert.match(await askKept('client', 'service'), /^a /);
+    const after = [count('to-a', 'tbf'), count('to-client', 'ingress'), seen()];
+    assert.ok(after[0]! > before[0]! && after[1]! > before[1]!, `${before.join()} ${after.join()}`);
+    assert.equal(after[2], before[2]);
+    inNode('tc qdisc del dev to-a root');
+    inNode('tc qdisc del dev to-client ingress');
+  });
+  check('of a stream nothing is lost while the way is made anew over and over', async () => {
+    const way = buildWay(world().cast.node.name, 'pvfw', '10.64.0.1');
+    const { offload } = world();
+    offload.linksChanged();
+    try {
+      for (let i = 0; i < TURNS; i++) {
+        way.established(STREAM);
+        offload.renew();
+        if (i % 2 === 0) await offload.idle();
+      }
+      await until('all of it arrived', () => way.arrived() >= way.sent);
+      assert.ok(isOffloaded('udp', '10.64.0.1', '198.18.0.1'));
+    } finally {
+      way.close();
+      for (const end of ['p', 'w']) execFileSync('ip', ['netns', 'del', `pvfw-${end}`]);
+    }
+  });
   check('another life loses no connection and takes in the links that have come', async () => {
     const { cast, events, offload } = world();
     assert.match(await askKept('client', 'kept-4'), /^a /);
-    await until('offloaded again', () => isOffloaded('tcp', ADDRESSES[4].client, ADDRESSES[4].a));
+    await untilOffloaded('client', 'kept-4', ADDRESSES[4].client, ADDRESSES[4].a);
     await world().restart();
     assert.match(await askKept('client', 'kept-4'), /^a /);
     cast.node.ip('link add new0 type veth peer name new1');
     world().offload.linksChanged();
-    const written = (): boolean => events.some(event => event.kind === 'written' && event.links === LINKS.length + 2);
+    const written = (): boolean => events.some(event => event.kind === 'written' && event.links >= LINKS.length + 2);
     await until('the new links', written);
     cast.node.ip('link del new0');
     assert.match(await askKept('client', 'kept-4'), /^a /);
