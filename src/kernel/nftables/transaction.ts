@@ -1,10 +1,12 @@
 /** One transaction of nf_tables over netlink: all messages take effect at once, or none. Impure: a socket. */
 
+import { systemClock } from '../../core/clock.js';
 import { describeErrno } from '../netlink/channel.js';
 import { HOST_IS_LITTLE_ENDIAN, NLM_F_ACK, NLMSG_ERROR } from '../netlink/numbers.js';
 import { errnoOf, extendedAckText, MessageCursor } from '../netlink/reader.js';
 import { openNetlink, type NetlinkSocket } from '../netlink/socket.js';
 import { NetlinkWriter } from '../netlink/writer.js';
+import { createBriefSends } from './briefSends.js';
 import { writeBatchEdge } from './messages.js';
 import { NETLINK_NETFILTER } from './numbers.js';
 
@@ -17,7 +19,7 @@ export interface Transactions {
   /** Port id that stands in notifications of what these transactions changed. */
   readonly portId: number;
   /**
-   * One after the other. While the kernel is at work on one, the next is composed.
+   * One after the other. While the kernel is at work on a long one, the next is composed; short ones are done within the call.
    * @param compose appends the messages, at once
    * @returns rejects with TransactionError when the kernel refused, and nothing was done
    */
@@ -31,6 +33,9 @@ const SOCKET_BUFFER = 128 << 20;
 const RECEIVE_BUFFER = 64 << 10;
 /** A writer that grew for a cold start is not kept. */
 const LARGEST_KEPT = 1 << 20;
+
+/** Of the process, like the lock it goes by: all tables of ours are behind one. */
+const briefSends = createBriefSends(systemClock);
 
 /** In the network namespace of the calling thread. @throws SyscallError */
 export function openTransactions(): Transactions {
@@ -80,7 +85,9 @@ class OpenTransactions implements Transactions {
 
   private async exchange(writer: NetlinkWriter): Promise<void> {
     const { first, acknowledged } = this.number(writer);
-    await this.socket.sendAside(writer.finished());
+    const octets = writer.finished();
+    if (briefSends.allows(octets.length)) briefSends.here(() => this.socket.send(octets));
+    else await briefSends.aside(() => this.socket.sendAside(octets));
     if (writer.octets.length <= LARGEST_KEPT) this.spare = writer;
     this.judge(first, acknowledged);
   }
