@@ -10,13 +10,16 @@ import { peakMegabytes, settled, sleep, totalCpuSeconds } from '../measure/proce
 import { heard } from './caller.js';
 import { change, serviceAddress, TARGETS } from './cluster.js';
 
-export interface TrialResult {
+export interface ColdStart {
   /** From the start of the process until every service that is looked at is served. Undefined: not in time. */
   readonly coldSeconds: number | undefined;
   /** Of the process and the programs it has run, until it is quiet. */
   readonly coldCpuSeconds: number;
   /** Of the cold start: seconds of synchronising rules with the kernel, by the program's own metric. */
   readonly syncSeconds: number | undefined;
+}
+
+export interface TrialResult extends ColdStart {
   /** Milliseconds from the request for a change until a connection meets it. */
   readonly changes: readonly number[];
   /** Of those, until the server has answered the request. */
@@ -52,18 +55,21 @@ const AFTERWARDS = 10_000;
 const PATIENCE = 60_000;
 export const METRICS_PORT = 10249;
 
+/** A start alone, on a node of its own. */
+export async function runColdStart(trial: Trial): Promise<ColdStart> {
+  const program = trial.start();
+  const cold = await coldStart(trial, program);
+  await program.end('SIGKILL');
+  return cold;
+}
+
 export async function runTrial(trial: Trial): Promise<TrialResult> {
   let program = trial.start();
-  const coldSeconds = await untilServed(trial);
-  // A program it runs counts once it has ended.
-  await settled(program.pid, AFTERWARDS);
-  const coldCpuSeconds = totalCpuSeconds(program.pid);
-  const syncSeconds = await syncTime(trial);
-  if (coldSeconds === undefined) {
+  const cold = await coldStart(trial, program);
+  if (cold.coldSeconds === undefined) {
     const peak = peakMegabytes(program.pid);
     await program.end('SIGKILL');
-    const restartSeconds = undefined;
-    return { coldSeconds, coldCpuSeconds, syncSeconds, changes: [], written: [], restartSeconds, peakMegabytes: peak };
+    return { ...cold, changes: [], written: [], restartSeconds: undefined, peakMegabytes: peak };
   }
   const changes: number[] = [];
   const written: number[] = [];
@@ -84,7 +90,14 @@ export async function runTrial(trial: Trial): Promise<TrialResult> {
   const isBack = await met(trial, round, trial.limit * 1000);
   const restartSeconds = isBack ? (performance.now() - begun) / 1000 : undefined;
   await program.end();
-  return { coldSeconds, coldCpuSeconds, syncSeconds, changes, written, restartSeconds, peakMegabytes: peak };
+  return { ...cold, changes, written, restartSeconds, peakMegabytes: peak };
+}
+
+async function coldStart(trial: Trial, program: Program): Promise<ColdStart> {
+  const coldSeconds = await untilServed(trial);
+  // A program it runs counts once it has ended.
+  await settled(program.pid, AFTERWARDS);
+  return { coldSeconds, coldCpuSeconds: totalCpuSeconds(program.pid), syncSeconds: await syncTime(trial) };
 }
 
 /** Both programs have kube-proxy's metric, at the port that kube-proxy has for it. */

@@ -18,6 +18,7 @@ interface Options {
   readonly changes: number;
   readonly compared: number;
   readonly comparedChanges: number;
+  readonly starts: number;
   readonly limit: number;
   readonly comparison: boolean;
   readonly backend: boolean;
@@ -30,6 +31,7 @@ const { services, endpoints, changes, ...options } = new Command('bench-proxy')
   .option('--changes <N>', 'endpoints changed one after the other, in the backend alone', positive, 500)
   .option('--compared <N>', 'services for kube-proxy too, whose start takes longer and longer', positive, 10_000)
   .option('--compared-changes <N>', 'endpoints changed one after the other, through the API server', positive, 20)
+  .option('--starts <N>', 'cold starts of each, of which the middle one counts', positive, 3)
   .option('--limit <SECONDS>', 'for one start', positive, 200)
   .option('--no-comparison', 'the backend alone')
   .option('--no-backend', 'without the backend alone')
@@ -39,7 +41,7 @@ const { services, endpoints, changes, ...options } = new Command('bench-proxy')
 async function compare(): Promise<void> {
   if (!existsSync(PROGRAM))
     throw new Error('the real kube-proxy is not built: run scripts/buildKube.sh, which needs Go');
-  const size = { endpoints, changes: options.comparedChanges, limit: options.limit };
+  const size = { endpoints, changes: options.comparedChanges, starts: options.starts, limit: options.limit };
   const both: readonly Proxy[] = ['kube-proxy', 'ours'];
   await trials({ ...size, services: options.compared, proxies: both });
   if (services > options.compared) await trials({ ...size, services, proxies: ['ours'] });
