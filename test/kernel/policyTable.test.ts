@@ -136,7 +136,9 @@ describe('before objects are known', () => {
     const closing = { ...SETTINGS, defaultDeny: true };
     life.firewall.configure(closing);
     await life.firewall.hold();
-    expect(nft('list', 'table', 'ip', 'peerage-policy')).toContain('@pods');
+    expect(nft('list', 'table', 'ip', 'peerage-policy')).toContain(
+      'ip saddr 10.244.1.0/24 fib saddr type != local goto',
+    );
     expect(nft('list', 'map', 'ip', 'peerage-policy', 'pods')).not.toContain('elements');
     await life.become([...PODS, ...POLICIES]);
     expect(kinds()).not.toContain('drift');

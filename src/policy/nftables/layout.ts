@@ -177,19 +177,20 @@ function judged(
     part.vmap(PROFILE_SETS[direction], PROFILES[direction]),
   ];
   if (!defaultDeny) return [findProfile];
+  // The chain ends for who is known: kernels before Linux 6.5 cannot ask a map whether a key is missing. nft(8), which shows no
+  // lookup whose answer nobody reads, lists a bare `return`.
+  const known: part.Rule = [...load, { kind: 'lookup', set: SETS.pods, from: 0, to: ANSWER }, part.plain('return')];
   // The node itself has an address among its pods', and reaches whoever has one of the others.
   const exempt = direction === 'egress' ? [] : notLocal('saddr');
   const deny = part
     .ofFamily(podCidrs, family)
     .map(cidr => [
       ...part.inPrefix(which, cidr),
-      ...load,
-      { kind: 'lookup' as const, set: SETS.pods, from: 0, inverted: true },
       ...notLocal(which),
       ...exempt,
       part.to('goto', unknown[direction].name),
     ]);
-  return [findProfile, ...deny];
+  return [findProfile, known, ...deny];
 }
 
 const RTN_LOCAL = 2;

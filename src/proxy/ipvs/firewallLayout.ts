@@ -72,10 +72,12 @@ function natChains(family: Family, settings: LayoutSettings): readonly ChainShap
   const mark = rule.setMark(settings.masqueradeBit);
   const isService = [...rule.loadDestination(family, 0), lookup(SETS.addresses, 0)];
   const nodePorts = rule.toNodePorts(family, settings.nodePortAddresses, to('goto', 'node-ports'));
+  // Kernels before Linux 6.5 cannot ask a map for a key alone.
+  const hasShortcut: Expression = { kind: 'lookup', set: SETS.shortcuts, from: 0, to: rule.endpointSize(family) };
   const perEndpoint = (load: readonly Expression[], outside: string): ChainShape['rules'] => [
     [...load, lookup(SETS.masquerade, 0), ...mark],
     [...load, lookup(SETS.offCluster, 0), to('jump', 'mark-off-cluster')],
-    [...load, lookup(SETS.shortcuts, 0), to('jump', outside)],
+    [...load, hasShortcut, to('jump', outside)],
   ];
   const shortcut = (name: string, load: readonly Expression[]): readonly ChainShape[] => [
     {
