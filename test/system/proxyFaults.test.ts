@@ -191,7 +191,8 @@ test.each([
     process.stderr.write(`${event}: repaired within ${((performance.now() - since) / 1000).toFixed(1)} s\n`);
     await goOn();
     // What began meanwhile was not led anywhere, and the kernel remembers it so: these may fail, and are not waited for.
-    for (const caller of callers) process.stderr.write(`${event}: ${describeCalls(caller.name, await caller.count())}\n`);
+    for (const caller of callers)
+      process.stderr.write(`${event}: ${describeCalls(caller.name, await caller.count())}\n`);
     // From where nobody has called before.
     const fresh = new Callers('afterwards', world.topology.name('client-two'), [
       { host: PLACES.one.address, port: NODE_PORT, rate: 40 },
