@@ -1,10 +1,21 @@
 import { createServer, type Server } from 'node:http';
 import { Server as NetServer, type AddressInfo } from 'node:net';
 import { describe, expect, jest, test } from '@jest/globals';
-import { systemClock } from '../../../../src/core/clock.js';
+import { systemClock, type Clock } from '../../../../src/core/clock.js';
 import { createProxyHealth } from '../../../../src/app/proxy/proxyHealth.js';
 import { createServiceHealth, type ServiceHealth } from '../../../../src/app/proxy/serviceHealth.js';
 import type { HealthCheck } from '../../../../src/proxy/proxy.js';
+
+/** A clock that keeps what is to be tried again. */
+function clockInto(retries: (() => void)[]): Clock {
+  return {
+    ...systemClock,
+    setTimeout: callback => {
+      retries.push(callback);
+      return { cancel: () => undefined };
+    },
+  };
+}
 
 const original = NetServer.prototype.listen;
 
@@ -89,13 +100,7 @@ describe('health-check node ports', () => {
     const told: (readonly string[])[] = [];
     const retries: (() => void)[] = [];
     const health = createServiceHealth({
-      clock: {
-        ...systemClock,
-        setTimeout: callback => {
-          retries.push(callback);
-          return { cancel: () => undefined };
-        },
-      },
+      clock: clockInto(retries),
       isHealthy: () => true,
       listened: (_, failures) => told.push(failures),
     });
@@ -147,13 +152,7 @@ describe('health-check node ports', () => {
     });
     const retries: (() => void)[] = [];
     const health = createServiceHealth({
-      clock: {
-        ...systemClock,
-        setTimeout: callback => {
-          retries.push(callback);
-          return { cancel: () => undefined };
-        },
-      },
+      clock: clockInto(retries),
       isHealthy: () => true,
       listened: () => undefined,
     });
