@@ -94,6 +94,7 @@ export async function runAgent(options: AgentOptions): Promise<number> {
   };
   if (!settings.kubernetes.run.router) await tellLeftOfRouter(routeOwner(settings.fib), logger);
   const firewall = await firewallOf(settings.kubernetes, { logger, report, registry: metrics.registry });
+  const tenants = await tenantsOf(settings, { nodeName, writer, logger, report, metrics });
   const proxy = settings.kubernetes.run.serviceProxy
     ? await openProxy({
         settings: settings.kubernetes,
@@ -103,10 +104,9 @@ export async function runAgent(options: AgentOptions): Promise<number> {
         logger,
         report,
         registry: metrics.registry,
-        policies: firewall,
+        rules: { 'network policies': firewall, tenants },
       })
     : undefined;
-  const tenants = await tenantsOf(settings, { nodeName, writer, logger, report, metrics });
   const bandwidth = await bandwidthOf(settings, { logger, report, registry: metrics.registry });
   const egress = hasEgressAddresses(settings.kubernetes) ? createEgressShow(nodeName) : undefined;
   const router = await startRouter({

@@ -1,34 +1,29 @@
 /**
- * A backend that begins when network policies are in force: on a node that has just booted, services open no way to a pod
- * before it is known who may use it. Impure: it waits.
+ * A backend that begins when network policies and tenants are in force: on a node that has just booted, services open no
+ * way to a pod before it is known who may use it. Impure: it waits.
  */
 
 import type { Clock } from '../../core/clock.js';
-import type { ProblemReport } from '../../kube/problems.js';
+import type { Problem, ProblemReport } from '../../kube/problems.js';
 import type { OpenProxyBackend } from '../../proxy/proxyBackend.js';
 
-/** What is waited for. */
-export interface PoliciesInForce {
+/** What is waited for: one of those that say who may use a pod. */
+export interface RulesInForce {
   /** Everything that there was at the start is in the kernel. */
   readonly synced: Promise<void>;
-  /** Policies of a former life were in the kernel, and are in force until then. */
+  /** Rules of a former life were in the kernel, and are in force until then. */
   readonly hasFormer: boolean;
 }
 
 export interface AfterPoliciesOptions {
-  readonly policies: PoliciesInForce;
+  /** By what they are called. */
+  readonly rules: ReadonlyMap<string, RulesInForce>;
   readonly clock: Pick<Clock, 'setTimeout'>;
   readonly report: (found: ProblemReport) => void;
 }
 
-/** Milliseconds after which it is told that services wait. With policies of a former life, they wait no longer. */
+/** Milliseconds after which it is told that services wait. With rules of a former life, they wait no longer. */
 const PATIENCE = 10_000;
-const OWNER = 'services wait for policies';
-
-const WAITING = {
-  subject: 'service proxy',
-  text: 'no service is served on this node yet: network policies are not in force, and services would lead past them',
-};
 
 /** Settings and wishes are passed on at once: they are in memory only until `begin`. */
 export function afterPolicies(open: OpenProxyBackend, options: AfterPoliciesOptions): OpenProxyBackend {
@@ -37,7 +32,7 @@ export function afterPolicies(open: OpenProxyBackend, options: AfterPoliciesOpti
     let hasEnded = false;
     let begun: Promise<void> | undefined;
     const begin = async (): Promise<void> => {
-      await inForce(options);
+      await Promise.all([...options.rules].map(([name, rules]) => inForce(name, rules, options)));
       if (!hasEnded) backend.begin();
     };
     return {
@@ -61,14 +56,26 @@ export function afterPolicies(open: OpenProxyBackend, options: AfterPoliciesOpti
   };
 }
 
-async function inForce({ policies, clock, report }: AfterPoliciesOptions): Promise<void> {
+async function inForce(
+  name: string,
+  rules: RulesInForce,
+  { clock, report }: Pick<AfterPoliciesOptions, 'clock' | 'report'>,
+): Promise<void> {
+  const owner = `services wait for ${name}`;
   let goOn = (): void => undefined;
   const former = new Promise<void>(resolve => (goOn = resolve));
   const late = clock.setTimeout(() => {
-    if (policies.hasFormer) goOn();
-    else report(new Map([[OWNER, [WAITING]]]));
+    if (rules.hasFormer) goOn();
+    else report(new Map([[owner, [waitingFor(name)]]]));
   }, PATIENCE);
-  await Promise.race([policies.synced, former]);
+  await Promise.race([rules.synced, former]);
   late.cancel();
-  report(new Map([[OWNER, []]]));
+  report(new Map([[owner, []]]));
+}
+
+function waitingFor(name: string): Problem {
+  return {
+    subject: 'service proxy',
+    text: `no service is served on this node yet: ${name} are not in force, and services would lead past them`,
+  };
 }

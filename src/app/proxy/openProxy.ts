@@ -12,7 +12,7 @@ import { withHostRoutes } from '../../proxy/hostRoutes/withHostRoutes.js';
 import type { OpenProxyBackend } from '../../proxy/proxyBackend.js';
 import type { Kubernetes } from '../config/kubernetesSchema.js';
 import { createServiceEvents } from '../events/serviceEvents.js';
-import { afterPolicies, type PoliciesInForce } from './afterPolicies.js';
+import { afterPolicies, type RulesInForce } from './afterPolicies.js';
 import { chooseBackend } from './chooseBackend.js';
 import { withAgentDsr } from './dsr.js';
 import { openHealthServer } from './healthServer.js';
@@ -34,8 +34,8 @@ export interface OpenProxyOptions {
   readonly logger: Logger;
   readonly report: (found: ProblemReport) => void;
   readonly registry: Registry;
-  /** Services wait for them. Undefined: nobody here enforces network policies. */
-  readonly policies: PoliciesInForce | undefined;
+  /** Services wait for them, by what they are called. Undefined: nobody here enforces these. */
+  readonly rules: Readonly<Record<string, RulesInForce | undefined>>;
 }
 
 export interface OpenedProxy extends RunningProxy {
@@ -84,7 +84,7 @@ function eventsOf({
 /** The backend with what it needs around it on this machine: kernel switches, routes to services, an end of another mode. */
 function equipped(
   open: OpenProxyBackend,
-  { settings, stateDirectory, logger, report, policies }: OpenProxyOptions,
+  { settings, stateDirectory, logger, report, rules }: OpenProxyOptions,
 ): OpenProxyBackend {
   const onRouteEvent = createHostRouteLog({ logger, report });
   const { ipvs } = proxySettings(settings, undefined, []);
@@ -106,5 +106,6 @@ function equipped(
     patience: ipvs.gracefulPeriod * 1000,
     leftovers: { excluded: ipvs.excludedCidrs, openRuntime: runtimeAt(runtimeEndpoint) },
   });
-  return policies === undefined ? changed : afterPolicies(changed, { policies, clock: systemClock, report });
+  const enforced = new Map(Object.entries(rules).flatMap(([name, of]) => (of === undefined ? [] : [[name, of]])));
+  return enforced.size === 0 ? changed : afterPolicies(changed, { rules: enforced, clock: systemClock, report });
 }

@@ -41,6 +41,10 @@ export interface OpenedTenants {
   update(update: TenantUpdate): void;
   /** Refreshes what metrics show. */
   scrape(): Promise<void>;
+  /** Everything that there was at the start is in the kernel. */
+  readonly synced: Promise<void>;
+  /** The kernel had tenants of a former life, which are in force until then. Known when it has been read. */
+  readonly hasFormer: boolean;
   /** What is in the kernel stays. */
   stop(): Promise<void>;
 }
@@ -65,6 +69,8 @@ export function openTenants(parts: TenantParts): OpenedTenants {
 
 class TenantLoop implements OpenedTenants {
   readonly view: TenantsView;
+  readonly synced: Promise<void>;
+  hasFormer = false;
   private readonly kernel: TenantKernel;
   private readonly metrics;
   private readonly denied = createDeniedTotals();
@@ -72,6 +78,7 @@ class TenantLoop implements OpenedTenants {
   private election: RunningElection | undefined;
   private latest: TenantUpdate | undefined;
   private nodes = 1;
+  private sayWhenSynced = (): void => undefined;
   private gate: StartGate | undefined;
   private hasBegun = false;
   private hasEnded = false;
@@ -79,6 +86,7 @@ class TenantLoop implements OpenedTenants {
 
   constructor(private readonly parts: TenantParts) {
     const { settings, registry, writer } = parts;
+    this.synced = new Promise(resolve => (this.sayWhenSynced = resolve));
     const families = ([4, 6] as const).filter((family: Family) => (family === 4 ? settings.ipv4 : settings.ipv6));
     this.metrics = createTenantMetrics([registry]);
     this.kernel = openTenantKernel(event => this.take(event), { families, clock: parts.clock });
@@ -189,6 +197,7 @@ class TenantLoop implements OpenedTenants {
     const family = `IPv${event.family}`;
     switch (event.kind) {
       case 'adopted':
+        this.hasFormer ||= event.count > 0;
         logger.info({ family, elements: event.count }, 'tenants of a former life are in the kernel');
         return;
       case 'written':
@@ -227,6 +236,7 @@ class TenantLoop implements OpenedTenants {
       }
       this.parts.logger.info({ addresses: this.latest?.model.addresses.size }, 'tenants are in force');
       this.gate?.open();
+      this.sayWhenSynced();
     });
   }
 }

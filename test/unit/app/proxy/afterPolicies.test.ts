@@ -1,4 +1,4 @@
-/** Services wait for network policies, where both are enforced here. */
+/** Services wait for network policies and tenants, where they are enforced here. */
 
 import { expect, test } from '@jest/globals';
 import { afterPolicies } from '../../../../src/app/proxy/afterPolicies.js';
@@ -17,12 +17,23 @@ async function settle(): Promise<void> {
   for (let i = 0; i < 20; i += 1) await Promise.resolve();
 }
 
+interface Rules {
+  readonly synced: Promise<void>;
+  readonly sync: () => void;
+  hasFormer: boolean;
+}
+
+function rules(): Rules {
+  let sync: () => void = () => undefined;
+  const synced = new Promise<void>(resolve => (sync = resolve));
+  return { synced, sync, hasFormer: false };
+}
+
 async function start() {
   const clock = new VirtualClock();
   const log: string[] = [];
   const problems = new Map<string, readonly Problem[]>();
-  let sync: () => void = () => undefined;
-  const policies = { synced: new Promise<void>(resolve => (sync = resolve)), hasFormer: false };
+  const [policies, tenants] = [rules(), rules()];
   const inner: ProxyBackend = {
     kind: 'nftables',
     configure: () => undefined,
@@ -37,7 +48,10 @@ async function start() {
     },
   };
   const backend = await afterPolicies(() => Promise.resolve(inner), {
-    policies,
+    rules: new Map([
+      ['network policies', policies],
+      ['tenants', tenants],
+    ]),
     clock,
     report: found => {
       for (const [owner, list] of found) problems.set(owner, list);
@@ -46,10 +60,11 @@ async function start() {
   return {
     backend,
     policies,
+    tenants,
     log,
     texts: () => [...problems.values()].flat().map(({ text }) => text),
-    sync: async () => {
-      sync();
+    sync: async (...these: readonly Rules[]) => {
+      for (const { sync } of these) sync();
       await settle();
     },
     pass: async (milliseconds: number) => {
@@ -59,45 +74,60 @@ async function start() {
   };
 }
 
-test('nothing is written before policies are in force, and what was wanted meanwhile is', async () => {
-  const { backend, log, sync } = await start();
+test('nothing is written before policies and tenants are in force, and what was wanted meanwhile is', async () => {
+  const { backend, log, policies, tenants, sync } = await start();
   let isIdle = false;
   backend.apply(NOTHING);
   backend.begin();
   void backend.idle().then(() => (isIdle = true));
-  await settle();
+  await sync(policies);
   expect(log).toEqual(['apply']);
   expect(isIdle).toBe(false);
-  await sync();
+  await sync(tenants);
   expect(log).toEqual(['apply', 'begin']);
   expect(isIdle).toBe(true);
 });
 
-test('begun late, policies hold up nothing', async () => {
-  const { backend, log, sync } = await start();
-  await sync();
+test('begun late, policies and tenants hold up nothing', async () => {
+  const { backend, log, policies, tenants, sync } = await start();
+  await sync(tenants, policies);
   backend.begin();
   await settle();
   expect(log).toEqual(['begin']);
 });
 
-test('a firewall that does not come keeps services closed, and that is told until it comes', async () => {
-  const { backend, log, sync, pass, texts } = await start();
+test('what does not come into force keeps services closed, and that is told of each until it comes', async () => {
+  const { backend, log, policies, tenants, sync, pass, texts } = await start();
   backend.begin();
   await pass(9999);
   expect(texts()).toEqual([]);
   await pass(1);
-  expect(texts()).toEqual([expect.stringContaining('network policies are not in force')]);
+  const waiting = ['network policies', 'tenants'].map(name => expect.stringContaining(`${name} are not in force`));
+  expect(texts()).toEqual(waiting);
+  await sync(policies);
+  expect(texts()).toEqual(waiting.slice(1));
   await pass(3_600_000);
   expect(log).toEqual([]);
-  await sync();
+  await sync(tenants);
   expect(log).toEqual(['begin']);
   expect(texts()).toEqual([]);
 });
 
-test('with policies of a former life in force, services wait ten seconds at most', async () => {
-  const { backend, policies, log, pass, texts } = await start();
+test('with policies of a former life in force, services wait ten seconds at most for them, and on for tenants', async () => {
+  const { backend, policies, tenants, log, pass, sync, texts } = await start();
   policies.hasFormer = true;
+  backend.begin();
+  await pass(10_000);
+  expect(log).toEqual([]);
+  expect(texts()).toEqual([expect.stringContaining('tenants are not in force')]);
+  await sync(tenants);
+  expect(log).toEqual(['begin']);
+  expect(texts()).toEqual([]);
+});
+
+test('with both of a former life in force, services wait ten seconds at most', async () => {
+  const { backend, policies, tenants, log, pass, texts } = await start();
+  for (const former of [policies, tenants]) former.hasFormer = true;
   backend.begin();
   await pass(9999);
   expect(log).toEqual([]);
@@ -107,9 +137,9 @@ test('with policies of a former life in force, services wait ten seconds at most
 });
 
 test('stopped while it waits, it never begins', async () => {
-  const { backend, log, sync } = await start();
+  const { backend, log, policies, tenants, sync } = await start();
   backend.begin();
   await backend.stop();
-  await sync();
+  await sync(policies, tenants);
   expect(log).toEqual(['stop']);
 });
