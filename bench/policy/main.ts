@@ -48,12 +48,13 @@ const VARIANTS: readonly Variant[] = ['bare', 'conntrack', 'policies'];
 
 /** A firewall with its model, in the namespace of the node with policies. */
 class Subject {
-  readonly events: FirewallEvent[] = [];
+  transactions = 0;
+  private complaint: FirewallEvent | undefined;
   private readonly model: PolicyModel = createPolicyModel(NODE);
   private readonly firewall: PolicyFirewall;
 
   constructor() {
-    this.firewall = inNamespace(NODES.policies, () => openNftablesFirewall(event => this.events.push(event)));
+    this.firewall = inNamespace(NODES.policies, () => openNftablesFirewall(event => this.take(event)));
     this.firewall.configure(PLAIN_SETTINGS);
   }
 
@@ -62,11 +63,7 @@ class Subject {
     this.firewall.apply(this.model.apply(batch));
     this.firewall.begin();
     await this.firewall.idle();
-    if (!this.firewall.isSettled) throw new Error(`not settled: ${JSON.stringify(this.events.slice(-3))}`);
-  }
-
-  get transactions(): number {
-    return this.events.filter(({ kind }) => kind === 'committed').length;
+    if (!this.firewall.isSettled) throw new Error(`not settled: ${JSON.stringify(this.complaint)}`);
   }
 
   get policies(): number {
@@ -75,6 +72,11 @@ class Subject {
 
   stop(): Promise<void> {
     return this.firewall.stop();
+  }
+
+  private take(event: FirewallEvent): void {
+    if (event.kind === 'committed') this.transactions += 1;
+    else if (event.kind === 'failed' || event.kind === 'error') this.complaint = event;
   }
 }
 

@@ -1,5 +1,7 @@
 /** What is wanted and what is there, by key, and the difference between the two: forty changes to one key cost one entry. */
 
+import { SpreadMap } from './spreadMap.js';
+
 /** What to write: what to put in, with what stands there now, and what to take out. */
 export interface Delta<K, V> {
   readonly set: ReadonlyMap<K, { readonly value: V; readonly before: V | undefined }>;
@@ -24,8 +26,15 @@ export interface DeltaTable<K, V> {
   isSettled(key: K): boolean;
   /** Keys that differ. */
   readonly pending: number;
-  readonly wanted: ReadonlyMap<K, V>;
-  readonly present: ReadonlyMap<K, V>;
+  readonly present: Present<K, V>;
+}
+
+/** What is there, as far as is known, in no order. */
+export interface Present<K, V> {
+  get(key: K): V | undefined;
+  has(key: K): boolean;
+  keys(): Iterable<K>;
+  entries(): Iterable<readonly [K, V]>;
 }
 
 /** @param equal whether writing the one over the other would change nothing */
@@ -33,12 +42,30 @@ export function createDeltaTable<K, V>(equal: (a: V, b: V) => boolean): DeltaTab
   return new Table(equal);
 }
 
-class Table<K, V> implements DeltaTable<K, V> {
-  readonly wanted = new Map<K, V>();
-  readonly present = new Map<K, V>();
-  private readonly differing = new Set<K>();
+/** Both of one key where they are not the very same. */
+class Pair<V> {
+  constructor(
+    public wanted: V | undefined,
+    public present: V | undefined,
+  ) {}
+}
 
-  constructor(private readonly equal: (a: V, b: V) => boolean) {}
+/** A key is in one of the two: this runs for each of hundreds of thousands of keys. */
+class Table<K, V> implements DeltaTable<K, V> {
+  /** Wanted and there: mostly the same value. */
+  private readonly settled = new SpreadMap<K, V | Pair<V>>();
+  private readonly differing = new Map<K, Pair<V>>();
+  readonly present: Present<K, V>;
+
+  constructor(private readonly equal: (a: V, b: V) => boolean) {
+    const presentOf = (key: K): V | undefined => this.presentOf(key);
+    this.present = {
+      get: presentOf,
+      has: key => presentOf(key) !== undefined,
+      keys: () => this.presentKeys(),
+      entries: () => this.presentEntries(),
+    };
+  }
 
   get pending(): number {
     return this.differing.size;
@@ -46,22 +73,29 @@ class Table<K, V> implements DeltaTable<K, V> {
 
   want(changes: WantedChanges<K, V>): void {
     for (const [key, value] of changes) {
-      if (value === undefined) this.wanted.delete(key);
-      else this.wanted.set(key, value);
-      this.compare(key, value, this.present.get(key));
+      const differing = this.differing.get(key);
+      if (differing !== undefined) {
+        this.update(key, differing, value, differing.present);
+        continue;
+      }
+      const stored = this.settled.get(key);
+      this.enter(key, stored, value, stored instanceof Pair ? stored.present : stored);
     }
   }
 
   wantAll(values: ReadonlyMap<K, V>): void {
-    this.want([...this.wanted.keys()].flatMap(key => (values.has(key) ? [] : [[key, undefined] as const])));
+    const gone: K[] = [];
+    for (const [key] of this.settled.entries()) if (!values.has(key)) gone.push(key);
+    for (const [key, { wanted }] of this.differing) if (wanted !== undefined && !values.has(key)) gone.push(key);
+    this.want(gone.map(key => [key, undefined]));
     this.want(values);
   }
 
   found(values: ReadonlyMap<K, V>): readonly K[] {
-    const others = [...this.present.keys()].filter(key => !values.has(key));
+    const others = [...this.presentKeys()].filter(key => !values.has(key));
     for (const key of others) this.put(key, undefined);
     for (const [key, value] of values) {
-      const before = this.present.get(key);
+      const before = this.presentOf(key);
       if (before !== undefined && this.equal(before, value)) continue;
       others.push(key);
       this.put(key, value);
@@ -74,35 +108,70 @@ class Table<K, V> implements DeltaTable<K, V> {
     for (const key of delta.removed.keys()) if (!failed.has(key)) this.put(key, undefined);
   }
 
-  delta(skip: (key: K) => boolean = () => false): Delta<K, V> {
+  delta(skip?: (key: K) => boolean): Delta<K, V> {
     const set = new Map<K, { readonly value: V; readonly before: V | undefined }>();
     const removed = new Map<K, V>();
-    for (const key of this.differing) {
-      if (skip(key)) continue;
-      const [value, before] = [this.wanted.get(key), this.present.get(key)];
-      if (value !== undefined) set.set(key, { value, before });
-      else if (before !== undefined) removed.set(key, before);
+    for (const [key, { wanted, present }] of this.differing) {
+      if (skip?.(key) === true) continue;
+      if (wanted !== undefined) set.set(key, { value: wanted, before: present });
+      else if (present !== undefined) removed.set(key, present);
     }
     return { set, removed };
   }
 
   isSettled(key: K): boolean {
-    return this.wanted.has(key) && !this.differing.has(key);
+    return this.settled.get(key) !== undefined;
   }
 
   private put(key: K, value: V | undefined): void {
-    if (value === undefined) this.present.delete(key);
-    else this.present.set(key, value);
-    this.compare(key, this.wanted.get(key), value);
+    const differing = this.differing.get(key);
+    if (differing !== undefined) {
+      this.update(key, differing, differing.wanted, value);
+      return;
+    }
+    const stored = this.settled.get(key);
+    this.enter(key, stored, stored instanceof Pair ? stored.wanted : stored, value);
   }
 
-  /** This runs for each of hundreds of thousands of keys, so nothing is looked up that the caller has in hand. */
-  private compare(key: K, wanted: V | undefined, present: V | undefined): void {
-    const same =
-      wanted === undefined || present === undefined
-        ? wanted === present
-        : wanted === present || this.equal(wanted, present);
-    if (same) this.differing.delete(key);
-    else this.differing.add(key);
+  /** A key that did not differ. @param stored of it */
+  private enter(key: K, stored: V | Pair<V> | undefined, wanted: V | undefined, present: V | undefined): void {
+    if (this.isSame(wanted, present)) {
+      if (wanted !== undefined) this.settled.set(key, wanted === present ? wanted : new Pair(wanted, present));
+      return;
+    }
+    if (stored !== undefined) this.settled.delete(key);
+    this.differing.set(key, new Pair(wanted, present));
+  }
+
+  /** A key that differed. */
+  private update(key: K, pair: Pair<V>, wanted: V | undefined, present: V | undefined): void {
+    [pair.wanted, pair.present] = [wanted, present];
+    if (!this.isSame(wanted, present)) return;
+    this.differing.delete(key);
+    if (wanted !== undefined) this.settled.set(key, wanted === present ? wanted : pair);
+  }
+
+  private isSame(wanted: V | undefined, present: V | undefined): boolean {
+    if (wanted === undefined || present === undefined) return wanted === present;
+    return wanted === present || this.equal(wanted, present);
+  }
+
+  private presentOf(key: K): V | undefined {
+    const differing = this.differing.get(key);
+    if (differing !== undefined) return differing.present;
+    const stored = this.settled.get(key);
+    return stored instanceof Pair ? stored.present : stored;
+  }
+
+  private *presentEntries(): Iterable<readonly [K, V]> {
+    for (const [key, stored] of this.settled.entries()) {
+      const present = stored instanceof Pair ? stored.present : stored;
+      if (present !== undefined) yield [key, present];
+    }
+    for (const [key, { present }] of this.differing) if (present !== undefined) yield [key, present];
+  }
+
+  private *presentKeys(): Iterable<K> {
+    for (const [key] of this.presentEntries()) yield key;
   }
 }

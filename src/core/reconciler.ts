@@ -4,7 +4,7 @@
  */
 
 import type { Clock, TimerHandle } from './clock.js';
-import { createDeltaTable, type Delta, type WantedChanges } from './deltaTable.js';
+import { createDeltaTable, type Delta, type Present, type WantedChanges } from './deltaTable.js';
 
 /** The only impure part of a plane. */
 export interface Target<K, V> {
@@ -61,7 +61,7 @@ export interface Reconciler<K, V> {
   readonly isAllSettled: boolean;
   readonly failures: ReadonlyMap<K, string>;
   /** What is believed to be there. */
-  readonly present: ReadonlyMap<K, V>;
+  readonly present: Present<K, V>;
   /** @returns resolves when all that can be written is written: what is left was refused */
   idle(): Promise<void>;
   /** Lets the commit under way end. What is there stays. */
@@ -110,7 +110,7 @@ class Loop<K, V> implements Reconciler<K, V> {
     return new Map([...this.refusals].map(([key, { text }]) => [key, text]));
   }
 
-  get present(): ReadonlyMap<K, V> {
+  get present(): Present<K, V> {
     return this.table.present;
   }
 

@@ -5,6 +5,7 @@
 
 import { isDeepStrictEqual } from 'node:util';
 import type { Clock, TimerHandle } from '../../core/clock.js';
+import type { Present } from '../../core/deltaTable.js';
 import { createReconciler, type ReconcilerEvent } from '../../core/reconciler.js';
 import type { IpAddress } from '../../core/ip.js';
 import type { RouteHop } from '../../kernel/routes.js';
@@ -50,7 +51,7 @@ export interface Overlay {
   /** Somebody touched what is ours. */
   readSoon(): void;
   /** What stands in the kernel, for views and tests. */
-  readonly present: ReadonlyMap<ObjectKey, OverlayObject>;
+  readonly present: Present<ObjectKey, OverlayObject>;
   readonly failures: ReadonlyMap<ObjectKey, string>;
   idle(): Promise<void>;
   /** @param keep leave everything as it stands, for the next process to adopt */
@@ -85,7 +86,7 @@ class RunningOverlay implements Overlay {
     this.reconciler = createReconciler({ target, clock, equal: isDeepStrictEqual, readBackInterval, onEvent });
   }
 
-  get present(): ReadonlyMap<ObjectKey, OverlayObject> {
+  get present(): Present<ObjectKey, OverlayObject> {
     return this.reconciler.present;
   }
 

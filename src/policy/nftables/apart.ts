@@ -3,6 +3,7 @@
  * it. These are closed: nothing is let through to them or from them until what governs them has been accepted.
  */
 
+import type { Present } from '../../core/deltaTable.js';
 import { elementKey, setOf, type ElementKey } from '../../kernel/nftables/elements.js';
 import { TransactionError } from '../../kernel/nftables/transaction.js';
 import type { PodName } from '../policyTypes.js';
@@ -20,7 +21,7 @@ export interface ApartOptions {
   readonly addressesOf: (pod: PodName) => readonly string[];
   readonly needs: (pod: PodName) => Needs;
   /** What is believed to be in the kernel. */
-  readonly present: ReadonlyMap<ElementKey, string>;
+  readonly present: Pick<Present<ElementKey, string>, 'get'>;
 }
 
 export interface Outcome {

@@ -306,7 +306,7 @@ class Servers implements IpvsServers {
 
   private countServers(): number {
     let count = 0;
-    for (const { kind } of this.reconciler.present.values()) if (kind === 'server') count += 1;
+    for (const [, { kind }] of this.reconciler.present.entries()) if (kind === 'server') count += 1;
     return count;
   }
 }

@@ -4,7 +4,7 @@
  */
 
 import type { TimerHandle } from '../../core/clock.js';
-import type { Delta } from '../../core/deltaTable.js';
+import type { Delta, Present } from '../../core/deltaTable.js';
 import { formatAddress } from '../../core/ip.js';
 import type { Target } from '../../core/reconciler.js';
 import type { Ipvs, IpvsCommand } from '../../kernel/ipvs/ipvs.js';
@@ -43,7 +43,7 @@ export interface IpvsTargetOptions extends ServerGuardOptions {
   readonly claims: ServerClaims;
   readonly isWanted: (key: WishKey) => boolean;
   /** What is believed to be there. */
-  readonly present: () => ReadonlyMap<WishKey, Wish>;
+  readonly present: () => Present<WishKey, Wish>;
   /** Whether a frontend is at this place, even if nobody serves it. @param server as `serverKey` has it */
   readonly isPlace: (server: string) => boolean;
   /** Servers that are asked for their destinations in one reading, about. */
@@ -152,7 +152,7 @@ class OpenTarget implements IpvsTarget {
     await readDestinations(this.options.ipvs, { asked, total: servers.length }, (server, destinations) => {
       for (const [one, value] of foundOfServer(server, destinations, rules, this.draining)) found.set(one, value);
     });
-    for (const [key, value] of believed.size === 0 ? [] : present)
+    for (const [key, value] of believed.size === 0 ? [] : present.entries())
       if (value.kind === 'destination' && believed.has(serverKey(value.server))) found.set(key, value);
     return found;
   }

@@ -5,6 +5,7 @@ import { elementKey, keyOctets, setOf, type ElementKey } from '../../kernel/nfta
 import { identityOfElement } from './frontendElement.js';
 import { kernelFrontend } from './kernelFrontend.js';
 import { layoutOf, SETS } from './layout.js';
+import type { ElementLookup } from './lookUp.js';
 import { describeIdentity, IDENTITY_SIZE } from './serviceIdentity.js';
 import { servicePortElements } from './servicePortElements.js';
 import type { TableKind } from './tableKind.js';
@@ -27,7 +28,7 @@ function hasIdentity(set: string): boolean {
 }
 
 /** A service port is its identity, which a frontend's element has; without one its frontends stand alone. */
-function groupOf(key: ElementKey, present: ReadonlyMap<ElementKey, string>): string | undefined {
+function groupOf(key: ElementKey, present: ElementLookup): string | undefined {
   const set = setOf(key);
   if (hasIdentity(set)) return key.slice(-IDENTITY_SIZE);
   if (set === SETS.policies || set === SETS.fans || set === SETS.clusterIps || set === SETS.hairpins) return undefined;

@@ -31,7 +31,7 @@ export interface TableKind {
    * What elements of a service port that nobody wants any more have in common, in octets. Absent: the endpoint that their
    * keys begin with. @param present what the kernel has  @returns undefined for elements that several may need
    */
-  readonly groupOf?: (key: ElementKey, present: ReadonlyMap<ElementKey, string>) => string | undefined;
+  readonly groupOf?: (key: ElementKey, present: ElementLookup) => string | undefined;
   /** An element in words. Absent: by the endpoint that its key begins with. */
   readonly describe?: (key: ElementKey, family: Family) => string | undefined;
   /** Whether other addresses of the node are other elements for a service port with this frontend. */
