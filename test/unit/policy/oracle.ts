@@ -78,7 +78,6 @@ export interface OraclePod {
   readonly namespace: string;
   readonly name: string;
   readonly labels: Readonly<Record<string, string>>;
-  /** IPv4, dotted quad. */
   readonly ip: string;
   readonly node: string;
   readonly hostNetwork: boolean;
@@ -89,6 +88,8 @@ export interface OracleWorld {
   readonly pods: readonly OraclePod[];
   readonly policies: readonly JsonNetworkPolicy[];
   readonly clusterPolicies: readonly JsonClusterPolicy[];
+  /** What namespaces say of the world outside, such as `allow 192.0.2.0/24, deny 0.0.0.0/0`. */
+  readonly egressLists?: Readonly<Record<string, string>>;
 }
 /** A pod, or an address outside the cluster. */
 export type OracleEnd = OraclePod | { readonly ip: string };
@@ -101,9 +102,22 @@ export function oracleAllows(
   protocol: string,
   port: number,
 ): boolean {
-  const egress = !isPod(from) || mayPass(world, 'Egress', from, to, to, protocol, port);
-  const ingress = !isPod(to) || mayPass(world, 'Ingress', to, from, to, protocol, port);
+  const { egress, ingress } = oracleVerdicts(world, from, to, protocol, port);
   return egress && ingress;
+}
+
+/** What each end says of it. */
+export function oracleVerdicts(
+  world: OracleWorld,
+  from: OracleEnd,
+  to: OracleEnd,
+  protocol: string,
+  port: number,
+): { readonly egress: boolean; readonly ingress: boolean } {
+  return {
+    egress: !isPod(from) || mayPass(world, 'Egress', from, to, to, protocol, port),
+    ingress: !isPod(to) || mayPass(world, 'Ingress', to, from, to, protocol, port),
+  };
 }
 
 function isPod(end: OracleEnd): end is OraclePod {
@@ -122,7 +136,8 @@ function mayPass(
   if (self.hostNetwork) return true;
   if (isPod(other) && other.name === self.name && other.namespace === self.namespace) return true;
   const admin = clusterTierSays(world, 'Admin', direction, self, other, to, protocol, port);
-  if (admin !== 'Pass') return admin === 'Accept';
+  if (admin === 'Accept' || admin === 'Deny') return admin === 'Accept';
+  if (admin === undefined && direction === 'Egress' && !mayLeave(world, self, other)) return false;
   if (isPod(other) && other.hostNetwork && other.node === self.node) return true;
   const isolating = world.policies.filter(policy => applies(policy, direction) && selectsPod(policy, self));
   for (const policy of isolating)
@@ -133,7 +148,17 @@ function mayPass(
   return clusterTierSays(world, 'Baseline', direction, self, other, to, protocol, port) !== 'Deny';
 }
 
-/** Pass, too, when nothing in the tier matches. Priorities have to differ. */
+/** The last of the Admin tier, and about the world outside alone. */
+function mayLeave({ egressLists }: OracleWorld, self: OraclePod, other: OracleEnd): boolean {
+  if (isPod(other)) return true;
+  for (const item of (egressLists?.[self.namespace] ?? '').split(',')) {
+    const [verb, network = ''] = item.trim().split(' ');
+    if (network !== '' && within(other.ip, network)) return verb === 'allow';
+  }
+  return true;
+}
+
+/** Undefined when nothing in the tier matches. Priorities have to differ. */
 function clusterTierSays(
   world: OracleWorld,
   tier: 'Admin' | 'Baseline',
@@ -143,7 +168,7 @@ function clusterTierSays(
   to: OracleEnd,
   protocol: string,
   port: number,
-): 'Accept' | 'Deny' | 'Pass' {
+): 'Accept' | 'Deny' | 'Pass' | undefined {
   const policies = world.clusterPolicies
     .filter(policy => policy.spec.tier === tier && clusterPeerMatches(world, policy.spec.subject, self))
     .sort((a, b) => a.spec.priority - b.spec.priority);
@@ -159,7 +184,7 @@ function clusterTierSays(
         continue;
       return rule.action;
     }
-  return 'Pass';
+  return undefined;
 }
 
 function clusterPeerMatches(world: OracleWorld, peer: JsonClusterPeer, end: OracleEnd): boolean {
@@ -239,15 +264,23 @@ function portsMatch(ports: readonly JsonPort[], to: OracleEnd, protocol: string,
   });
 }
 
-/** IPv4 only, in strings of ones and zeros. */
+/** In strings of ones and zeros. */
 export function within(ip: string, cidr: string): boolean {
-  const [network = '', length = '32'] = cidr.split('/');
+  const [network = '', length = '128'] = cidr.split('/');
+  if (ip.includes(':') !== network.includes(':')) return false;
   return bits(ip).slice(0, Number(length)) === bits(network).slice(0, Number(length));
 }
 
 function bits(ip: string): string {
-  return ip
-    .split('.')
-    .map(octet => Number(octet).toString(2).padStart(8, '0'))
-    .join('');
+  if (!ip.includes(':')) return inBits(ip.split('.').map(Number), 8);
+  const [left = [], right = []] = ip.split('::').map(half => half.split(':').filter(group => group !== ''));
+  const zeros = Array.from({ length: 8 - left.length - right.length }, () => '0');
+  return inBits(
+    [...left, ...zeros, ...right].map(group => parseInt(group, 16)),
+    16,
+  );
+}
+
+function inBits(numbers: readonly number[], width: number): string {
+  return numbers.map(number => number.toString(2).padStart(width, '0')).join('');
 }

@@ -1,6 +1,7 @@
 /** Random clusters of a seeded generator: few labels, addresses and ports, so that rules meet each other. */
 
 import fc from 'fast-check';
+import { EGRESS_RULES } from '../../../src/policy/egress/egressList.js';
 import type {
   JsonClusterPeer,
   JsonClusterPolicy,
@@ -18,7 +19,7 @@ import type {
 const NAMESPACES = ['x', 'y', 'z'];
 const label = fc.constantFrom('a', 'b', 'c');
 const value = fc.constantFrom('1', '2');
-const labels = fc.dictionary(label, value, { maxKeys: 2 });
+export const labels = fc.dictionary(label, value, { maxKeys: 2 });
 
 export const selector: fc.Arbitrary<JsonSelector> = fc.record(
   {
@@ -117,11 +118,13 @@ const podPeer: fc.Arbitrary<JsonClusterPeer> = fc.oneof(
   fc.record({ namespaces: namespaceSelector }),
   fc.record({ pods: fc.record({ namespaceSelector, podSelector: selector }) }),
 );
-const outwardPeer: fc.Arbitrary<JsonClusterPeer> = fc.oneof(
-  fc.record({ networks: fc.constantFrom(['10.0.1.0/24'], ['192.0.2.0/24', '10.0.0.1/32'], ['0.0.0.0/0']) }),
-  fc.record({ nodes: fc.constantFrom<JsonSelector>({}, { matchLabels: { name: 'n1' } }) }),
-  fc.constant<JsonClusterPeer>({ domainNames: ['example.org'] }),
-);
+const NETWORKS = [['10.0.1.0/24'], ['192.0.2.0/24', '10.0.0.1/32'], ['0.0.0.0/0']];
+const outwardPeer = (networks: readonly (readonly string[])[]): fc.Arbitrary<JsonClusterPeer> =>
+  fc.oneof(
+    fc.record({ networks: fc.constantFrom(...networks) }),
+    fc.record({ nodes: fc.constantFrom<JsonSelector>({}, { matchLabels: { name: 'n1' } }) }),
+    fc.constant<JsonClusterPeer>({ domainNames: ['example.org'] }),
+  );
 const destination = fc.oneof(
   fc.constant({}),
   fc.constantFrom(53, 80, 81).map(number => ({ destinationPort: { number } })),
@@ -152,7 +155,11 @@ const clusterRule = (
       [side]: given.peers,
       ...(given.protocols ? { protocols: given.protocols } : {}),
     }));
-const clusterPolicy = (index: number): fc.Arbitrary<JsonClusterPolicy> =>
+/** @param index sets it apart from others @param networks lists of blocks outside and inside that rules name */
+export const clusterPolicy = (
+  index: number,
+  networks: readonly (readonly string[])[] = NETWORKS,
+): fc.Arbitrary<JsonClusterPolicy> =>
   fc
     .record({
       tier: fc.constantFrom('Admin' as const, 'Baseline' as const),
@@ -161,7 +168,10 @@ const clusterPolicy = (index: number): fc.Arbitrary<JsonClusterPolicy> =>
       subject: podPeer,
       ingress: fc.array(clusterRule('from', podPeer, fc.oneof(numbered, named)), few),
       egress: fc.array(
-        fc.oneof(clusterRule('to', podPeer, fc.oneof(numbered, named)), clusterRule('to', outwardPeer, numbered)),
+        fc.oneof(
+          clusterRule('to', podPeer, fc.oneof(numbered, named)),
+          clusterRule('to', outwardPeer(networks), numbered),
+        ),
         few,
       ),
     })
@@ -182,15 +192,26 @@ const clusterPolicies = fc
   .integer({ min: 0, max: 3 })
   .chain(count => fc.tuple(...Array.from({ length: count }, (_, i) => clusterPolicy(i))));
 
+const list = fc.constantFrom(
+  'deny 192.0.2.0/24',
+  'allow 192.0.2.7/32, deny 0.0.0.0/0',
+  'deny 192.0.2.7/32, allow 0.0.0.0/0',
+  'deny 0.0.0.0/0, deny ::/0',
+);
+/** Of some namespaces. */
+const egressLists = fc.dictionary(fc.constantFrom(...NAMESPACES), list, { maxKeys: 2 });
+
 export const cluster: fc.Arbitrary<OracleWorld> = fc.record({
   namespaces: fc.record({ x: labels, y: labels, z: labels }),
   pods,
   policies,
   clusterPolicies,
+  egressLists,
 });
 
 /** The objects as an API server has them. */
-export function objectsOf({ namespaces, pods, policies, clusterPolicies }: OracleWorld): readonly unknown[] {
+export function objectsOf(world: OracleWorld): readonly unknown[] {
+  const { namespaces, pods, policies, clusterPolicies, egressLists = {} } = world;
   return [
     ...Object.entries(NODE_ADDRESSES).map(([name, address]) => ({
       apiVersion: 'v1',
@@ -201,7 +222,7 @@ export function objectsOf({ namespaces, pods, policies, clusterPolicies }: Oracl
     ...Object.entries(namespaces).map(([name, labels]) => ({
       apiVersion: 'v1',
       kind: 'Namespace',
-      metadata: { name, labels },
+      metadata: { name, labels, annotations: annotationsOf(egressLists[name]) },
     })),
     ...pods.map(({ namespace, name, labels, ip, node, hostNetwork, ports }) => ({
       apiVersion: 'v1',
@@ -217,4 +238,8 @@ export function objectsOf({ namespaces, pods, policies, clusterPolicies }: Oracl
     ...policies,
     ...clusterPolicies,
   ];
+}
+
+function annotationsOf(list: string | undefined): Readonly<Record<string, string>> {
+  return list === undefined ? {} : { [EGRESS_RULES]: list };
 }
