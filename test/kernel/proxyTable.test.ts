@@ -264,8 +264,14 @@ describe('counters', () => {
     expect((await proxy.counters()).get(KEY)).toEqual(times(0n));
     knock('10.96.1.1', 80);
     knock('192.168.9.1', 30001);
+    // Of no service: whoever reads all there is takes it out.
+    const stranger = '10.9.9.9 . tcp . 80';
+    nft('add', 'element', 'ip', 'peerage-proxy', SETS.packetsIn, `{ ${stranger} }`);
     const frontends = await proxy.read([...deltaOf([service(1)]).frontends.set.keys()]);
     expect(frontends.map(({ counters }) => counters)).toEqual([times(1n), times(1n)]);
+    expect(nft('list', 'set', 'ip', 'peerage-proxy', SETS.packetsIn)).toContain(stranger);
+    await proxy.counters();
+    expect(nft('list', 'set', 'ip', 'peerage-proxy', SETS.packetsIn)).not.toContain(stranger);
     const fewer = service(1, { cluster: [backendOn(4, 'b')] });
     proxy.apply(deltaOf([fewer]));
     await proxy.idle();

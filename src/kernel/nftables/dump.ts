@@ -69,12 +69,22 @@ export function readElements(channel: NetlinkChannel, table: TableName, set: str
  * @param key octets as latin1 text
  * @returns undefined when the set has none of this key, and where there is no such set; rejects with NetlinkError
  */
-export async function readElement(
+export function readElement(
   channel: NetlinkChannel,
   table: TableName,
   set: string,
   key: string,
 ): Promise<WireElement | undefined> {
+  return askForElement(channel, table, set, key, decodeElement);
+}
+
+async function askForElement<T>(
+  channel: NetlinkChannel,
+  table: TableName,
+  set: string,
+  key: string,
+  decode: (message: MessageCursor, list: AttributeCursor, cursors: ElementCursors) => T | undefined,
+): Promise<T | undefined> {
   const request = new NetlinkWriter(256);
   beginRequest(request, nft.NFT_MSG_GETSETELEM, 0, table, nft.NFTA_SET_ELEM_LIST_TABLE, set);
   const list = request.beginNested(nft.NFTA_SET_ELEM_LIST_ELEMENTS, true);
@@ -83,15 +93,19 @@ export async function readElement(
   request.attributeOctets(nft.NFTA_DATA_VALUE, Buffer.from(key, 'latin1'));
   for (const nest of [value, element, list]) request.endNested(nest);
   request.end();
-  const found: WireElement[] = [];
+  let found: T | undefined;
   const cursors = new ElementCursors();
   try {
-    await channel.dump(request, message => decodeElements(message, cursors, element => found.push(element)));
+    await channel.dump(request, message =>
+      visitElements(message, cursors, visited => {
+        found = decode(message, visited, cursors);
+      }),
+    );
   } catch (error) {
     if (error instanceof NetlinkError && errnoName(error.errno) === 'ENOENT') return undefined;
     throw error;
   }
-  return found[0];
+  return found;
 }
 
 /** Packets that found an element, and their octets from the network header on. */
@@ -120,6 +134,17 @@ export async function readCounts(
       }),
   );
   return new Map(counts);
+}
+
+/** The same of one element. @returns undefined when the set has none of this key, and where there is no such set */
+export async function readCount(
+  channel: NetlinkChannel,
+  table: TableName,
+  set: string,
+  key: string,
+): Promise<ElementCount | undefined> {
+  const [, count] = (await askForElement(channel, table, set, key, decodeCount)) ?? [];
+  return count;
 }
 
 async function dump<T>(

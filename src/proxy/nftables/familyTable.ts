@@ -1,6 +1,7 @@
 /** One table of one family: plan, reconciler and target together, and what happened told in terms of frontends. */
 
 import type { Clock } from '../../core/clock.js';
+import type { IpAddress } from '../../core/ip.js';
 import { createReconciler, type Reconciler, type ReconcilerEvent } from '../../core/reconciler.js';
 import type { NetlinkChannel } from '../../kernel/netlink/channel.js';
 import type { TableMonitor } from '../../kernel/nftables/tableMonitor.js';
@@ -22,7 +23,7 @@ import { askKernel, readLookedUp } from './lookUp.js';
 import { CHAINS, createPlan, type Plan, type PlanChanges } from './plan.js';
 import { frontendOctets } from './servicePortElements.js';
 import type { TableKind } from './tableKind.js';
-import { addTraffic, forgetCounted, readCounted, trafficOf } from './traffic.js';
+import { addTraffic, countingPlaces, forgetCounted, readCounted, readCountedAt, trafficOf } from './traffic.js';
 import { createTableTarget, fingerprint, STRUCTURE, type TableTarget } from './tableTarget.js';
 
 export interface FamilyTableOptions {
@@ -34,6 +35,8 @@ export interface FamilyTableOptions {
   readonly readBackInterval: number;
   /** Tells when others change the table; absent: only reading finds out. */
   readonly monitor?: TableMonitor;
+  /** Addresses of this machine as they are now, of any family. Absent: counts of node ports are looked for everywhere. */
+  readonly localAddresses?: () => Promise<readonly IpAddress[]>;
   onEvent(event: ProxyEvent): void;
 }
 
@@ -152,7 +155,7 @@ class PlannedTable implements FamilyTable {
       present => mine.flatMap(frontend => kind.read(frontend, family, present) ?? []),
       ask,
     );
-    const traffic = await this.traffic();
+    const traffic = await this.trafficAt(mine);
     return found.map(one => ({ ...one, counters: traffic.get(one.key) }));
   }
 
@@ -178,12 +181,23 @@ class PlannedTable implements FamilyTable {
 
   /** Nothing before there is a table. */
   private get isCounting(): boolean {
-    return this.countTraffic && this.reconciler.isSettled(STRUCTURE);
+    return this.countTraffic && this.options.kind.countsTraffic && this.reconciler.isSettled(STRUCTURE);
+  }
+
+  /** Of a few frontends, without reading what others have counted. */
+  private async trafficAt(frontends: readonly Frontend[]): Promise<ReadonlyMap<FrontendKey, TrafficCounters>> {
+    const { channel, localAddresses } = this.options;
+    if (!this.isCounting) return new Map();
+    const hasNodePorts = frontends.some(({ address }) => address === undefined);
+    const local = hasNodePorts ? await localAddresses?.() : [];
+    const places = local === undefined ? undefined : countingPlaces(frontends, local);
+    if (places === undefined) return this.traffic();
+    return trafficOf(await readCountedAt(channel, this.target.table, places), frontends).traffic;
   }
 
   private async traffic(): Promise<ReadonlyMap<FrontendKey, TrafficCounters>> {
-    const { kind, channel, transactions } = this.options;
-    if (!this.isCounting || !kind.countsTraffic) return new Map();
+    const { channel, transactions } = this.options;
+    if (!this.isCounting) return new Map();
     const counted = await readCounted(channel, this.target.table);
     const { traffic, strangers } = trafficOf(counted, this.told.values());
     await forgetCounted(transactions, this.target.table, strangers);

@@ -5,6 +5,10 @@
  */
 
 import { systemClock, type Clock } from '../../core/clock.js';
+import type { IpAddress } from '../../core/ip.js';
+import { decodeInterfaceAddress, writeAddressDump } from '../../kernel/addresses.js';
+import { dumpAll, openRouteChannel, type NetlinkChannel } from '../../kernel/netlink/channel.js';
+import { NetlinkWriter } from '../../kernel/netlink/writer.js';
 import { openTableSockets, type TableSockets } from '../../kernel/nftables/tableSockets.js';
 import type { KernelFrontend, ProxyBackend, ProxyEvent, TrafficCounters } from '../proxyBackend.js';
 import type { Family, FrontendKey, ProxyDelta, ProxySettings, ServicePortKey } from '../proxyTypes.js';
@@ -28,7 +32,19 @@ export function openNftablesProxy(
   onEvent: (event: ProxyEvent) => void,
   options: NftablesProxyOptions = {},
 ): ProxyBackend {
-  return new NftablesProxy(openTableSockets(), onEvent, options);
+  const kernel = openTableSockets();
+  try {
+    return new NftablesProxy(kernel, openRouteChannel(), onEvent, options);
+  } catch (error) {
+    kernel.close();
+    throw error;
+  }
+}
+
+async function localAddresses(links: NetlinkChannel): Promise<readonly IpAddress[]> {
+  const request = new NetlinkWriter(64);
+  writeAddressDump(request);
+  return (await dumpAll(links, request, decodeInterfaceAddress)).map(({ address }) => address);
 }
 
 class NftablesProxy implements ProxyBackend {
@@ -39,14 +55,13 @@ class NftablesProxy implements ProxyBackend {
 
   constructor(
     private readonly kernel: TableSockets,
+    private readonly links: NetlinkChannel,
     onEvent: (event: ProxyEvent) => void,
     { clock = systemClock, readBackInterval = READ_BACK }: NftablesProxyOptions,
   ) {
+    const common = { kind: PROXY_TABLE, ...kernel, clock, readBackInterval, onEvent };
     for (const family of [4, 6] as const)
-      this.tables.set(
-        family,
-        createFamilyTable({ kind: PROXY_TABLE, family, ...kernel, clock, readBackInterval, onEvent }),
-      );
+      this.tables.set(family, createFamilyTable({ ...common, family, localAddresses: () => localAddresses(links) }));
   }
 
   configure(settings: ProxySettings): void {
@@ -82,6 +97,7 @@ class NftablesProxy implements ProxyBackend {
   async stop(): Promise<void> {
     await Promise.all([...this.tables.values()].map(table => table.stop()));
     this.kernel.close();
+    this.links.close();
   }
 
   private isOn(family: Family): boolean {

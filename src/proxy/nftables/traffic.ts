@@ -4,8 +4,10 @@
  */
 
 import { assertNever } from '../../core/assertNever.js';
+import { formatAddress, type IpAddress } from '../../core/ip.js';
 import type { NetlinkChannel } from '../../kernel/netlink/channel.js';
-import { readCounts, type ElementCount } from '../../kernel/nftables/dump.js';
+import { readCount, readCounts, type ElementCount } from '../../kernel/nftables/dump.js';
+import { addressOfText, endpointOctets } from '../../kernel/nftables/elements.js';
 import { writeElements, type TableName } from '../../kernel/nftables/messages.js';
 import { TransactionError, type Transactions } from '../../kernel/nftables/transaction.js';
 import type { TrafficCounters } from '../proxyBackend.js';
@@ -30,6 +32,51 @@ export async function readCounted(channel: NetlinkChannel, table: TableName): Pr
   const packetsIn = await readCounts(channel, table, SETS.packetsIn);
   const packetsOut = await readCounts(channel, table, SETS.packetsOut);
   return { connections, packetsIn, packetsOut };
+}
+
+/** Elements of each set that are asked for one by one; for more it is quicker to read all there are. */
+const MOST_ALONE = 500;
+
+/**
+ * Where packets to these frontends are counted.
+ * @param local addresses of this machine: each of them has node ports
+ * @returns octets as the elements have them; undefined where they are too many to be asked for one by one
+ */
+export function countingPlaces(
+  frontends: readonly Frontend[],
+  local: readonly IpAddress[],
+): readonly string[] | undefined {
+  const places = new Set<string>();
+  for (const frontend of frontends) {
+    if (frontend.address !== undefined) places.add(frontendOctets(frontend));
+    else
+      for (const address of local)
+        if (address.version === frontend.family)
+          places.add(endpointOctets(addressOfText(formatAddress(address)), frontend.protocol, frontend.port));
+    if (places.size > MOST_ALONE) return undefined;
+  }
+  return [...places];
+}
+
+/** What is counted at these places alone, however many others there are. @returns rejects with NetlinkError. Impure. */
+export async function readCountedAt(
+  channel: NetlinkChannel,
+  table: TableName,
+  places: readonly string[],
+): Promise<Counted> {
+  const read = async (set: CountedSet): Promise<Counts> => {
+    const counts = new Map<string, ElementCount>();
+    for (const place of places) {
+      const count = await readCount(channel, table, SETS[set], place);
+      if (count !== undefined) counts.set(place, count);
+    }
+    return counts;
+  };
+  return {
+    connections: await read('connections'),
+    packetsIn: await read('packetsIn'),
+    packetsOut: await read('packetsOut'),
+  };
 }
 
 export interface FrontendTraffic {

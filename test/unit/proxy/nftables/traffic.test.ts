@@ -2,12 +2,13 @@
 
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
+import { parseAddress, type IpAddress } from '../../../../src/core/ip.js';
 import type { ElementCount } from '../../../../src/kernel/nftables/dump.js';
 import { addressOfText, endpointOctets } from '../../../../src/kernel/nftables/elements.js';
 import { fanOctets, fanOfOctets, NO_FAN, type Fan } from '../../../../src/proxy/nftables/fanChains.js';
 import { frontendElementOctets, parseFrontendElement } from '../../../../src/proxy/nftables/frontendElement.js';
 import { describeIdentity, identityOctets, shardOf, SHARDS } from '../../../../src/proxy/nftables/serviceIdentity.js';
-import { trafficOf, type Counted } from '../../../../src/proxy/nftables/traffic.js';
+import { countingPlaces, trafficOf, type Counted } from '../../../../src/proxy/nftables/traffic.js';
 import { frontendKey, servicePortKey, type Frontend } from '../../../../src/proxy/proxyTypes.js';
 import { serviceDelta } from '../../../../bench/proxy/services.js';
 
@@ -50,6 +51,35 @@ describe('traffic', () => {
     const { traffic, strangers } = trafficOf({ ...nothing, packetsOut }, [cluster!]);
     expect(traffic.get(cluster!.key)).toEqual(zero);
     expect(strangers).toEqual({ connections: [], packetsIn: [], packetsOut: [endpoint('10.9.9.9', 8080)] });
+  });
+});
+
+describe('where it is counted', () => {
+  const own = (...texts: readonly string[]): readonly IpAddress[] =>
+    texts.flatMap(text => {
+      const address = parseAddress(text);
+      return address.ok ? [address.value] : [];
+    });
+
+  test('a frontend at its address, a node port at each of the machine’s of its family', () => {
+    const local = own('10.0.0.1', 'fd00::1', '10.0.0.2', '10.0.0.1');
+    expect(countingPlaces([cluster!, nodePort], local)).toEqual([
+      endpoint(cluster!.address!),
+      endpoint('10.0.0.1', 30080),
+      endpoint('10.0.0.2', 30080),
+    ]);
+    expect(countingPlaces([nodePort], [])).toEqual([]);
+  });
+
+  test('so many that asking for each takes longer than reading all', () => {
+    const many = (count: number): readonly Frontend[] => [
+      ...serviceDelta(
+        Array.from({ length: count }, (_, i) => i),
+        1,
+      ).frontends.set.values(),
+    ];
+    expect(countingPlaces(many(500), [])).toHaveLength(500);
+    expect(countingPlaces(many(501), [])).toBeUndefined();
   });
 });
 
