@@ -77,7 +77,10 @@ export function connectApi(credentials: ApiCredentials): ApiConnection {
     // Asked each time: tokens of service accounts change while we run.
     await credentials.apply(options);
     if (!credentials.proxied) options.agent = agent;
-    return protocol.request(new URL(base.pathname.replace(/\/$/, '') + path, base), options);
+    const request = protocol.request(new URL(base.pathname.replace(/\/$/, '') + path, base), options);
+    // One that is cancelled before anybody listens would end the process.
+    request.on('error', () => undefined);
+    return request;
   };
 
   const get = (path: string, silence: number, events: AnswerEvents): ApiRequest => {

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { type ApiConnection, type Failure } from '../../../../src/kube/client/apiConnection.js';
+import { connectApi, type ApiConnection, type Failure } from '../../../../src/kube/client/apiConnection.js';
 import { FakeApiServer } from './fakeApiServer.js';
 
 let server: FakeApiServer;
@@ -68,6 +68,45 @@ test('nobody is told anything after cancel', async () => {
   response.end('{}');
   await new Promise(resolve => setTimeout(resolve, 30));
   expect(calls).toBe(0);
+});
+
+test('a question cancelled while its credentials are being read is never put, and hurts nobody', async () => {
+  let read = (): void => undefined;
+  const slow = connectApi({
+    server: `http://127.0.0.1:${server.port}`,
+    proxied: false,
+    apply: () => new Promise(resolve => (read = resolve)),
+  });
+  const crashes: unknown[] = [];
+  const crashed = (error: unknown): void => void crashes.push(error);
+  process.on('uncaughtException', crashed);
+  try {
+    const request = slow.get('/list', 1000, { ended: () => undefined, failed: () => undefined });
+    request.cancel();
+    read();
+    // A request that nobody listens to breaks some turns later.
+    for (let turn = 0; turn < 20; turn++) await new Promise(resolve => setImmediate(resolve));
+    expect([crashes, server.untaken]).toEqual([[], 0]);
+  } finally {
+    process.off('uncaughtException', crashed);
+    slow.close();
+  }
+});
+
+test('a token that no header can have is a failure like any other', async () => {
+  const broken = connectApi({
+    server: `http://127.0.0.1:${server.port}`,
+    proxied: false,
+    apply: options => {
+      Object.assign(options, { headers: { authorization: 'Bearer half\nwritten' } });
+      return Promise.resolve();
+    },
+  });
+  const text = await new Promise<string>(resolve =>
+    broken.get('/list', 1000, { ended: () => resolve('ended'), failed: failure => resolve(failure.text) }),
+  );
+  expect(text).toMatch(/^credentials: Invalid character in header content/);
+  broken.close();
 });
 
 test('a refused port says so', async () => {
