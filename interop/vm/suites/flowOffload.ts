@@ -90,6 +90,7 @@ async function build(): Promise<World> {
     const offload = createFlowOffload({
       transactions: sockets.transactions,
       links: () => readHostLinks(routes),
+      flowtables: () => readFlowtables(sockets.channel, OFFLOAD_TABLE),
       remove: () => removeTable(sockets.channel, sockets.transactions, OFFLOAD_TABLE),
       clock: systemClock,
       onEvent: event => events.push(event),

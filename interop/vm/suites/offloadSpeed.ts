@@ -8,9 +8,11 @@ import { execFileSync } from 'node:child_process';
 import { buildWay, type Way } from '../../../bench/policy/packets.js';
 import { systemClock } from '../../../src/core/clock.js';
 import { openRouteChannel } from '../../../src/kernel/netlink/channel.js';
+import { readFlowtables } from '../../../src/kernel/nftables/flowtables.js';
 import { openTableSockets } from '../../../src/kernel/nftables/tableSockets.js';
 import { readHostLinks } from '../../../src/kernel/podLinkReading.js';
 import { createFlowOffload } from '../../../src/policy/flowOffload/flowOffload.js';
+import { OFFLOAD_TABLE } from '../../../src/policy/flowOffload/offloadTable.js';
 import { networkPolicy, SETTINGS, startLife } from '../../../test/kernel/policyRig.js';
 import { makeNamespace, type Namespace } from '../../../test/kernel/namespace.js';
 import { vmSuite } from '../suite.js';
@@ -55,6 +57,7 @@ async function withOffload(node: Namespace): Promise<void> {
   const offload = createFlowOffload({
     transactions: sockets.transactions,
     links: () => readHostLinks(routes),
+    flowtables: () => readFlowtables(sockets.channel, OFFLOAD_TABLE),
     remove: () => Promise.resolve(false),
     clock: systemClock,
     onEvent: event => assert.equal(event.kind, 'written'),

@@ -4,6 +4,7 @@ import type { Logger } from 'pino';
 import { systemClock } from '../../core/clock.js';
 import { openMonitor } from '../../kernel/monitor.js';
 import type { NetlinkChannel } from '../../kernel/netlink/channel.js';
+import { readFlowtables } from '../../kernel/nftables/flowtables.js';
 import { removeTable, removeTables } from '../../kernel/nftables/removal.js';
 import { openTableSockets } from '../../kernel/nftables/tableSockets.js';
 import { readHostLinks } from '../../kernel/podLinkReading.js';
@@ -69,6 +70,7 @@ function start({ logger, report, routes }: FlowOffloadDeps): OpenedFlowOffload {
   const offload = createFlowOffload({
     transactions: sockets.transactions,
     links: () => readHostLinks(routes),
+    flowtables: () => readFlowtables(sockets.channel, OFFLOAD_TABLE),
     remove: () => removeTable(sockets.channel, sockets.transactions, OFFLOAD_TABLE),
     clock: systemClock,
     onEvent: teller(logger, report),
@@ -117,7 +119,8 @@ function teller(logger: Logger, report: FlowOffloadDeps['report']): (event: Flow
             },
           ];
     report(new Map([['firewall offload', problems]]));
-    if (event.kind === 'written') logger.debug({ links: event.links }, 'flowtable written');
+    if (event.kind === 'written' || event.kind === 'adapted')
+      logger.debug({ links: event.links }, `flowtable ${event.kind}`);
     if (known === text) return;
     known = text;
     if (text !== undefined)

@@ -1,6 +1,7 @@
 /**
  * Flowtables of nf_tables over netlink: connections that a rule puts into one are forwarded where they come in, past routing
- * and every hook (linux/netfilter/nf_tables.h, Documentation/networking/nf_flowtable.rst). Needs Linux 5.3.
+ * and every hook (linux/netfilter/nf_tables.h, Documentation/networking/nf_flowtable.rst). Needs Linux 5.3; to change
+ * their devices, 5.8.
  */
 
 import { dumpAll, type NetlinkChannel } from '../netlink/channel.js';
@@ -19,19 +20,28 @@ export interface FlowtableShape {
   readonly devices: readonly string[];
 }
 
-/** NFT_NETDEVICE_MAX */
-export const MOST_DEVICES = 256;
+/** One less than NFT_NETDEVICE_MAX, at which the kernel refuses a message. */
+export const MOST_DEVICES = 255;
 
 /** NF_NETDEV_INGRESS */
 const INGRESS = 0;
 
-/** It goes with its table. A device that is not there refuses the whole transaction. */
+/**
+ * Adds a flowtable with these devices, or adds them to one that there is, which must have this priority (before Linux 5.8 that
+ * is acknowledged and not done); or takes devices away from it. It goes with its table. A device that is not there refuses the
+ * whole transaction.
+ */
 export function writeFlowtable(
   writer: NetlinkWriter,
+  command: 'add' | 'delete',
   table: TableName,
   { name, priority, devices }: FlowtableShape,
 ): void {
-  writer.begin(nft.NFT_MSG_NEWFLOWTABLE, NLM_F_REQUEST | NLM_F_CREATE);
+  const isAdded = command === 'add';
+  writer.begin(
+    isAdded ? nft.NFT_MSG_NEWFLOWTABLE : nft.NFT_MSG_DELFLOWTABLE,
+    NLM_F_REQUEST | (isAdded ? NLM_F_CREATE : 0),
+  );
   writer.u8x4(FAMILY_NUMBERS[table.family], 0, 0, 0);
   writer.attributeText(nft.NFTA_FLOWTABLE_TABLE, table.name);
   writer.attributeText(nft.NFTA_FLOWTABLE_NAME, name);
@@ -42,7 +52,7 @@ export function writeFlowtable(
   for (const device of devices) writer.attributeText(nft.NFTA_DEVICE_NAME, device);
   writer.endNested(list);
   writer.endNested(hook);
-  attributeBe32(writer, nft.NFTA_FLOWTABLE_FLAGS, 0);
+  if (isAdded) attributeBe32(writer, nft.NFTA_FLOWTABLE_FLAGS, 0);
   writer.end();
 }
 
@@ -53,10 +63,13 @@ export async function readFlowtables(channel: NetlinkChannel, table: TableName):
   request.u8x4(FAMILY_NUMBERS[table.family], 0, 0, 0);
   request.attributeText(nft.NFTA_FLOWTABLE_TABLE, table.name);
   request.end();
-  const all = await dumpAll(channel, request, decodeFlowtable);
-  return all
-    .filter(found => found.table === table.name)
-    .map(({ name, priority, devices }) => ({ name, priority, devices }));
+  const read = async (): Promise<readonly FlowtableShape[]> =>
+    (await dumpAll(channel, request, decodeFlowtable))
+      .filter(found => found.table === table.name)
+      .map(({ name, priority, devices }) => ({ name, priority, devices }));
+  const found = await read();
+  // The first answer on a socket is a page: a flowtable of more than 180 devices is left out of it without a word.
+  return found.length > 0 ? found : read();
 }
 
 /** @returns with the name of its table */

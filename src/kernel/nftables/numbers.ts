@@ -26,6 +26,7 @@ export const NFT_MSG_DELSETELEM = message(14);
 export const NFT_MSG_NEWGEN = message(15);
 export const NFT_MSG_NEWFLOWTABLE = message(22);
 export const NFT_MSG_GETFLOWTABLE = message(23);
+export const NFT_MSG_DELFLOWTABLE = message(24);
 /** Everything that transactions change in any table of the namespace. */
 export const NFNLGRP_NFTABLES = 7;
 

@@ -1,22 +1,26 @@
 /**
  * Keeps the short way of established connections (`offloadTable.ts`) in the kernel, and ends it when rules are to see packets
- * again. The table is always written whole, in one transaction: with its flowtable go the connections in it, which take the
- * ordinary way with their next packet and are put into the new one if nothing forbids it. Impure: netlink.
+ * again: the table is then written whole, in one transaction. With its flowtable go the connections in it, which take the
+ * ordinary way with their next packet and are put into the new one if nothing forbids it. Links that come and go are written as
+ * the difference (`offloadChange.ts`): the kernel itself ends the short way by a link that goes. Impure: netlink.
  */
 
 import { isDeepStrictEqual } from 'node:util';
 import type { Clock, TimerHandle } from '../../core/clock.js';
 import type { NetlinkWriter } from '../../kernel/netlink/writer.js';
-import { writeFlowtable } from '../../kernel/nftables/flowtables.js';
+import { writeFlowtable, type FlowtableShape } from '../../kernel/nftables/flowtables.js';
 import * as message from '../../kernel/nftables/messages.js';
 import type { Transactions } from '../../kernel/nftables/transaction.js';
 import type { HostLink } from '../../kernel/podLinks.js';
+import { offloadChange, writeOffloadChange } from './offloadChange.js';
 import { offloadLinks } from './offloadLinks.js';
 import { OFFLOAD_TABLE, offloadShape, type OffloadSettings, type OffloadShape } from './offloadTable.js';
 
 export type FlowOffloadEvent =
-  /** One transaction: connections between so many links take the short way. */
+  /** One transaction: connections between so many links take the short way, all of them anew. */
   | { readonly kind: 'written'; readonly links: number }
+  /** One transaction: they are so many by now. Connections between those that stay were not touched. */
+  | { readonly kind: 'adapted'; readonly links: number }
   /** There is no short way: nobody asks for it any more, or there is no link for it. */
   | { readonly kind: 'removed' }
   /** Connections take the ordinary way, or ones that are cut may go on: tried again with back-off. */
@@ -27,6 +31,8 @@ export interface FlowOffloadOptions {
   readonly transactions: Pick<Transactions, 'run'>;
   /** All links of the node. */
   readonly links: () => Promise<readonly HostLink[]>;
+  /** Those that the kernel has in the table. */
+  readonly flowtables: () => Promise<readonly FlowtableShape[]>;
   /** Takes away the table, where there is one. @returns whether there was */
   readonly remove: () => Promise<boolean>;
   readonly clock: Clock;
@@ -139,7 +145,8 @@ class Offload implements FlowOffload {
   private async settle(): Promise<void> {
     const settings = this.wanted?.settings;
     const shape = settings && offloadShape(settings, offloadLinks(await this.options.links()));
-    if (this.written !== 'unknown' && isDeepStrictEqual(shape, this.written)) return;
+    const before = this.written;
+    if (before !== 'unknown' && isDeepStrictEqual(shape, before)) return;
     // What is asked for while the kernel is at work is to be done after it.
     this.written = shape;
     if (shape === undefined) {
@@ -147,8 +154,31 @@ class Offload implements FlowOffload {
       this.options.onEvent({ kind: 'removed' });
       return;
     }
-    await this.options.transactions.run(writer => writeOffload(writer, shape));
-    this.options.onEvent({ kind: 'written', links: shape.flowtable.devices.length });
+    const links = shape.flowtable.devices.length;
+    if (before === 'unknown' || before === undefined) {
+      await this.options.transactions.run(writer => writeOffload(writer, shape));
+      this.options.onEvent({ kind: 'written', links });
+    } else if (await this.adapt(before, shape)) this.options.onEvent({ kind: 'adapted', links });
+    else {
+      // Whole, and with the links that there are by now.
+      this.written = 'unknown';
+      this.isDue = !this.hasEnded;
+    }
+  }
+
+  /** @returns whether the kernel has it by then. Old kernels acknowledge it and do nothing; a link may have gone meanwhile. */
+  private async adapt(before: OffloadShape, shape: OffloadShape): Promise<boolean> {
+    const [found] = await this.options.flowtables();
+    const change = found && offloadChange(before, found.devices, shape);
+    if (change === undefined) return false;
+    try {
+      await this.options.transactions.run(writer => writeOffloadChange(writer, change));
+    } catch {
+      return false;
+    }
+    const [made] = await this.options.flowtables();
+    const has = new Set(made?.devices);
+    return has.size === shape.flowtable.devices.length && shape.flowtable.devices.every(device => has.has(device));
   }
 }
 
@@ -166,7 +196,7 @@ export function writeOffload(writer: NetlinkWriter, { sets, elements, flowtable,
       set,
       keys.map(key => ({ key, value: undefined })),
     );
-  writeFlowtable(writer, table, flowtable);
+  writeFlowtable(writer, 'add', table, flowtable);
   message.writeChain(writer, table, chain);
   for (const rule of chain.rules) message.writeRule(writer, table, chain.name, rule, 'peerage');
 }

@@ -23,6 +23,9 @@ const ADDED = [
   '08000700 00000000',
 ].join('');
 
+/** `delete flowtable inet peerage-offload established { hook ingress priority 0; devices = { eth0, x1 }; }` */
+const REMOVED = ADDED.slice(0, -'08000700 00000000'.length);
+
 /** `flow add @established` */
 const RULE_PART = [
   '2c000180',
@@ -37,14 +40,17 @@ function composed(write: (writer: NetlinkWriter) => void): Uint8Array {
   return writer.finished();
 }
 
-test('a flowtable is written as nft(8) does', () => {
-  const octets = composed(writer => writeFlowtable(writer, TABLE, SHAPE));
-  expect(Buffer.from(octets.subarray(16)).toString('hex')).toBe(ADDED.replaceAll(' ', ''));
-  expect(new DataView(octets.buffer, octets.byteOffset).getUint16(4, true)).toBe(2582);
+test.each([
+  ['add', ADDED, 2582],
+  ['delete', REMOVED, 2584],
+] as const)('a flowtable, or devices of one: %s as nft(8) does', (command, wanted, type) => {
+  const octets = composed(writer => writeFlowtable(writer, command, TABLE, SHAPE));
+  expect(Buffer.from(octets.subarray(16)).toString('hex')).toBe(wanted.replaceAll(' ', ''));
+  expect(new DataView(octets.buffer, octets.byteOffset).getUint16(4, true)).toBe(type);
 });
 
 test('what was written is read back', () => {
-  const octets = composed(writer => writeFlowtable(writer, TABLE, { ...SHAPE, priority: -150 }));
+  const octets = composed(writer => writeFlowtable(writer, 'add', TABLE, { ...SHAPE, priority: -150 }));
   const message = new MessageCursor(octets).over(octets.length);
   expect(message.next()).toBe(true);
   expect(decodeFlowtable(message)).toEqual({ table: TABLE.name, ...SHAPE, priority: -150 });

@@ -1,7 +1,10 @@
 /** When the short way is written, made anew and taken away, against a kernel that refuses on demand. */
 
 import { beforeEach, expect, test } from '@jest/globals';
+import { MessageCursor } from '../../../../src/kernel/netlink/reader.js';
 import { NetlinkWriter } from '../../../../src/kernel/netlink/writer.js';
+import { decodeFlowtable } from '../../../../src/kernel/nftables/flowtables.js';
+import * as nft from '../../../../src/kernel/nftables/numbers.js';
 import type { HostLink } from '../../../../src/kernel/podLinks.js';
 import {
   createFlowOffload,
@@ -23,6 +26,10 @@ let clock: VirtualClock;
 let links: HostLink[];
 let events: FlowOffloadEvent[];
 let transactions: number;
+/** Devices of the flowtable, if there is one. */
+let devices: string[] | undefined;
+/** As before Linux 5.8: what is to be added to a flowtable that there is, is acknowledged only. */
+let isOld: boolean;
 let removals: number;
 let refusal: string | undefined;
 let onRefusal: () => void;
@@ -33,26 +40,47 @@ beforeEach(() => {
   clock = new VirtualClock();
   links = [link('lo', ''), link('eth0', ''), link('veth1', 'veth')];
   [events, transactions, removals, refusal] = [[], 0, 0, undefined];
+  [devices, isOld] = [undefined, false];
   onRefusal = () => undefined;
   offload = createFlowOffload({
     transactions: {
       run: compose => {
-        compose(new NetlinkWriter(256));
+        const writer = new NetlinkWriter(256);
+        compose(writer);
         transactions += 1;
         const refused = refusal;
         if (refused !== undefined) onRefusal();
+        else take(writer);
         return refused === undefined ? Promise.resolve() : Promise.reject(new Error(refused));
       },
     },
     links: () => Promise.resolve([...links]),
+    flowtables: () =>
+      Promise.resolve(devices === undefined ? [] : [{ name: 'established', priority: 0, devices: [...devices] }]),
     remove: () => {
       removals += 1;
+      devices = undefined;
       return Promise.resolve(true);
     },
     clock,
     onEvent: event => events.push(event),
   });
 });
+
+/** What the kernel makes of it. */
+function take(writer: NetlinkWriter): void {
+  const octets = writer.finished();
+  const message = new MessageCursor(octets).over(octets.length);
+  while (message.next()) {
+    if (message.type === nft.NFT_MSG_DELTABLE) devices = undefined;
+    if (message.type === nft.NFT_MSG_DELFLOWTABLE) {
+      const gone = decodeFlowtable(message).devices;
+      devices = devices?.filter(name => !gone.includes(name));
+    }
+    if (message.type === nft.NFT_MSG_NEWFLOWTABLE && !(isOld && devices !== undefined))
+      devices = [...(devices ?? []), ...decodeFlowtable(message).devices];
+  }
+}
 
 async function advance(milliseconds: number): Promise<void> {
   clock.advance(milliseconds);
@@ -71,9 +99,10 @@ test('at the start it is written whatever there is, and again only when somethin
   offload.linksChanged();
   offload.linksChanged();
   await advance(1000);
-  expect(events.slice(1)).toEqual([{ kind: 'written', links: 3 }]);
+  expect(events.slice(1)).toEqual([{ kind: 'adapted', links: 3 }]);
   offload.configure({ ...SETTINGS, cutBit: 5 });
   await offload.idle();
+  expect(events.slice(2)).toEqual([{ kind: 'written', links: 3 }]);
   expect(transactions).toBe(3);
 });
 
@@ -193,7 +222,7 @@ test('of more links than a flowtable takes, pods go without', () => {
     link('br', 'bridge'),
   ];
   const found = offloadLinks(many);
-  expect(found.routed).toHaveLength(255);
+  expect(found.routed).toHaveLength(254);
   expect(found.routed[0]?.name).toBe('eth1');
   expect(found.bridges).toHaveLength(1);
 });
@@ -206,4 +235,59 @@ test('without links or families there is nothing to write', () => {
     offloadShape(settings, some)?.chain.rules.length ?? 0;
   expect(rules({ ...SETTINGS, ipv6: false })).toBe(rules(SETTINGS) + 1);
   expect(rules({ ...SETTINGS, cutBit: undefined })).toBe(rules(SETTINGS) - 1);
+});
+
+test('links that come and go leave the others where they are', async () => {
+  offload.configure(SETTINGS);
+  await offload.idle();
+  links.push(link('veth2', 'veth'));
+  offload.linksChanged();
+  await advance(1000);
+  // The kernel forgets it with the link.
+  devices = devices?.filter(name => name !== 'veth1');
+  links = links.filter(({ name }) => name !== 'veth1');
+  offload.linksChanged();
+  await advance(1000);
+  expect(events.slice(1)).toEqual([
+    { kind: 'adapted', links: 3 },
+    { kind: 'adapted', links: 2 },
+  ]);
+  expect(devices).toEqual(['eth0', 'veth2']);
+});
+
+test('a kernel that cannot change devices gets the whole', async () => {
+  isOld = true;
+  offload.configure(SETTINGS);
+  await offload.idle();
+  links.push(link('veth2', 'veth'));
+  offload.linksChanged();
+  await advance(1000);
+  expect(events.slice(1)).toEqual([{ kind: 'written', links: 3 }]);
+  expect(devices).toEqual(['eth0', 'veth1', 'veth2']);
+});
+
+test.each(['it is refused', 'the flowtable is gone'])('when %s, the whole is written', async fault => {
+  offload.configure(SETTINGS);
+  await offload.idle();
+  links.push(link('veth2', 'veth'));
+  if (fault === 'it is refused') {
+    refusal = 'message 1: EBUSY';
+    onRefusal = () => (refusal = undefined);
+  } else devices = undefined;
+  offload.linksChanged();
+  await advance(1000);
+  expect(events.slice(1)).toEqual([{ kind: 'written', links: 3 }]);
+  expect(devices).toEqual(['eth0', 'veth1', 'veth2']);
+});
+
+test('made anew when that is asked for while links are changed', async () => {
+  offload.configure(SETTINGS);
+  await offload.idle();
+  links.push(link('veth2', 'veth'));
+  offload.linksChanged();
+  clock.advance(1000);
+  await Promise.resolve();
+  offload.renew();
+  await offload.idle();
+  expect(events.at(-1)).toEqual({ kind: 'written', links: 3 });
 });
