@@ -9,7 +9,7 @@ import {
   renameSync,
   statSync,
   unlinkSync,
-  writeSync,
+  writeFileSync,
 } from 'node:fs';
 import { open, rename } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
@@ -32,7 +32,8 @@ export function writeAtomically(path: string, text: string): void {
   try {
     const file = openSync(draft, 'w', mode);
     try {
-      writeSync(file, text);
+      // Not writeSync: on a full disk that writes a part, and is content.
+      writeFileSync(file, text);
       fsyncSync(file);
     } finally {
       closeSync(file);
