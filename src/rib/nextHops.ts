@@ -17,7 +17,17 @@ interface NextHop {
   /** Link-local companion of a global IPv6 next hop (RFC 2545 section 3). */
   readonly linkLocal: IpAddress | undefined;
   readonly key: string;
+  /** What is known of the address that packets go to. */
+  readonly reach: Reach;
   references: number;
+}
+
+/** What is known of one address, for all next hops that lead there: with and without a link-local companion. */
+interface Reach {
+  readonly text: string;
+  readonly ids: Set<NextHopId>;
+  reachable: number;
+  metric: number;
 }
 
 export class NextHops {
@@ -25,10 +35,19 @@ export class NextHops {
   reachable = new Uint8Array(256);
   metric = new Uint32Array(256);
   private readonly entries: (NextHop | undefined)[] = [
-    { address: ipv4(0), linkLocal: undefined, key: '', references: 1 },
+    {
+      address: ipv4(0),
+      linkLocal: undefined,
+      key: '',
+      reach: { text: '', ids: new Set(), reachable: 1, metric: 0 },
+      references: 1,
+    },
   ];
   private readonly byKey = new Map<string, NextHopId>();
   private readonly by4 = new Map<number, NextHopId>();
+  /** By address. One that nobody uses is remembered until that has been told: it may be back before. */
+  private readonly reaches = new Map<string, Reach>();
+  private readonly idle = new Set<Reach>();
   private readonly free: number[] = [];
   private added: IpAddress[] = [];
   private removed: IpAddress[] = [];
@@ -63,6 +82,8 @@ export class NextHops {
     else this.byKey.delete(entry.key);
     this.entries[id] = undefined;
     this.free.push(id);
+    entry.reach.ids.delete(id);
+    if (entry.reach.ids.size === 0) this.idle.add(entry.reach);
     this.removed.push(trackedAddress(entry));
   }
 
@@ -81,16 +102,12 @@ export class NextHops {
 
   /** @returns ids whose state changed */
   update(address: IpAddress, reachable: boolean, metric: number): NextHopId[] {
-    const text = formatAddress(address);
-    const changed: NextHopId[] = [];
-    this.entries.forEach((entry, id) => {
-      if (entry === undefined || id === SELF_NEXT_HOP || formatAddress(trackedAddress(entry)) !== text) return;
-      if (this.reachable[id] === Number(reachable) && this.metric[id] === metric) return;
-      this.reachable[id] = Number(reachable);
-      this.metric[id] = metric;
-      changed.push(id as NextHopId);
-    });
-    return changed;
+    const reach = this.reaches.get(formatAddress(address));
+    if (reach === undefined || (reach.reachable === Number(reachable) && reach.metric === metric)) return [];
+    reach.reachable = Number(reachable);
+    reach.metric = metric;
+    for (const id of reach.ids) this.note(id, reach);
+    return [...reach.ids];
   }
 
   /** Addresses that came into or went out of use since the last call. One that came and went stands in both. */
@@ -98,19 +115,36 @@ export class NextHops {
     const changes = { added: this.added, removed: this.removed };
     if (this.added.length > 0) this.added = [];
     if (this.removed.length > 0) this.removed = [];
+    for (const { text, ids } of this.idle) if (ids.size === 0) this.reaches.delete(text);
+    this.idle.clear();
     return changes;
   }
 
   private make(address: IpAddress, linkLocal: IpAddress | undefined, key: string): NextHopId {
     const id = (this.free.pop() ?? this.entries.length) as NextHopId;
-    const entry = { address, linkLocal, key, references: 0 };
+    const reach = this.reachOf(linkLocal ?? address);
+    const entry = { address, linkLocal, key, reach, references: 0 };
     this.entries[id] = entry;
     if (key !== '') this.byKey.set(key, id);
     if (id >= this.reachable.length) this.grow();
-    this.reachable[id] = Number(!this.tracked);
-    this.metric[id] = 0;
+    reach.ids.add(id);
+    this.note(id, reach);
     this.added.push(trackedAddress(entry));
     return id;
+  }
+
+  private reachOf(address: IpAddress): Reach {
+    const text = formatAddress(address);
+    const known = this.reaches.get(text);
+    if (known !== undefined) return known;
+    const made = { text, ids: new Set<NextHopId>(), reachable: Number(!this.tracked), metric: 0 };
+    this.reaches.set(text, made);
+    return made;
+  }
+
+  private note(id: NextHopId, { reachable, metric }: Reach): void {
+    this.reachable[id] = reachable;
+    this.metric[id] = metric;
   }
 
   private grow(): void {
