@@ -40,13 +40,24 @@ export function parseConfig<T>(
   const stray = strayAlias(document);
   if (stray !== undefined)
     return err([new ConfigError('', 'an alias (*name) has no anchor (&name) before it', file, at(stray))]);
-  const checked = schema.safeParse(amend(document.toJS({ maxAliasCount: -1 }) ?? {}));
+  const values = valuesOf(document);
+  if (!values.ok) return err([new ConfigError('', values.error, file)]);
+  const checked = schema.safeParse(amend(values.value));
   if (checked.success) return ok({ value: checked.data, locate });
   return err(
     checked.error.issues
       .flatMap(issue => explainIssue(issue, schema))
       .map(({ path, reason }) => new ConfigError(pathText(path), reason, file, locate(path))),
   );
+}
+
+/** Some mistakes (of YAML 1.1's merge keys) show only here, and as exceptions. */
+function valuesOf(document: Document): Result<unknown, string> {
+  try {
+    return ok(document.toJS({ maxAliasCount: -1 }) ?? {});
+  } catch (error) {
+    return err(withoutSource(error instanceof Error ? error.message : String(error)));
+  }
 }
 
 /** Messages of the YAML parser may end with the text they complain of, which may be somebody's key. */

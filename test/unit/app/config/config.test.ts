@@ -174,6 +174,11 @@ describe('mistakes in the file', () => {
     ],
     ['a key twice', `${ROUTER}fib: {}\nfib: {}\n`, ['3:1: Map keys must be unique']],
     [
+      'what YAML 1.1 would merge and cannot',
+      '%YAML 1.1\n---\nlog:\n  <<: 5\n',
+      [' Merge sources must be maps or map aliases'],
+    ],
+    [
       'an alias without an anchor',
       `${ROUTER}networks: *all\n`,
       ['2:11: an alias (*name) has no anchor (&name) before it'],
