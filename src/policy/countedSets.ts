@@ -7,6 +7,8 @@ export interface CountedSets<K, E> {
   drop(key: K): void;
   /** One more reason for an element to be in a set. The set must have been created. */
   add(key: K, element: E): void;
+  /** The same for many. */
+  addAll(key: K, elements: Iterable<E>): void;
   /** One reason less. */
   remove(key: K, element: E): void;
   /** What changed since it was asked last; what came and went is in nothing. */
@@ -32,6 +34,17 @@ export function createCountedSets<K, E>(): CountedSets<K, E> {
     changed.set(key, fresh);
     return fresh;
   };
+  const addAll = (key: K, added: Iterable<E>): void => {
+    const elements = sets.get(key)!;
+    let changes: Changes<E> | undefined;
+    for (const element of added) {
+      const count = elements.get(element) ?? 0;
+      elements.set(element, count + 1);
+      if (count > 0) continue;
+      changes ??= changesOf(key);
+      if (changes.removed.size === 0 || !changes.removed.delete(element)) changes.added.add(element);
+    }
+  };
   return {
     sets,
     create: key => {
@@ -44,14 +57,8 @@ export function createCountedSets<K, E>(): CountedSets<K, E> {
       changed.delete(key);
       if (!created.delete(key)) dropped.add(key);
     },
-    add: (key, element) => {
-      const elements = sets.get(key)!;
-      const count = elements.get(element) ?? 0;
-      elements.set(element, count + 1);
-      if (count > 0) return;
-      const { added, removed } = changesOf(key);
-      if (!removed.delete(element)) added.add(element);
-    },
+    add: (key, element) => addAll(key, [element]),
+    addAll,
     remove: (key, element) => {
       const elements = sets.get(key)!;
       const count = elements.get(element) ?? 0;

@@ -6,8 +6,17 @@
 import type { IpText } from '../kube/objectTypes.js';
 import { createCountedSets } from './countedSets.js';
 import { selects, type Labels } from './labelSelector.js';
-import { inNamespaces, namespaceLabels } from './membership.js';
-import { groupKey, type Group, type GroupKey, type PodName, type PolicyPod, type SetDelta } from './policyTypes.js';
+import { inNamespaces } from './membership.js';
+import { createNamespaceIndex, type NamespaceIndex } from './namespaceIndex.js';
+import {
+  groupKey,
+  type Group,
+  type GroupKey,
+  type NamespaceScope,
+  type PodName,
+  type PolicyPod,
+  type SetDelta,
+} from './policyTypes.js';
 
 export interface GroupTable {
   setPod(pod: PolicyPod): void;
@@ -48,7 +57,7 @@ interface State {
   readonly classes: Map<string, PodClass>;
   readonly classOf: Map<PodName, PodClass>;
   readonly byNamespace: Map<string, Set<PodClass>>;
-  readonly namespaces: Map<string, Labels>;
+  readonly namespaces: NamespaceIndex;
   readonly nodes: Map<string, KnownNode>;
   readonly demanded: Map<GroupKey, Demanded>;
   /** Groups whose last rule is gone. */
@@ -61,7 +70,7 @@ export function createGroupTable(): GroupTable {
     classes: new Map(),
     classOf: new Map(),
     byNamespace: new Map(),
-    namespaces: new Map(),
+    namespaces: createNamespaceIndex(),
     nodes: new Map(),
     demanded: new Map(),
     idle: new Set(),
@@ -140,16 +149,11 @@ function classFor(state: State, { namespace, labels }: PolicyPod): PodClass {
 
 function belongs(state: State, { namespace, labels }: PodClass, group: Group): boolean {
   if (group.kind !== 'pods') return false;
-  return inNamespaces(group.namespaces, namespace, scopeOf(state, namespace)) && selects(group.pods, labels);
-}
-
-function scopeOf({ namespaces }: State, name: string): Labels {
-  return namespaces.get(name) ?? namespaceLabels(name, undefined);
+  return inNamespaces(group.namespaces, namespace, state.namespaces.labelsOf(namespace)) && selects(group.pods, labels);
 }
 
 function setNamespace(state: State, name: string, labels: Labels | undefined): void {
-  if (labels === undefined) state.namespaces.delete(name);
-  else state.namespaces.set(name, namespaceLabels(name, labels));
+  state.namespaces.set(name, labels);
   const classes = state.byNamespace.get(name);
   if (classes === undefined) return;
   for (const [key, { group }] of state.demanded) {
@@ -164,7 +168,7 @@ function join({ sets, demanded }: State, podClass: PodClass, key: GroupKey): voi
   if (podClass.groups.has(key)) return;
   podClass.groups.add(key);
   demanded.get(key)?.classes.add(podClass);
-  for (const pod of podClass.pods.values()) for (const address of pod.addresses) sets.add(key, address);
+  for (const pod of podClass.pods.values()) sets.addAll(key, pod.addresses);
 }
 
 function leave({ sets, demanded }: State, podClass: PodClass, key: GroupKey): void {
@@ -189,12 +193,17 @@ function demand(state: State, group: Group): void {
     return;
   }
   const { namespaces, pods } = group;
-  const candidates = namespaces.kind === 'one' ? [namespaces.name] : state.byNamespace.keys();
-  for (const name of candidates) {
-    if (!inNamespaces(namespaces, name, scopeOf(state, name))) continue;
+  for (const name of candidates(state, namespaces)) {
+    if (!inNamespaces(namespaces, name, state.namespaces.labelsOf(name))) continue;
     for (const podClass of state.byNamespace.get(name) ?? [])
       if (selects(pods, podClass.labels)) join(state, podClass, key);
   }
+}
+
+/** Namespaces that the scope may take in. */
+function candidates({ namespaces, byNamespace }: State, scope: NamespaceScope): Iterable<string> {
+  if (scope.kind === 'one') return [scope.name];
+  return namespaces.candidates(scope.selector) ?? byNamespace.keys();
 }
 
 function forget(state: State, key: GroupKey): void {

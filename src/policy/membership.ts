@@ -18,7 +18,10 @@ export function inBlock({ cidr, except }: Extract<Peer, { kind: 'block' }>, addr
   return prefixContains(cidr, address) && !except.some(hole => prefixContains(hole, address));
 }
 
-/** The API server puts this label on every namespace; manifests may lack it, or the namespace itself. */
+/** The label that the API server puts on every namespace. */
+export const NAMESPACE_NAME = 'kubernetes.io/metadata.name';
+
+/** Manifests may lack that label, or the namespace itself. */
 export function namespaceLabels(name: string, labels: Labels | undefined): Labels {
-  return { ...labels, 'kubernetes.io/metadata.name': name };
+  return { ...labels, [NAMESPACE_NAME]: name };
 }

@@ -36,6 +36,8 @@ interface Demanded extends PortDemand {
 export function createPortSetTable(isLocal: (pod: PolicyPod) => boolean): PortSetTable {
   const sets = createCountedSets<PortSetKey, PortElement>();
   const pods = new Map<PodName, PolicyPod>();
+  /** Those of this node, of tens of thousands. */
+  const localPods = new Map<PodName, PolicyPod>();
   /** By name of the port. */
   const demanded = new Map<string, Map<PortSetKey, Demanded>>();
   const idle = new Map<PortSetKey, PortDemand>();
@@ -54,6 +56,7 @@ export function createPortSetTable(isLocal: (pod: PolicyPod) => boolean): PortSe
   const removePod = (key: PodName): void => {
     count(pods.get(key), 'remove');
     pods.delete(key);
+    localPods.delete(key);
   };
   return {
     portSets: sets.sets,
@@ -61,6 +64,7 @@ export function createPortSetTable(isLocal: (pod: PolicyPod) => boolean): PortSe
       removePod(pod.key);
       // Who has no port of a name is in no set of any.
       if (pod.namedPorts.length > 0) pods.set(pod.key, pod);
+      if (pod.namedPorts.length > 0 && isLocal(pod)) localPods.set(pod.key, pod);
       count(pods.get(pod.key), 'add');
     },
     removePod,
@@ -75,7 +79,7 @@ export function createPortSetTable(isLocal: (pod: PolicyPod) => boolean): PortSe
       }
       demanded.set(ports.name, ofName.set(key, { ...ports, count: 1 }));
       sets.create(key);
-      for (const pod of pods.values()) count(pod, 'add', key);
+      for (const pod of (ports.scope === 'local' ? localPods : pods).values()) count(pod, 'add', key);
     },
     release: ports => {
       const known = demanded.get(ports.name)?.get(keyOf(ports));

@@ -11,7 +11,7 @@ import type { Family } from '../../kernel/nftables/ruleParts.js';
 import type { DenialCause, DenialLogSettings } from '../policyFirewall.js';
 import type { Direction, Policy, Rule, Tier } from '../policyTypes.js';
 import { conditionsOf, pairsOf, type Condition, type Conditions } from './conditions.js';
-import { digestOctets, digestOf } from './contentNames.js';
+import { digestOctets, digestOf, digestOfAll } from './contentNames.js';
 import type { ContentSet } from './contentSets.js';
 
 /** Why packets are dropped, and how that is known in the kernel: by sixteen hexadecimal digits. */
@@ -77,16 +77,26 @@ export function createChainCompiler(family: Family, log: DenialLogSettings | und
 export const PROFILE_PREFIXES: Readonly<Record<Direction, string>> = { egress: 'sends', ingress: 'receives' };
 
 /** Part of a chain: rules, with what they refer to. */
-type Piece = Omit<PolicyChain, 'name'>;
+interface Piece extends Omit<PolicyChain, 'name' | 'decision'> {
+  /** The rules as JSON, by which they are named and compared. */
+  readonly texts: readonly string[];
+}
+
+const NOTHING = { chains: [], sets: [], followed: [] } as const;
+
+function pieceOf(rules: readonly part.Rule[], refersTo: Partial<Omit<Piece, 'rules' | 'texts'>> = {}): Piece {
+  return { ...NOTHING, ...refersTo, rules, texts: rules.map(rule => JSON.stringify(rule)) };
+}
 
 function chainOf(prefix: string, pieces: readonly Piece[]): PolicyChain {
-  const chain = merged(pieces);
-  return { name: `${prefix}-${digestOf(chain.rules)}`, ...chain };
+  const { texts, ...chain } = merged(pieces);
+  return { name: `${prefix}-${digestOfAll(texts)}`, ...chain };
 }
 
 function merged(pieces: readonly Piece[]): Piece {
   return {
     rules: pieces.flatMap(piece => piece.rules),
+    texts: pieces.flatMap(piece => piece.texts),
     chains: pieces.flatMap(piece => piece.chains),
     sets: pieces.flatMap(piece => piece.sets),
     followed: pieces.flatMap(piece => piece.followed),
@@ -101,7 +111,7 @@ interface RuleList extends Piece {
 function ownNode(rest: readonly Piece[], direction: Direction): readonly Piece[] {
   if (rest.length === 0) return [];
   const isOwn = part.isLocal(direction === 'ingress' ? 'saddr' : 'daddr');
-  return [{ rules: [[...isOwn, part.plain('accept')]], chains: [], sets: [], followed: [] }];
+  return [pieceOf([[...isOwn, part.plain('accept')]])];
 }
 
 /** @returns nothing for a list without rules */
@@ -109,7 +119,7 @@ function jumpTo(list: RuleList): readonly Piece[] {
   if (list.rules.length === 0) return [];
   const { rules, chains, sets, followed, digest } = list;
   const chain: PolicyChain = { name: `rules-${digest}`, rules, chains, sets, followed };
-  return [{ rules: [[part.to('jump', chain.name)]], chains: [chain], sets: [], followed: [] }];
+  return [pieceOf([[part.to('jump', chain.name)]], { chains: [chain] })];
 }
 
 function joined(lists: readonly RuleList[]): RuleList {
@@ -125,9 +135,9 @@ function joined(lists: readonly RuleList[]): RuleList {
 function anyOf(lists: readonly RuleList[]): readonly Piece[] {
   const different = [...new Map(lists.map(list => [list.digest, list])).values()];
   const [short, long] = [different.filter(isShort), different.filter(list => !isShort(list))];
-  const { rules, ...others } = merged(short);
-  const once = [...new Map(rules.map(rule => [JSON.stringify(rule), rule])).values()];
-  return [{ rules: once, ...others }, ...long.flatMap(jumpTo)];
+  const { rules, texts, ...others } = merged(short);
+  const once = new Map(texts.map((text, i) => [text, rules[i]!]));
+  return [{ ...others, rules: [...once.values()], texts: [...once.keys()] }, ...long.flatMap(jumpTo)];
 }
 
 /** Rules that are written for each profile that has them; longer lists are written once, for all of them. */
@@ -145,7 +155,7 @@ function isolation(
 ): Piece {
   const cause: DenialCause = { kind: 'isolated', policies: policies.map(({ key }) => key) };
   const denied = denialChain({ digest: digestOf([direction, cause]), direction, cause }, family, log);
-  return { rules: [[part.to('goto', denied.name)]], chains: [denied], sets: [], followed: [] };
+  return pieceOf([[part.to('goto', denied.name)]], { chains: [denied] });
 }
 
 function rulesOf(policy: Policy, direction: Direction, family: Family, log: DenialLogSettings | undefined): RuleList {
@@ -155,7 +165,7 @@ function rulesOf(policy: Policy, direction: Direction, family: Family, log: Deni
     return ruled(rule, conditionsOf(rule, direction, family), verdict, denied === undefined ? [] : [denied]);
   });
   const list = merged(pieces);
-  return { ...list, digest: digestOf(list.rules) };
+  return { ...list, digest: digestOfAll(list.texts) };
 }
 
 /** Peers with ports that are written as single rules. */
@@ -171,18 +181,20 @@ function ruled({ action }: Rule, conditions: Conditions, verdict: Expression, ch
   if (action === 'pass' || peers.length * ports.length <= MOST_PAIRS)
     return withVerdict(pairsOf(conditions), verdict, chains);
   const onPorts = withVerdict(ports, verdict, chains);
-  const chain: PolicyChain = { name: `rules-${digestOf(onPorts.rules)}`, ...onPorts };
+  const chain = chainOf('rules', [onPorts]);
   return withVerdict(peers, part.to('jump', chain.name), [chain]);
 }
 
 /** @param chains that the verdict leads to */
 function withVerdict(conditions: readonly Condition[], verdict: Expression, chains: readonly PolicyChain[]): Piece {
-  return {
-    rules: conditions.map(({ expressions }) => [...expressions, verdict]),
-    sets: conditions.flatMap(({ sets }) => sets),
-    followed: conditions.flatMap(({ followed }) => followed),
-    chains: conditions.length === 0 ? [] : chains,
-  };
+  return pieceOf(
+    conditions.map(({ expressions }) => [...expressions, verdict]),
+    {
+      sets: conditions.flatMap(({ sets }) => sets),
+      followed: conditions.flatMap(({ followed }) => followed),
+      chains: conditions.length === 0 ? [] : chains,
+    },
+  );
 }
 
 /** pass: this tier has nothing more to say. */

@@ -7,7 +7,16 @@ import { createHash } from 'node:crypto';
 
 /** Sixteen hexadecimal digits. */
 export function digestOf(content: unknown): string {
-  return createHash('sha256').update(JSON.stringify(content)).digest('hex').slice(0, 16);
+  return digestOfText(JSON.stringify(content));
+}
+
+/** The digest of a list. @param texts of its members, as JSON */
+export function digestOfAll(texts: readonly string[]): string {
+  return digestOfText(`[${texts.join(',')}]`);
+}
+
+function digestOfText(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, 16);
 }
 
 /** The eight octets of a digest, as latin1 text. */

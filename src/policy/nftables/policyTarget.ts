@@ -99,22 +99,27 @@ class PolicyTable implements PolicyTarget {
   }
 
   async commit(delta: PolicyDifference): Promise<ReadonlyMap<ElementKey, string>> {
-    const contents = contentsOf(delta, this.options.contents);
-    const write = (part: PolicyDifference): Promise<void> =>
-      this.options.transactions.run(writer => this.compose(writer, part, contents));
+    const sorted = sortedBySet(delta);
+    const contents = contentsOf(sorted, this.options.contents);
+    const write = (part: PolicyDifference, parts = sortedBySet(part)): Promise<void> =>
+      this.options.transactions.run(writer => this.compose(writer, part.set, parts, contents));
     try {
-      await write(delta);
+      await write(delta, sorted);
       return new Map();
     } catch (error) {
       if (!(error instanceof TransactionError)) throw error;
-      return this.options.commitApart(delta, error.message, write);
+      return this.options.commitApart(delta, error.message, part => write(part));
     }
   }
 
   /** What is referred to comes first, and goes last. */
-  private compose(writer: NetlinkWriter, { set, removed }: PolicyDifference, contents: Contents): void {
+  private compose(
+    writer: NetlinkWriter,
+    set: PolicyDifference['set'],
+    { wanted, changed, gone }: Sorted,
+    contents: Contents,
+  ): void {
     if (set.has(STRUCTURE)) this.composeStructure(writer);
-    const [wanted, changed, gone] = [bySet(set.keys()), bySet(changedKeys(set)), bySet(removed.keys())];
     let id = this.layout.sets.length;
     for (const name of namesIn(wanted, NAMED_SETS)) {
       const shape = contents.set(name);
@@ -123,8 +128,9 @@ class PolicyTable implements PolicyTarget {
     this.composeChains(writer, namesIn(wanted, CHAINS), set, contents);
     const [goneSets, goneChains] = [namesIn(gone, NAMED_SETS), namesIn(gone, CHAINS)];
     // The elements of a set go with it.
-    for (const name of goneSets) gone.delete(name);
-    this.composeElements(writer, 'delete', gone, contents, () => '');
+    const whole = new Set(goneSets);
+    const single = whole.size === 0 ? gone : new Map([...gone].filter(([name]) => !whole.has(name)));
+    this.composeElements(writer, 'delete', single, contents, () => '');
     this.composeElements(writer, 'delete', changed, contents, () => '');
     this.composeElements(writer, 'add', wanted, contents, key => set.get(key)?.value ?? '');
     for (const name of goneChains) message.writeRuleRemoval(writer, this.table, name);
@@ -228,11 +234,10 @@ function byChain(rules: readonly FoundRule[]): ReadonlyMap<string, readonly Foun
  * Of what a change is about, as it is wanted now. What is refused is tried again in parts, while wishes go on: a chain that
  * nobody wants any more by then would be written without its rules, and lets everything through.
  */
-function contentsOf({ set, removed }: PolicyDifference, wanted: Contents): Contents {
-  const [keys, gone] = [bySet(set.keys()), bySet(removed.keys())];
-  const chains = new Map(namesIn(keys, CHAINS).map(name => [name, wanted.chain(name)]));
-  const names = [keys, gone].flatMap(some => [...some.keys(), ...namesIn(some, NAMED_SETS)]);
-  const sets = new Map([...new Set(names)].map(name => [name, wanted.set(name)]));
+function contentsOf({ wanted, gone }: Sorted, contents: Contents): Contents {
+  const chains = new Map(namesIn(wanted, CHAINS).map(name => [name, contents.chain(name)]));
+  const names = [wanted, gone].flatMap(some => [...some.keys(), ...namesIn(some, NAMED_SETS)]);
+  const sets = new Map([...new Set(names)].map(name => [name, contents.set(name)]));
   return { chain: name => chains.get(name), set: name => sets.get(name) };
 }
 
@@ -241,8 +246,20 @@ function left(name: string): Pick<message.SetShape, 'ranges'> {
   return { ranges: name.startsWith('blocks-') };
 }
 
+/** Keys of a difference by the set that they are of. */
+interface Sorted {
+  readonly wanted: ReadonlyMap<string, readonly ElementKey[]>;
+  /** Of those that are wanted: their elements are there with other values. */
+  readonly changed: ReadonlyMap<string, readonly ElementKey[]>;
+  readonly gone: ReadonlyMap<string, readonly ElementKey[]>;
+}
+
+function sortedBySet({ set, removed }: PolicyDifference): Sorted {
+  return { wanted: bySet(set.keys()), changed: bySet(changedKeys(set)), gone: bySet(removed.keys()) };
+}
+
 /** Keys of one set come one after the other, mostly: the name of the set is read once for all of them. */
-function bySet(keys: Iterable<ElementKey>): Map<string, ElementKey[]> {
+function bySet(keys: Iterable<ElementKey>): ReadonlyMap<string, readonly ElementKey[]> {
   const sets = new Map<string, ElementKey[]>();
   let [prefix, last]: [string | undefined, ElementKey[]] = [undefined, []];
   for (const key of keys) {
