@@ -174,7 +174,7 @@ class RunningEngine implements NeighborHost {
   }
 
   private setNextHops(states: readonly NextHopState[]): void {
-    for (const { address, reachable, metric } of states) this.rib.setNextHop(address, reachable, metric);
+    this.rib.setNextHops(states);
     this.watch.answered(states.map(({ address }) => address));
     this.wake();
   }

@@ -198,7 +198,7 @@ export class Neighbor {
   private adopt(negotiated: Negotiated): void {
     const config = this.host.config();
     const ebgp = negotiated.kind === 'ebgp';
-    this.host.rib.peers.set(this.id, {
+    this.host.rib.setPeer(this.id, {
       name: this.name,
       address: this.config.remote,
       kind: ebgp ? PeerKind.ebgp : PeerKind.ibgp,

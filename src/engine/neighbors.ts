@@ -34,6 +34,7 @@ export class Neighbors {
   set(config: EngineConfig, before: EngineConfig | undefined, otherPolicies: boolean): PeerChanges {
     const changes = { added: [] as string[], removed: [] as string[], reset: [] as string[], updated: [] as string[] };
     const wanted = new Set(config.peers.map(peer => peer.name));
+    const otherSelf = before !== undefined && !same(ofOurselves(before), ofOurselves(config));
     for (const neighbor of [...this.byName.values()]) {
       if (neighbor.dynamic !== undefined || wanted.has(neighbor.name)) continue;
       this.remove(neighbor);
@@ -47,12 +48,12 @@ export class Neighbors {
         if (neighbor !== undefined) this.remove(neighbor);
         if (this.add(peer.name, peer.session, peer.routing, undefined, disabled) === undefined) continue;
         changes[reset ? 'reset' : 'added'].push(peer.name);
-      } else if (!same(neighbor.routing, peer.routing) || before?.clusterId !== config.clusterId) {
+      } else if (!same(neighbor.routing, peer.routing) || otherSelf) {
         neighbor.reroute(peer.routing);
         changes.updated.push(peer.name);
       } else if (otherPolicies) neighbor.reroute(peer.routing);
     }
-    this.setRanges(config, otherPolicies, changes);
+    this.setRanges(config, otherSelf, otherPolicies, changes);
     return changes;
   }
 
@@ -113,6 +114,7 @@ export class Neighbors {
 
   private setRanges(
     config: EngineConfig,
+    otherSelf: boolean,
     otherPolicies: boolean,
     changes: { updated: string[]; removed: string[] },
   ): void {
@@ -124,7 +126,7 @@ export class Neighbors {
       if (range === undefined || !same(neighbor.config, { ...range.session, remote, remotePort, passive })) {
         this.remove(neighbor);
         changes.removed.push(neighbor.name);
-      } else if (!same(neighbor.routing, range.routing)) {
+      } else if (!same(neighbor.routing, range.routing) || otherSelf) {
         neighbor.reroute(range.routing);
         changes.updated.push(neighbor.name);
       } else if (otherPolicies) neighbor.reroute(range.routing);
@@ -163,6 +165,11 @@ export class Neighbors {
     // Paths of a session that was up are withdrawn by its `down`; those kept over a restart are not.
     neighbor.dropStale();
   }
+}
+
+/** What all sessions say of this router besides what was negotiated: peers that are up are told anew when it changes. */
+function ofOurselves({ clusterId, nextHopAddresses }: EngineConfig): object {
+  return { clusterId, nextHopAddresses };
 }
 
 /** Configurations are plain data, so their text tells whether they are equal. */

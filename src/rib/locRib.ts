@@ -10,7 +10,6 @@ import { growU32, growU8, octetsOf, type MakeResident } from '../core/columns.js
 import type { AttributeStore, AttrId } from './attributeStore.js';
 import type { DecisionProcess } from './decision.js';
 import { Journal } from './journal.js';
-import type { NextHopId } from './nextHops.js';
 import { PathFlag, type PathTable } from './pathTable.js';
 import { MAX_PEERS, type PeerId } from './peerTable.js';
 import { REJECTED } from './policy/evaluation.js';
@@ -191,23 +190,44 @@ export class LocRib {
     return end >= paths.limit ? 0 : end;
   }
 
-  /** Marks, a slice at a time, the prefixes with a path through this next hop. Arguments and result as {@link sweep}. */
-  markNextHop(nextHop: NextHopId, from: number): number {
+  /**
+   * Marks, a slice at a time, the prefixes with a path through one of these next hops. Arguments and result as
+   * {@link sweep}.
+   * @param chosen 1 by NextHopId of those that are meant; ids beyond its end are not
+   */
+  markNextHops(chosen: Uint8Array, from: number): number {
     const { paths } = this;
     const end = Math.min(paths.limit, from + SWEEP_ROWS);
     let changes = 0;
     for (let row = from; row < end; row++) {
-      if (paths.prefix[row] === 0 || this.attributes.nextHop[paths.attr[row]!] !== nextHop) continue;
+      if (paths.prefix[row] === 0 || chosen[this.attributes.nextHop[paths.attr[row]!]!] !== 1) continue;
       this.mark(paths.prefix[row]! as PrefixId, Marked);
       if (++changes === SWEEP_CHANGES) return row + 1;
     }
     return end >= paths.limit ? 0 : end;
   }
 
-  /** Marks every prefix, a slice at a time: the rules of the decision changed. */
+  /**
+   * Marks, a slice at a time, the prefixes with a path from this peer, whose router id or kind has become another: where
+   * that path is best, readers judge it again. Arguments and result as {@link sweep}.
+   */
+  markPeer(peer: PeerId, from: number): number {
+    const { paths } = this;
+    const end = Math.min(paths.limit, from + SWEEP_ROWS);
+    let changes = 0;
+    for (let row = from; row < end; row++) {
+      if (paths.peer[row] !== peer || paths.prefix[row] === 0) continue;
+      this.mark(paths.prefix[row]! as PrefixId, Marked | BestTouched);
+      if (++changes === SWEEP_CHANGES) return row + 1;
+    }
+    return end >= paths.limit ? 0 : end;
+  }
+
+  /** Marks every prefix, a slice at a time: the rules of the decision changed, and of how many paths are used. */
   markAll(from: number): number {
     const end = Math.min(this.prefixes.limit, from + SWEEP_CHANGES);
-    for (let prefix = from; prefix < end; prefix++) if (this.head[prefix] !== 0) this.mark(prefix as PrefixId, Marked);
+    for (let prefix = from; prefix < end; prefix++)
+      if (this.head[prefix] !== 0) this.mark(prefix as PrefixId, Marked | BestTouched);
     return end >= this.prefixes.limit ? 0 : end;
   }
 

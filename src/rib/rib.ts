@@ -20,7 +20,7 @@ import { NextHops, type NextHopId } from './nextHops.js';
 import { RecentNextHops } from './recentNextHops.js';
 import { applyNlri, WITHDRAW } from './nlri.js';
 import { PathFlag, PathTable } from './pathTable.js';
-import { PeerTable, type PeerId } from './peerTable.js';
+import { PeerTable, type PeerFacts, type PeerId } from './peerTable.js';
 import type { ExportFilter } from './policy/exportFilter.js';
 import type { ImportFilter } from './policy/importFilter.js';
 import { UpdateBatch } from './updateBatch.js';
@@ -64,6 +64,13 @@ export interface JoinOptions {
   readonly filter?: (() => ExportFilter | undefined) | undefined;
   /** What the peer has been told by another group that it has just left. */
   readonly former?: FormerGroup | undefined;
+}
+
+/** Whether and how far a next hop can be reached. */
+export interface NextHopState {
+  readonly address: IpAddress;
+  readonly reachable: boolean;
+  readonly metric: number;
 }
 
 /** Long work that is done in slices: where it goes on. */
@@ -216,11 +223,23 @@ export class Rib {
     });
   }
 
-  /** What is known of a next hop now; routes through it are decided again over the following {@link pump}s. */
-  setNextHop(address: IpAddress, reachable: boolean, metric: number): void {
-    for (const id of this.nextHops.update(address, reachable, metric)) {
-      for (const rib of this.families) this.task(rib, undefined, from => rib.markNextHop(id, from));
-    }
+  /** What is known of next hops now; routes through them are decided again over the following {@link pump}s. */
+  setNextHops(states: Iterable<NextHopState>): void {
+    const ids: NextHopId[] = [];
+    for (const { address, reachable, metric } of states) ids.push(...this.nextHops.update(address, reachable, metric));
+    if (ids.length === 0) return;
+    const chosen = new Uint8Array(this.nextHops.reachable.length);
+    for (const id of ids) chosen[id] = 1;
+    for (const rib of this.families) this.task(rib, undefined, from => rib.markNextHops(chosen, from));
+  }
+
+  /** Sets what is known of a peer; what is held from it is judged again, where that matters, over the following {@link pump}s. */
+  setPeer(peer: PeerId, facts: PeerFacts): void {
+    const { kind, client, routerId } = this.peers.get(peer);
+    this.peers.set(peer, facts);
+    if (facts.kind === kind && facts.client === client && facts.routerId === routerId) return;
+    for (const rib of this.families)
+      if (rib.received[peer]! > 0) this.task(rib, undefined, from => rib.markPeer(peer, from));
   }
 
   /** Removes paths of a peer over the following {@link pump}s. @param done called at the end */

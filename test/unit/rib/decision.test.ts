@@ -119,10 +119,10 @@ describe('the decision process (RFC 4271 section 9.1.2.2)', () => {
     const { rib } = fixture;
     fixture.update(fixture.peer('p0'), [], { prefixes: [1], med: 0, nextHop: 0x0a000007 });
     expect(rib.families[0].best[1]).toBe(0);
-    rib.setNextHop({ version: 4, value: 0x0a000007 as never }, true, 10);
+    rib.setNextHops([{ address: { version: 4, value: 0x0a000007 as never }, reachable: true, metric: 10 }]);
     fixture.settle();
     expect(rib.families[0].best[1]).not.toBe(0);
-    rib.setNextHop({ version: 4, value: 0x0a000007 as never }, false, 0);
+    rib.setNextHops([{ address: { version: 4, value: 0x0a000007 as never }, reachable: false, metric: 0 }]);
     fixture.settle();
     expect(rib.families[0].best[1]).toBe(0);
   });
