@@ -28,6 +28,8 @@ export interface IpPrefix {
 
 /** Reads an IPv4 or IPv6 address without a length. The error is a sentence for a person. */
 export function parseAddress(text: string): Result<IpAddress, string> {
+  const plain4 = dottedIpv4(text);
+  if (plain4 !== undefined) return ok(ipv4(plain4));
   if (text.includes('/')) return err(`"${text}" is a prefix where an address is expected`);
   if (!text.includes(':') && Address4.isValid(text)) return ok(ipv4(Number(new Address4(text).bigInt())));
   const [plain, zone] = text.split('%', 2);
@@ -38,10 +40,30 @@ export function parseAddress(text: string): Result<IpAddress, string> {
   return err(`"${text}" is not an IP address`);
 }
 
+/** The usual address, many thousands of which are read at once. @returns undefined for anything that needs a closer look */
+export function dottedIpv4(text: string): Ipv4 | undefined {
+  let [octet, digits, dots, value] = [0, 0, 0, 0];
+  for (let i = 0; i <= text.length; i++) {
+    const code = i === text.length ? DOT : text.charCodeAt(i);
+    if (code === DOT) {
+      if (digits === 0 || octet > 255 || dots === 4) return undefined;
+      value = value * 256 + octet;
+      [octet, digits, dots] = [0, 0, dots + 1];
+    } else {
+      // A leading zero is a mistake or an octal number.
+      if (code < ZERO || code > NINE || (digits > 0 && octet === 0)) return undefined;
+      octet = octet * 10 + code - ZERO;
+      digits += 1;
+    }
+  }
+  return dots === 4 ? Ipv4(value) : undefined;
+}
+const [DOT, ZERO, NINE] = [0x2e, 0x30, 0x39] as const;
+
 /** Reads `address/length`; refuses a length out of range and host bits that are set, naming the prefix that was meant. */
 export function parsePrefix(text: string): Result<IpPrefix, string> {
   const slash = text.indexOf('/');
-  if (slash < 0) return err(`"${text}" has no prefix length, such as ${text}/${text.includes(':') ? 128 : 32}`);
+  if (slash < 0) return err(withoutLength(text));
   const address = parseAddress(text.slice(0, slash));
   if (!address.ok) return address;
   const digits = text.slice(slash + 1);
@@ -52,6 +74,13 @@ export function parsePrefix(text: string): Result<IpPrefix, string> {
   if (!sameAddress(prefix.address, address.value))
     return err(`"${text}" has host bits set; did you mean ${formatPrefix(prefix)}?`);
   return ok(prefix);
+}
+
+function withoutLength(text: string): string {
+  const address = parseAddress(text);
+  return address.ok
+    ? `"${text}" has no prefix length, such as ${text}/${addressBits(address.value)}`
+    : `"${text}" is not a prefix, such as 10.0.0.0/8`;
 }
 
 export function ipv4(n: number): IpAddress {

@@ -3,7 +3,16 @@
  * what is wanted and what the kernel has compare without being parsed.
  */
 
-import { formatIpv4, formatIpv6, ipv4, maskWord, parseAddress, type IpAddress, type IpPrefix } from '../../core/ip.js';
+import {
+  dottedIpv4,
+  formatIpv4,
+  formatIpv6,
+  ipv4,
+  maskWord,
+  parseAddress,
+  type IpAddress,
+  type IpPrefix,
+} from '../../core/ip.js';
 import type { RuleVerdict } from './expressions.js';
 import type { WireElement } from './messages.js';
 
@@ -20,33 +29,12 @@ export function addressOctets(address: IpAddress): string {
 
 /** Octets of an address in text. @throws RangeError */
 export function addressOfText(text: string): string {
-  const plain = dottedOctets(text);
-  if (plain !== undefined) return plain;
+  const plain = dottedIpv4(text);
+  if (plain !== undefined) return wordOctets(plain);
   const address = parseAddress(text);
   if (!address.ok) throw new RangeError(address.error);
   return addressOctets(address.value);
 }
-
-/** The usual address, many thousands of which are read at once. @returns undefined for anything that needs a closer look */
-function dottedOctets(text: string): string | undefined {
-  let [octet, digits] = [0, 0];
-  let octets = '';
-  for (let i = 0; i <= text.length; i++) {
-    const code = i === text.length ? DOT : text.charCodeAt(i);
-    if (code === DOT) {
-      if (digits === 0 || octet > 255) return undefined;
-      octets += String.fromCharCode(octet);
-      [octet, digits] = [0, 0];
-    } else {
-      // A leading zero is a mistake or an octal number.
-      if (code < ZERO || code > NINE || (digits > 0 && octet === 0)) return undefined;
-      octet = octet * 10 + code - ZERO;
-      digits += 1;
-    }
-  }
-  return octets.length === 4 ? octets : undefined;
-}
-const [DOT, ZERO, NINE] = [0x2e, 0x30, 0x39] as const;
 
 /** A port in network order, padded to a register. */
 export function portOctets(port: number): string {

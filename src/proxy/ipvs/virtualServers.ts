@@ -63,8 +63,20 @@ export function destinationKey({ address, port }: Pick<Destination, 'address' | 
   return `${formatAddress(address)} ${port}`;
 }
 
+/** By the list they were made of, since the frontends of a service have most lists in common. */
+const [MASQUERADED, TUNNELLED] = [
+  new WeakMap<readonly Backend[], ReadonlyMap<string, Destination>>(),
+  new WeakMap<readonly Backend[], ReadonlyMap<string, Destination>>(),
+];
+
 function destinationsOf({ dsr }: Frontend, backends: readonly Backend[]): ReadonlyMap<string, Destination> {
-  const method = dsr ? vs.IP_VS_CONN_F_TUNNEL : vs.IP_VS_CONN_F_MASQ;
+  const made = dsr ? TUNNELLED : MASQUERADED;
+  const known = made.get(backends) ?? makeDestinations(backends, dsr ? vs.IP_VS_CONN_F_TUNNEL : vs.IP_VS_CONN_F_MASQ);
+  made.set(backends, known);
+  return known;
+}
+
+function makeDestinations(backends: readonly Backend[], method: number): ReadonlyMap<string, Destination> {
   return new Map(
     backends.map(({ address, port, weight }) => {
       const destination = { address: addressOf(address), port, weight: Math.min(weight, HEAVIEST), method };
