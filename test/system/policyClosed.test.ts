@@ -2,12 +2,10 @@
 
 import { expect, test } from '@jest/globals';
 import { stringify } from 'yaml';
-import { waitFor } from '../../lab/topology/commands.js';
 import { moreAnswers } from '../../lab/traffic/callers.js';
+import { CLUSTER_IPS, serveServer } from './policyService.js';
 import { withPolicyWorld } from './policySetUp.js';
-import { addressesOf, onlyFrom, PATIENCE, podObject, PORT, whenDenied } from './policyWorld.js';
-
-const CLUSTER_IPS = ['10.96.0.10', 'fd96::10'] as const;
+import { onlyFrom, PATIENCE, podObject, whenDenied } from './policyWorld.js';
 
 const world = withPolicyWorld('pgpcl', {
   run: { firewall: true, serviceProxy: true },
@@ -32,10 +30,7 @@ test('a pod that the agent does not know reaches nobody, until it does; the agen
 }, 400_000);
 
 test('what comes by a service is judged at the endpoint', async () => {
-  world().write('service', SERVICE, ...SLICES);
-  await waitFor('the service', PATIENCE, async () =>
-    (await world().peerage('show', 'services')).split('programmed').length > CLUSTER_IPS.length ? true : undefined,
-  );
+  await serveServer(world());
   const [friend, stranger] = [world().calls('friend', CLUSTER_IPS, 80), world().calls('stranger', CLUSTER_IPS, 80)];
   await moreAnswers([friend, stranger], 40, PATIENCE);
   world().write('policy', onlyFrom('friend'));
@@ -87,24 +82,3 @@ test('started cold and cut off from its cluster, default deny closes pods all th
   expect((await friend.count()).answered).toBe(before);
   expect((await node.stop()).failures).toEqual([]);
 }, 400_000);
-
-const SERVICE = {
-  apiVersion: 'v1',
-  kind: 'Service',
-  metadata: { name: 'web', namespace: 'demo' },
-  spec: {
-    clusterIP: CLUSTER_IPS[0],
-    clusterIPs: CLUSTER_IPS,
-    ipFamilies: ['IPv4', 'IPv6'],
-    ports: [{ name: 'http', port: 80, protocol: 'TCP', targetPort: PORT }],
-  },
-};
-
-const SLICES = addressesOf('server').map((address, i) => ({
-  apiVersion: 'discovery.k8s.io/v1',
-  kind: 'EndpointSlice',
-  metadata: { name: `web-${i}`, namespace: 'demo', labels: { 'kubernetes.io/service-name': 'web' } },
-  addressType: i === 0 ? 'IPv4' : 'IPv6',
-  ports: [{ name: 'http', port: PORT, protocol: 'TCP' }],
-  endpoints: [{ addresses: [address], nodeName: 'one', conditions: { ready: true } }],
-}));

@@ -1,16 +1,22 @@
 /** The agent keeps tenants apart: what pods see of it, while networks are joined and parted and the agent itself comes and goes. */
 
+import { spawn } from 'node:child_process';
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import { waitFor } from '../../lab/topology/commands.js';
 import { moreAnswers, type Callers } from '../../lab/traffic/callers.js';
 import { NftMonitor } from '../../lab/traffic/nftMonitor.js';
+import { CLUSTER_IPS, serveServer } from './policyService.js';
 import { PATIENCE, podObject, PolicyWorld, whenDenied, type PodHost } from './policyWorld.js';
 
 let world: PolicyWorld;
 const callers: Callers[] = [];
 
 beforeAll(async () => {
-  world = await PolicyWorld.build('pgten', { run: { firewall: false }, tenancy: 'namespace' });
+  world = await PolicyWorld.build('pgten', {
+    run: { firewall: false, serviceProxy: true },
+    proxy: { mode: 'nftables' },
+    tenancy: 'namespace',
+  });
   write({});
   await world.logged('tenants are in force');
 }, 300_000);
@@ -109,4 +115,37 @@ test('a namespace whose annotation cannot be used is closed alone, and says so; 
   write({ newer: 'join:demo' });
   await moreAnswers([stranger], 40, PATIENCE);
   write({});
+}, 600_000);
+
+test('booted cold, services lead nowhere before tenants are in force', async () => {
+  await serveServer(world);
+  const [friend, stranger] = [calls('friend', CLUSTER_IPS, 80), calls('stranger', CLUSTER_IPS, 80)];
+  const before = await whenDenied(stranger, friend);
+  await world.agent.program.end('SIGKILL');
+  for (const family of ['ip', 'ip6'])
+    for (const table of ['peerage-proxy', 'peerage-tenants'])
+      await world.topology.exec('one', 'nft', ['delete', 'table', family, table]);
+  const monitor = await NftMonitor.start(world.topology, 'one');
+  // Tenants can be written when it ends, not before.
+  const owner = spawn('ip', ['netns', 'exec', world.topology.name('one'), 'nft', '-i'], { stdio: ['pipe', 'ignore', 'inherit'] });
+  try {
+    owner.stdin.write('add table ip peerage-tenants { flags owner; }\n');
+    await waitFor('the table of another', PATIENCE, async () =>
+      (await monitor.changes()).some(line => line.startsWith('add table ip peerage-tenants')) ? true : undefined,
+    );
+    world.agent.restart();
+    await world.logged('rules of IPv4: ');
+  } finally {
+    owner.stdin.end();
+  }
+  await moreAnswers([friend], 40, PATIENCE);
+  const changes = await monitor.changes();
+  await monitor.end();
+  const firstService = changes.findIndex(line => line.includes('peerage-proxy'));
+  for (const family of ['ip', 'ip6']) {
+    const ofTenants = changes.findIndex(line => line.startsWith(`add element ${family} peerage-tenants tenants`));
+    expect(ofTenants).toBeGreaterThanOrEqual(0);
+    expect(firstService).toBeGreaterThan(ofTenants);
+  }
+  expect((await stranger.count()).answered).toBe(before);
 }, 600_000);

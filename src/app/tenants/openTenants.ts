@@ -49,8 +49,6 @@ export interface OpenedTenants {
   stop(): Promise<void>;
 }
 
-/** Milliseconds after a failure of the whole until it is looked whether it is over. */
-const LOOK_AGAIN = 5000;
 /** Milliseconds between two looks at the Lease for each node there is. */
 const PACE = 500;
 const LEAST_PACE = 4000;
@@ -81,6 +79,7 @@ class TenantLoop implements OpenedTenants {
   private sayWhenSynced = (): void => undefined;
   private gate: StartGate | undefined;
   private hasBegun = false;
+  private isInForce = false;
   private hasEnded = false;
   private readonly failures = new Map<string, string>();
 
@@ -120,7 +119,7 @@ class TenantLoop implements OpenedTenants {
     if (!update.isComplete || this.hasBegun) return;
     this.hasBegun = true;
     this.kernel.begin();
-    this.watchStart();
+    void this.kernel.idle().then(() => this.lookAtStart());
   }
 
   async scrape(): Promise<void> {
@@ -202,10 +201,12 @@ class TenantLoop implements OpenedTenants {
         return;
       case 'written':
         report(new Map([[`${OWNER} ${family}`, []]]));
+        this.lookAtStart();
         return;
       case 'failed':
         for (const [what, text] of event.failures) this.failures.set(what, text);
         this.reportFailures();
+        this.lookAtStart();
         return;
       case 'recovered':
         for (const what of event.what) this.failures.delete(what);
@@ -227,16 +228,14 @@ class TenantLoop implements OpenedTenants {
     this.parts.report(new Map([[`${OWNER} addresses`, problems]]));
   }
 
-  private watchStart(): void {
-    void this.kernel.idle().then(() => {
-      if (this.hasEnded) return;
-      if (!this.kernel.isSettled && this.failures.size === 0) {
-        this.parts.clock.setTimeout(() => this.watchStart(), LOOK_AGAIN);
-        return;
-      }
-      this.parts.logger.info({ addresses: this.latest?.model.addresses.size }, 'tenants are in force');
-      this.gate?.open();
-      this.sayWhenSynced();
-    });
+  /** A refused address is closed, where the rules are in force: nobody waits for it. */
+  private lookAtStart(): void {
+    const { kernel } = this;
+    const isSafe = kernel.isSettled || (kernel.isGuarding && this.failures.size > 0);
+    if (!this.hasBegun || this.hasEnded || this.isInForce || !isSafe) return;
+    this.isInForce = true;
+    this.parts.logger.info({ addresses: this.latest?.model.addresses.size }, 'tenants are in force');
+    this.gate?.open();
+    this.sayWhenSynced();
   }
 }

@@ -42,6 +42,8 @@ export interface TenantKernel {
   begin(): void;
   /** The kernel has all that is wanted, in every family. */
   readonly isSettled: boolean;
+  /** The kernel has the rules and all networks of pods: who is in them and not in the kernel yet is closed. */
+  readonly isGuarding: boolean;
   denials(addresses: Iterable<IpText>): Promise<ReadonlyMap<IpText, TenantDenials>>;
   idle(): Promise<void>;
   /** What is in the kernel stays. */
@@ -90,6 +92,10 @@ class Tables implements TenantKernel {
     return this.tables.every(({ reconciler }) => reconciler.isAllSettled);
   }
 
+  get isGuarding(): boolean {
+    return this.tables.every(table => table.isGuarding);
+  }
+
   async denials(addresses: Iterable<IpText>): Promise<ReadonlyMap<IpText, TenantDenials>> {
     const asked = [...addresses];
     const found = await Promise.all(this.tables.map(table => table.denials(asked)));
@@ -131,6 +137,10 @@ class FamilyTable {
     });
     this.want(this.target.fixed);
     kernel.monitor.watch(this.target.table, () => this.reconciler.readSoon());
+  }
+
+  get isGuarding(): boolean {
+    return [STRUCTURE, ...this.networks.keys()].every(key => this.reconciler.isSettled(key));
   }
 
   setNetworks(networks: readonly IpPrefix[]): void {
@@ -217,7 +227,7 @@ function familyOf(address: IpText): Family {
 }
 
 function describe(key: ElementKey, family: Family): string {
-  if (key === STRUCTURE || setOf(key) === SETS.discovery) return 'rules';
+  if (key === STRUCTURE || setOf(key) === SETS.discovery) return `rules of IPv${family}`;
   const octets = keyOctets(key);
   const size = family === 4 ? 4 : 16;
   if (setOf(key) === SETS.podNetworks) return `pod network from ${describeEndpoint(octets.slice(4, 4 + size), family)}`;
