@@ -127,7 +127,9 @@ test('booted cold, services lead nowhere before tenants are in force', async () 
       await world.topology.exec('one', 'nft', ['delete', 'table', family, table]);
   const monitor = await NftMonitor.start(world.topology, 'one');
   // Tenants can be written when it ends, not before.
-  const owner = spawn('ip', ['netns', 'exec', world.topology.name('one'), 'nft', '-i'], { stdio: ['pipe', 'ignore', 'inherit'] });
+  const owner = spawn('ip', ['netns', 'exec', world.topology.name('one'), 'nft', '-i'], {
+    stdio: ['pipe', 'ignore', 'inherit'],
+  });
   try {
     owner.stdin.write('add table ip peerage-tenants { flags owner; }\n');
     await waitFor('the table of another', PATIENCE, async () =>
