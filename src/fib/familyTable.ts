@@ -207,6 +207,8 @@ export class FamilyTable {
   /** Somebody touched a route of ours: it may look like anything now, or be gone. */
   distrust(id: number, gone: boolean): void {
     this.setApplied(id, gone ? NO_ROUTE : ODD_ROUTE);
+    // What a dump under way says of it may be older.
+    if (this.isReading) this.seen[id] = this.reading;
     if ((this.flags[id]! & IN_FLIGHT) !== 0) this.flags[id]! |= SUSPECT;
   }
 

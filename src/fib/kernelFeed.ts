@@ -78,6 +78,8 @@ class Feed implements KernelFeed {
   private readonly usable = new Map<number, boolean>();
   private readonly wanted = new Set<FamilyIndex>();
   private interfacesWanted = false;
+  /** Changes of links and addresses told since the reading of them that is under way began. */
+  private meanwhile: KernelEvent[] | undefined;
   private timer: TimerHandle | undefined;
   private periodic: TimerHandle | undefined;
   private reading = false;
@@ -122,7 +124,10 @@ class Feed implements KernelFeed {
   }
 
   private take(events: readonly KernelEvent[]): void {
-    for (const event of events) this.takeOne(event);
+    for (const event of events) {
+      if (event.kind === 'link' || event.kind === 'address') this.meanwhile?.push(event);
+      this.takeOne(event);
+    }
     this.eachSettled();
   }
 
@@ -216,6 +221,8 @@ class Feed implements KernelFeed {
 
   private async readInterfaces(): Promise<void> {
     const { channel } = this.options;
+    const meanwhile: KernelEvent[] = [];
+    this.meanwhile = meanwhile;
     this.request.reset();
     writeLinkDump(this.request);
     const links = await dumpAll(channel, this.request, decodeLink);
@@ -225,6 +232,9 @@ class Feed implements KernelFeed {
     this.usable.clear();
     for (const link of links) this.usable.set(link.index, isUsable(link));
     for (const reader of this.readers) reader.interfaces?.(links, addresses);
+    this.meanwhile = undefined;
+    // A dump's answers may be older than what was told while they came.
+    for (const event of meanwhile) this.takeOne(event);
   }
 
   private async readRoutes(family: FamilyIndex): Promise<void> {

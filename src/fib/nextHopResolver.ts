@@ -51,6 +51,11 @@ export interface NextHopResolver {
   deviceName(ifindex: number): string | undefined;
 }
 
+interface Incoming {
+  readonly routes: ForeignRoutes;
+  readonly changes: { readonly change: Change; readonly route: Route }[];
+}
+
 interface Watched {
   users: number;
   answer: NextHopAnswer;
@@ -69,8 +74,8 @@ class Resolver implements NextHopResolver, FeedReader {
   /** Addresses of our own, with the links that have them. */
   private readonly own = new Map<string, Set<number>>();
   private readonly routes: [ForeignRoutes, ForeignRoutes] = [new ForeignRoutes(), new ForeignRoutes()];
-  /** What a reading that is under way has found so far. */
-  private readonly incoming: [ForeignRoutes | undefined, ForeignRoutes | undefined] = [undefined, undefined];
+  /** What a reading that is under way has found so far, and what was told meanwhile. */
+  private readonly incoming: [Incoming | undefined, Incoming | undefined] = [undefined, undefined];
   private readonly watched = new Map<string, Watched>();
   private readonly listeners = new Set<(changed: readonly NextHopAnswer[]) => void>();
   private stale = false;
@@ -177,18 +182,20 @@ class Resolver implements NextHopResolver, FeedReader {
   }
 
   beginRead(family: FamilyIndex): void {
-    this.incoming[family] = new ForeignRoutes();
+    this.incoming[family] = { routes: new ForeignRoutes(), changes: [] };
   }
 
   readRoute(scan: RouteScan): void {
     if (!resolves(this.owner, scan)) return;
-    this.incoming[scan.family === AF_INET ? 0 : 1]?.add(routeOf(scan));
+    this.incoming[scan.family === AF_INET ? 0 : 1]?.routes.add(routeOf(scan));
   }
 
   endRead(family: FamilyIndex): void {
     const incoming = this.incoming[family];
     if (incoming === undefined) return;
-    this.routes[family] = incoming;
+    // A dump's answers may be older than what was told while they came.
+    for (const { change, route } of incoming.changes) takeChange(incoming.routes, change, route);
+    this.routes[family] = incoming.routes;
     this.incoming[family] = undefined;
     this.stale = true;
   }
@@ -196,11 +203,8 @@ class Resolver implements NextHopResolver, FeedReader {
   routeChanged(change: Change, route: Route): void {
     if (!resolves(this.owner, route)) return;
     const family = route.destination.address.version === 4 ? 0 : 1;
-    // A reading under way may have passed this place already, or may not: it takes the change either way.
-    for (const routes of [this.routes[family], this.incoming[family]]) {
-      if (change === 'set') routes?.add(route);
-      else routes?.remove(route);
-    }
+    takeChange(this.routes[family], change, route);
+    this.incoming[family]?.changes.push({ change, route });
     this.stale = true;
   }
 
@@ -246,6 +250,11 @@ class Resolver implements NextHopResolver, FeedReader {
 
 function unreachable(address: IpAddress, reason: string): NextHopAnswer {
   return { address, reachable: false, metric: 0, hops: [], device: null, terms: null, reason };
+}
+
+function takeChange(routes: ForeignRoutes, change: Change, route: Route): void {
+  if (change === 'set') routes.add(route);
+  else routes.remove(route);
 }
 
 function isLinkLocal(address: IpAddress): boolean {

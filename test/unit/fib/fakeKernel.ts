@@ -40,6 +40,10 @@ export class FakeKernel implements NetlinkChannel, KernelMonitor {
   readonly faults: number[] = [];
   /** The next dumps of routes say that they were interrupted. */
   interruptions = 0;
+  /** Turns of the event loop that each answer of a dump is on its way, when the kernel has said it already. */
+  delays = 0;
+  /** What happens between the kernel's answer to a dump, of which this is the type, and its reading. */
+  beforeAnswer: ((type: number) => void) | undefined;
   private readonly links: FakeLink[] = [];
   private events: KernelEvent[] = [];
   private listener: ((events: readonly KernelEvent[]) => void) | undefined;
@@ -125,7 +129,11 @@ export class FakeKernel implements NetlinkChannel, KernelMonitor {
       for (const route of routes) writeRoute(writer, 'create', route);
     }
     const answers = new MessageCursor(writer.finished()).over(writer.length);
-    while (answers.next()) visit(answers);
+    this.beforeAnswer?.(asked.type);
+    while (answers.next()) {
+      for (let i = 0; i < this.delays; i++) await new Promise(resolve => setImmediate(resolve));
+      visit(answers);
+    }
     await Promise.resolve();
     if (asked.type !== rt.RTM_GETROUTE || this.interruptions === 0) return 'complete';
     this.interruptions -= 1;

@@ -91,6 +91,10 @@ const steps: fc.Arbitrary<{ readonly name: string; readonly step: Step }> = fc.o
   })),
   fc.constant({ name: 'notifications are lost', step: ({ rig }: World) => rig.kernel.deliver(true) }),
   fc.constant({ name: 'a dump is interrupted', step: ({ rig }: World) => void (rig.kernel.interruptions += 1) }),
+  fc.constantFrom(0, 1, 3).map(turns => ({
+    name: `answers of dumps are ${turns} turns old`,
+    step: ({ rig }: World) => void (rig.kernel.delays = turns),
+  })),
   fc.constantFrom(0, 0, 300, 1000).map(time => ({ name: `${time} ms`, step: ({ rig }: World) => rig.run(time) })),
   fc.constant({
     name: 'restart',

@@ -2,11 +2,13 @@
 
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { NextHopAnswer } from '../../../src/fib/nextHopResolver.js';
-import { route } from './fakeKernel.js';
+import { RTM_GETLINK, RTM_GETROUTE } from '../../../src/kernel/rtnetlink.js';
+import { keyOf, route } from './fakeKernel.js';
 import { newFakeKernel, startFakeFib, type FakeFib } from './fakeFib.js';
 import { address } from './routeText.js';
 
 const STATIC = 4;
+const FAR = route('10.0.0.0/8', '192.168.0.9', 2, STATIC, 7);
 let rig: FakeFib;
 beforeEach(async () => {
   rig = await startFakeFib(newFakeKernel());
@@ -109,5 +111,22 @@ describe('changes', () => {
     rig.kernel.setLink('b', false);
     await rig.run();
     expect(heard).toBe(1);
+  });
+
+  test.each([
+    ['link', RTM_GETLINK, 'fe80::1%c', 'link c is down', () => rig.kernel.setLink('c', false)],
+    ['route', RTM_GETROUTE, '10.0.0.1', 'no route to it', () => rig.kernel.erase(keyOf(FAR))],
+  ])('told while everything is read again go before older answers: %s', async (_what, type, hop, reason, change) => {
+    rig.kernel.overwrite(FAR);
+    await rig.run();
+    expect(ask(hop).reachable).toBe(true);
+    rig.kernel.beforeAnswer = asked => {
+      if (asked !== type) return;
+      change();
+      rig.kernel.deliver();
+    };
+    rig.kernel.deliver(true);
+    await rig.run(1000);
+    expect(ask(hop).reason).toBe(reason);
   });
 });
