@@ -53,7 +53,10 @@ export function loadAgentConfig(
     return completed.ok ? completed.value : said;
   });
   const blame = (error: ConfigError, locate?: Locate): ConfigError => blamed(error, flags, file, locate);
-  const errors = [...between, ...(read.ok ? [] : read.error.map(error => blame(error)))];
+  const errors = [
+    ...between.map(error => blame(error, read.ok ? read.value.locate : undefined)),
+    ...(read.ok ? [] : read.error.map(error => blame(error))),
+  ];
   if (!read.ok || errors.length > 0) return err(errors);
   const { value, locate } = read.value;
   const keyed = withKeys(value);

@@ -3,7 +3,7 @@
 import { formatConfigErrors, type ConfigError } from '../app/config/configError.js';
 import { loadConfig } from '../app/config/configFile.js';
 import { toEngineConfig } from '../app/config/engineConfig.js';
-import { MESH_TEMPLATE, onNode, ROUTER_TEMPLATE } from '../app/kubeConfig.js';
+import { MESH_TEMPLATE, onNode, ROUTER_TEMPLATE, type AgentConfig } from '../app/kubeConfig.js';
 import { loadAgentConfig } from '../app/kubeConfigFile.js';
 import { formatAddress, formatPrefix, ipv4, sameAddress } from '../core/ip.js';
 import { err, type Result } from '../core/result.js';
@@ -57,12 +57,27 @@ function agentEngine(file: string): Result<EngineConfig, readonly ConfigError[]>
   const loaded = loadAgentConfig(file);
   if (!loaded.ok) return err(loaded.error);
   const { settings } = loaded.value;
-  const engine = toEngineConfig(onNode(settings, ANY_NODE), false);
-  if (!engine.ok) return engine;
-  const hidden = settings.kubernetes.mesh ? [ROUTER_TEMPLATE] : [ROUTER_TEMPLATE, MESH_TEMPLATE];
+  const config = onNode(settings, ANY_NODE);
+  const { mesh, externalPeers } = settings.kubernetes;
+  const peers = config.peers.flatMap(peer => {
+    if (peer.name === ROUTER_TEMPLATE) return externalPeers.map(external => externalLike(peer, external));
+    return peer.name === MESH_TEMPLATE && !mesh ? [] : [peer];
+  });
+  return toEngineConfig({ ...config, peers }, false);
+}
+
+type Peer = ReturnType<typeof onNode>['peers'][number];
+
+/** What is shown of a router that every node peers with; TTL and BFD are not. */
+function externalLike(template: Peer, external: AgentConfig['kubernetes']['externalPeers'][number]): Peer {
+  const { address, asn, holdTime, password } = external;
   return {
-    ok: true,
-    value: { ...engine.value, peers: engine.value.peers.filter(({ name }) => !hidden.includes(name)) },
+    ...template,
+    name: `router/${address}`,
+    address,
+    asn,
+    ...(holdTime === undefined ? {} : { holdTime }),
+    ...(password === undefined ? {} : { password }),
   };
 }
 

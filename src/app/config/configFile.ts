@@ -37,12 +37,19 @@ function readConfig<T>(
 /** Reads, checks and completes the configuration of a speaker. */
 export function loadConfig(file: string, restarted: boolean): Result<LoadedConfig, ConfigError[]> {
   const read = readConfig(file, SpeakerConfig);
-  if (!read.ok) return read;
+  if (!read.ok) return err(read.error.map(ofAgent));
   const { value: config, locate } = read.value;
   const engine = toEngineConfig(config, restarted);
   if (!engine.ok) return err(engine.error.map(error => located(error, file, locate)));
   const files = [file, ...keyFiles(config)];
   return ok({ config, engine: engine.value, files, states: statesOf(files) });
+}
+
+/** The section that an agent's configuration has besides is no slip of the pen. */
+function ofAgent(error: ConfigError): ConfigError {
+  if (error.path !== 'kubernetes') return error;
+  const reason = 'is for peerage agent, not for peerage speaker (peerage check --agent)';
+  return new ConfigError(error.path, reason, error.file, error.position);
 }
 
 /** An error of the second stage knows its path; this finds the line. */

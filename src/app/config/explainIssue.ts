@@ -31,10 +31,16 @@ function explainUnion(issue: Extract<Issue, { code: 'invalid_union' }>, schema: 
   const furthest = branches[0];
   if (furthest !== undefined && depth(furthest) > 0)
     return furthest.flatMap(inner => explainIssue({ ...inner, path: [...issue.path, ...inner.path] }, schema));
-  // An alternative of the right type, which only the value fails, is what was meant.
-  const typed = issue.errors.flat().filter(inner => inner.code !== 'invalid_type');
-  const wanted = new Set((typed.length > 0 ? typed : issue.errors.flat()).map(reasonOf));
+  // An alternative of the right type, which only the value fails, is what was meant; that one of them is a word says nothing.
+  const said = issue.errors.flat().filter(inner => !isEmptyText(inner));
+  const typed = said.filter(inner => inner.code !== 'invalid_type');
+  const wanted = new Set((typed.some(inner => inner.code !== 'invalid_value') ? typed : said).map(reasonOf));
   return [{ path: issue.path, reason: [...wanted].join(', or ') }];
+}
+
+/** Where leaving a text empty is allowed too, nobody meant to. */
+function isEmptyText(issue: Issue): boolean {
+  return issue.code === 'invalid_value' && issue.values.every(value => value === '');
 }
 
 function depth(issues: readonly Issue[]): number {

@@ -9,7 +9,7 @@ import { AntiSpoofSection, EgressAddressSection } from './podAddressSchema.js';
 import { ProxySection } from './proxySchema.js';
 import { PeerGroup, PeerOptions, Router } from './schema.js';
 import { TENANCIES, TenantsSection } from './tenantSchema.js';
-import { address, prefix, text } from './textSchema.js';
+import { address, distinct, plainAddress, prefix, text } from './textSchema.js';
 
 const DEFAULT_PORT = 179;
 const HEALTH_PORT = 20244;
@@ -168,7 +168,7 @@ const Cni = z.strictObject({
     .describe('Default: $KUBE_ROUTER_CNI_CONF_FILE, or /etc/cni/net.d/10-kuberouter.conf.'),
   bridge: z
     .string()
-    .regex(/^[\w.-]{1,15}$/)
+    .regex(/^[\w.-]{1,15}$/, { message: "a link's name has up to 15 letters, digits and . - _ only" })
     .default('kube-bridge')
     .describe("Name of the pods' bridge."),
   autoMtu: z
@@ -216,9 +216,7 @@ const LoadBalancer = z.strictObject({
     .describe('Values of loadBalancerClass that mean us. Default kube-router, default, peerage.'),
   pools: z
     .array(Pool)
-    .refine(pools => new Set(pools.map(({ name }) => name)).size === pools.length, {
-      message: 'two pools have the same name',
-    })
+    .superRefine(distinct('name', pool => pool.name))
     .default([])
     .describe('In order of preference. Default: one of all services.loadBalancerIpRanges.'),
   lease: Lease.prefault({}).describe('The Lease by which agents elect the one that gives addresses out.'),
@@ -293,6 +291,7 @@ const KubernetesShape = z.strictObject({
     .describe("Make the router id from the node's address instead of taking its IPv4 address."),
   externalPeers: z
     .array(ExternalPeer)
+    .superRefine(distinct('address', peer => plainAddress(peer.address)))
     .default([])
     .describe("Routers that every node peers with; a node's annotations add its own."),
   externalPeer: ExternalPeerValues.default({}).describe('Values for external peers that say nothing of their own.'),
@@ -361,11 +360,23 @@ export const Kubernetes = KubernetesShape.refine(({ ipv4, ipv6 }) => ipv4 || ipv
     path: ['tenancy'],
     message: 'a host outside the cluster has no pods to keep apart: leave it none',
   })
+  .refine(({ role, edge }) => role === 'node' || edge.addresses.length > 0, {
+    path: ['edge', 'addresses'],
+    message: 'is missing: a host outside the cluster has no Node object to take its addresses from',
+  })
+  .refine(({ role, edge }) => role === 'edge' || isEmptyEdge(edge), {
+    path: ['edge'],
+    message: 'is for role: edge only',
+  })
   .refine(hasAddresses, {
     path: ['run', 'loadBalancer'],
     message: 'there is nothing to give out: name ranges in services.loadBalancerIpRanges, or loadBalancer.pools',
   });
 export type Kubernetes = z.infer<typeof Kubernetes>;
+
+function isEmptyEdge({ addresses, subnets, ask }: z.infer<typeof Edge>): boolean {
+  return addresses.length + subnets.length === 0 && ask === undefined;
+}
 
 function hasAddresses({ run, services, loadBalancer }: z.infer<typeof KubernetesShape>): boolean {
   return !run.loadBalancer || services.loadBalancerIpRanges.length + loadBalancer.pools.length > 0;

@@ -25,6 +25,8 @@ function mistakes(text: string): readonly string[] {
   return loaded.ok ? [] : loaded.error.map(error => error.message.replace(`${directory}/`, ''));
 }
 
+const RANGES = 'kubernetes:\n  services: { loadBalancerIpRanges: [10.0.0.0/8] }\n';
+
 test('without a file there are defaults for all', () => {
   const loaded = loadAgentConfig(undefined);
   expect(loaded).toMatchObject({
@@ -70,6 +72,53 @@ test.each([
     'a peer without AS',
     'peers:\n  - { name: a, address: 10.0.0.1 }\n',
     [expect.stringMatching(/^agent\.yaml:2:\d+: peers\[0\]\.asn: /)],
+  ],
+  [
+    'two pools of one name',
+    `${RANGES}  loadBalancer: { pools: [{ name: a, ranges: [10.1.0.0/24] }, { name: a, ranges: [10.2.0.0/24] }] }\n`,
+    ['agent.yaml:3:65: kubernetes.loadBalancer.pools[1].name: is the name of the first too'],
+  ],
+  [
+    'one router twice, however it is written',
+    'kubernetes:\n  externalPeers: [{ address: "fd00::1", asn: 1 }, { address: "fd00:0::1", asn: 2 }]\n',
+    ['agent.yaml:2:53: kubernetes.externalPeers[1].address: is the address of the first too'],
+  ],
+  [
+    'a range that is none, and one without its length',
+    'kubernetes: { edgeSubnets: [pods, "fd00::1"] }\n',
+    [
+      'agent.yaml:1:29: kubernetes.edgeSubnets[0]: "pods" is not a prefix, such as 10.0.0.0/8',
+      'agent.yaml:1:35: kubernetes.edgeSubnets[1]: "fd00::1" has no prefix length, such as fd00::1/128',
+    ],
+  ],
+  [
+    'the name of a bridge that no link can have',
+    'kubernetes: { cni: { bridge: averyveryverylongname } }\n',
+    ["agent.yaml:1:22: kubernetes.cni.bridge: a link's name has up to 15 letters, digits and . - _ only"],
+  ],
+  [
+    'a host outside the cluster without addresses',
+    'kubernetes: { role: edge }\n',
+    [
+      'agent.yaml:1:1: kubernetes.edge.addresses: is missing: a host outside the cluster has no Node object to take its addresses from',
+    ],
+  ],
+  [
+    'what only a host outside the cluster has',
+    'kubernetes: { edge: { ask: { ipv4: 24 } } }\n',
+    ['agent.yaml:1:15: kubernetes.edge: is for role: edge only'],
+  ],
+  [
+    'an address to listen on that is none',
+    'kubernetes: { health: { address: everywhere } }\n',
+    ['agent.yaml:1:25: kubernetes.health.address: "everywhere" is not an IP address'],
+  ],
+  [
+    "a file of kube-proxy's that is not there, with its line",
+    'kubernetes:\n  proxy: { kubeProxyConfig: /nonexistent }\n',
+    [
+      'agent.yaml:2:12: kubernetes.proxy.kubeProxyConfig: /nonexistent cannot be read: ENOENT: no such file or directory',
+    ],
   ],
 ])('%s', (_name, text, expected) => {
   expect(mistakes(text)).toEqual(expected);
@@ -121,8 +170,8 @@ test('without the router the other parts are left, and nothing of routing', () =
       },
     },
   });
-  expect(mistakes('kubernetes: { role: edge, run: { router: false } }')).toEqual([
-    'agent.yaml:1:34: kubernetes.run.router: a host outside the cluster only routes: leave it true',
+  expect(mistakes('kubernetes: { role: edge, edge: { addresses: [10.0.0.9] }, run: { router: false } }')).toEqual([
+    'agent.yaml:1:67: kubernetes.run.router: a host outside the cluster only routes: leave it true',
   ]);
   expect(mistakes('kubernetes: { run: { router: false }, egressAddresses: { ranges: [192.0.2.0/24] } }')).toEqual([
     expect.stringContaining('an egress address is announced by the router, which does not run'),

@@ -97,8 +97,20 @@ networks: [10.244.1.0/24]
     const { out, exitCode } = await check(text, '--agent');
     expect(exitCode).toBe(0);
     expect(out).toMatchSnapshot();
-    expect((await check(text)).err).toContain('kubernetes: unknown key');
+    expect((await check(text)).err).toContain('kubernetes: is for peerage agent, not for peerage speaker');
     expect((await check(text.replace('mesh', 'mash'), '--agent')).err).toContain('did you mean "meshPeer"?');
+  });
+
+  test('the routers that every node peers with are peers', async () => {
+    const { out } = await check(
+      'kubernetes:\n  mesh: false\n  externalPeer: { holdTime: 30 }\n  externalPeers:\n' +
+        '    - { address: 10.0.0.1, asn: 64999, password: { value: hunter2 } }\n' +
+        '    - { address: "fd00::1", asn: 64998, holdTime: 9 }\n',
+      '--agent',
+    );
+    expect(out).toMatch(/^router\/10\.0\.0\.1 +10\.0\.0\.1 +64999 +30 +IPv4 IPv6 +TCP-MD5, graceful restart$/m);
+    expect(out).toMatch(/^router\/fd00::1 +fd00::1 +64998 +9 +IPv4 IPv6 +graceful restart$/m);
+    expect(out).not.toMatch(/hunter2|every other node|template/);
   });
 
   test('mistakes go to standard error, and are exit code 1', async () => {

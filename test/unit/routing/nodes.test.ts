@@ -166,7 +166,7 @@ group('a cluster as one node sees it', () => {
       { n1: { ...dual(1), annotations: { 'kube-router.io/pod-cidrs': '10.9.1.0/24,nonsense' } } },
       [],
       ['10.9.1.0/24'],
-      [/^Node n1 annotation kube-router\.io\/pod-cidrs: "nonsense" has no prefix length.*; it is left out$/],
+      [/^Node n1 annotation kube-router\.io\/pod-cidrs: "nonsense" is not a prefix.*; it is left out$/],
     ],
   ])('%s', (_name, nodes, peers, networks, problems) => {
     const { routing, outcome } = seenByN1(nodes);

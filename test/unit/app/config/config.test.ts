@@ -166,6 +166,7 @@ describe('mistakes in the file', () => {
       `${ROUTER}peerGroups: { g: {} }\ndynamicPeers: [{ prefix: 10.0.0.0/8, group: g }, { prefix: 10.0.0.0/8, group: g }]\n`,
       ['3:52: dynamicPeers[1].prefix: 10.0.0.0/8 is the prefix of dynamicPeers[0] too'],
     ],
+    ['a table that is none', `${ROUTER}fib: { table: blue }\n`, ['2:8: fib.table: must be main, or must be a number']],
     ["the kernel's own table", `${ROUTER}fib: { table: 255 }\n`, ['2:8: fib.table: table 255 belongs to the kernel']],
     [
       'an endpoint without a port',

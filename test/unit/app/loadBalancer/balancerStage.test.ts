@@ -35,7 +35,7 @@ test.each([
   ],
   [
     { loadBalancer: { pools: ['192.0.2.0/24', '192.0.3.0/24'].map(range => ({ name: 'a', ranges: [range] })) } },
-    /same name/,
+    /name of the first too/,
   ],
 ])('%j is refused', (settings, reason) => {
   const parsed = Kubernetes.safeParse(settings);

@@ -48,7 +48,7 @@ test.each([
   [
     'a bad item of a List, with its line',
     `apiVersion: v1\nkind: List\nitems:\n${item('a')}${item('b')}  spec: {podCIDR: x}\n`,
-    ['Node/a@4', '8: Node b: spec.podCIDR: "x" has no prefix length, such as x/32'],
+    ['Node/a@4', '8: Node b: spec.podCIDR: "x" is not a prefix, such as 10.0.0.0/8'],
   ],
   [
     'a bad item of JSON, with its line',

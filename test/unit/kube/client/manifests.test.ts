@@ -121,7 +121,7 @@ test('a bad object costs only itself, and keeps its last good state', async () =
   await until(() => reader.objects.get('Node/b') === '2');
   expect(reader.objects.get('Node/a')).toBe('1');
   expect(reader.problems()).toEqual([
-    'a.yaml:1 Node a: spec.podCIDR: "nonsense" has no prefix length, such as nonsense/32; its last good state stays in force',
+    'a.yaml:1 Node a: spec.podCIDR: "nonsense" is not a prefix, such as 10.0.0.0/8; its last good state stays in force',
   ]);
 });
 
