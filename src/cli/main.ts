@@ -1,36 +1,8 @@
 #!/usr/bin/env node
 /** Entry of the `peerage` command. */
 
-import { CommanderError } from 'commander';
-import { RouterUnreachable } from '../api/client.js';
-import { createProgram } from './program.js';
+import '../app/earlyEnd.js';
 
-const NEGATIVE = 1;
-const USAGE = 2;
-const UNREACHABLE = 3;
-
-async function main(): Promise<void> {
-  // Commander's help is written to the same stream, so this stands before everything.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
-    process.exit(0);
-  });
-  const program = createProgram();
-  for (const command of [program, ...program.commands.flatMap(c => [c, ...c.commands])]) command.exitOverride();
-  try {
-    await program.parseAsync();
-  } catch (error) {
-    // At once: parts of a router that could not start as a whole would keep the process alive, and look healthy.
-    process.exit(report(error));
-  }
-}
-
-function report(error: unknown): number {
-  if (error instanceof Error && 'code' in error && error.code === 'EPIPE') return 0;
-  // Commander has printed its own message.
-  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : USAGE;
-  process.stderr.write(`peerage: ${error instanceof Error ? error.message : String(error)}\n`);
-  return error instanceof RouterUnreachable ? UNREACHABLE : NEGATIVE;
-}
-
-await main();
+// Loaded late, since signals shall have their effect while the program is being loaded.
+const { runCommand } = await import('./command.js');
+await runCommand();
