@@ -9,7 +9,7 @@ FUZZ_SECONDS ?= 600
 .DEFAULT_GOAL := help
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-13s %s\n", $$1, $$2 }'
 
 lab: setup build ## three nodes, a ToR, real sessions and packets (TOR=bird|peerage, KUBE=1, ARGS=--check)
 	@$(if $(KUBE),scripts/buildKube.sh)

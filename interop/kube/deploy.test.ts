@@ -6,10 +6,12 @@ import { parseAllDocuments } from 'yaml';
 import { Topology } from '../../lab/topology/topology.js';
 import { ControlPlane } from '../../lab/kube/controlPlane.js';
 import type { KubeClient, KubeManifest } from '../../lab/kube/kubeClient.js';
+import { PATHS } from '../../src/kube/client/reflector.js';
 
 let topology: Topology;
 let plane: ControlPlane;
 let account: KubeClient;
+let edge: KubeClient;
 
 beforeAll(async () => {
   topology = await Topology.open('pgkd');
@@ -22,30 +24,21 @@ beforeAll(async () => {
       await plane.admin.apply(document.toJS() as KubeManifest);
   }
   account = await plane.serviceAccount('kube-system', 'peerage');
+  edge = await plane.serviceAccount('peerage-edge', 'edge');
 }, 150_000);
 afterAll(async () => {
   await topology.close();
 }, 30_000);
 
-/** Everything the router asks of the API server. */
+/** Of every kind that an agent may read, the rights to do so. */
+const READ = Object.values(PATHS).flatMap(path => {
+  const [, group = '', resource = ''] = /^\/apis?\/(?:([^/]+)\/)?v[^/]+\/([^/]+)$/.exec(path) ?? [];
+  return ['list', 'watch'].map(verb => [group, resource, verb] as const);
+});
+
+/** What agents do besides reading. */
 const NEEDED = [
-  ['', 'nodes', 'list'],
-  ['', 'nodes', 'watch'],
-  ['', 'services', 'list'],
-  ['', 'services', 'watch'],
-  ['discovery.k8s.io', 'endpointslices', 'list'],
-  ['discovery.k8s.io', 'endpointslices', 'watch'],
-  ['networking.k8s.io', 'servicecidrs', 'list'],
-  ['networking.k8s.io', 'servicecidrs', 'watch'],
-  ['', 'pods', 'list'],
-  ['', 'pods', 'watch'],
-  ['', 'namespaces', 'list'],
-  ['', 'namespaces', 'watch'],
   ['', 'namespaces', 'patch'],
-  ['networking.k8s.io', 'networkpolicies', 'list'],
-  ['networking.k8s.io', 'networkpolicies', 'watch'],
-  ['policy.networking.k8s.io', 'clusternetworkpolicies', 'list'],
-  ['policy.networking.k8s.io', 'clusternetworkpolicies', 'watch'],
   ['events.k8s.io', 'events', 'create', 'default'],
   ['', 'pods', 'get'],
   ['', 'namespaces', 'get'],
@@ -58,6 +51,28 @@ const NEEDED = [
   ['coordination.k8s.io', 'leases', 'create', 'kube-system'],
   ['coordination.k8s.io', 'leases', 'get', 'kube-system', 'peerage-loadbalancer'],
   ['coordination.k8s.io', 'leases', 'update', 'kube-system', 'peerage-loadbalancer'],
+  ['coordination.k8s.io', 'leases', 'get', 'kube-system', 'peerage-tenants'],
+  ['coordination.k8s.io', 'leases', 'update', 'kube-system', 'peerage-tenants'],
+  ['coordination.k8s.io', 'leases', 'patch', 'kube-system', 'peerage-egress-addresses'],
+] as const;
+
+/** The same of a host outside the cluster (deploy/edge.yaml), which must not read who has which pod. */
+const NEEDED_OF_EDGE = [
+  ['', 'nodes', 'list'],
+  ['', 'nodes', 'watch'],
+  ['', 'services', 'list'],
+  ['discovery.k8s.io', 'endpointslices', 'watch'],
+  ['', 'configmaps', 'create', 'peerage-edge'],
+  ['', 'configmaps', 'get', 'peerage-edge', 'bastion'],
+  ['', 'configmaps', 'patch', 'peerage-edge', 'bastion'],
+] as const;
+const REFUSED_OF_EDGE = [
+  ['', 'pods', 'list'],
+  ['', 'secrets', 'list'],
+  ['', 'namespaces', 'patch'],
+  ['', 'services/status', 'patch'],
+  ['', 'configmaps', 'list', 'kube-system'],
+  ['coordination.k8s.io', 'leases', 'create', 'kube-system'],
 ] as const;
 
 /** What an agent that was taken over must not be able to do. */
@@ -86,23 +101,34 @@ const REFUSED = [
 
 type Right = readonly [group: string, resource: string, verb: string, namespace?: string, name?: string];
 
-async function mayDo([group, path, verb, namespace, name]: Right): Promise<boolean> {
+async function mayDo(who: KubeClient, [group, path, verb, namespace, name]: Right): Promise<boolean> {
   const [resource, subresource] = path.split('/');
   const review = {
     apiVersion: 'authorization.k8s.io/v1',
     kind: 'SelfSubjectAccessReview',
     spec: { resourceAttributes: { group, resource, subresource, verb, namespace, name } },
   };
-  const { body } = await account.ask('POST', '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews', review);
+  const { body } = await who.ask('POST', '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews', review);
   return (body as { readonly status: { readonly allowed: boolean } }).status.allowed;
 }
 
-test.each(NEEDED.map((right: Right) => [right.join(' '), right] as const))('may: %s', async (_text, right) => {
-  expect(await mayDo(right)).toBe(true);
+const rows = (rights: readonly Right[]): (readonly [string, Right])[] =>
+  rights.map(right => [right.join(' '), right] as const);
+
+test.each(rows([...READ, ...NEEDED]))('may: %s', async (_text, right) => {
+  expect(await mayDo(account, right)).toBe(true);
 });
 
-test.each(REFUSED.map((right: Right) => [right.join(' '), right] as const))('may not: %s', async (_text, right) => {
-  expect(await mayDo(right)).toBe(false);
+test.each(rows(REFUSED))('may not: %s', async (_text, right) => {
+  expect(await mayDo(account, right)).toBe(false);
+});
+
+test.each(rows(NEEDED_OF_EDGE))('a host outside the cluster may: %s', async (_text, right) => {
+  expect(await mayDo(edge, right)).toBe(true);
+});
+
+test.each(rows(REFUSED_OF_EDGE))('a host outside the cluster may not: %s', async (_text, right) => {
+  expect(await mayDo(edge, right)).toBe(false);
 });
 
 test('a secret is refused in fact', async () => {

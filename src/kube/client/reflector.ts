@@ -18,7 +18,8 @@ const WATCH_SILENCE = 150_000;
 /** Annotation of the bookmark that ends the initial objects of a streamed list (KEP-3157). */
 const INITIAL_END = 'k8s.io/initial-events-end';
 
-const PATHS: { readonly [K in Kind]: string } = {
+/** Where the API server has each kind. Whoever runs the agent needs the right to list and watch them (deploy/rbac.yaml). */
+export const PATHS: { readonly [K in Kind]: string } = {
   Node: '/api/v1/nodes',
   Namespace: '/api/v1/namespaces',
   Service: '/api/v1/services',
