@@ -25,9 +25,10 @@ export function addCleanupCommand(program: Command): void {
 const EXAMPLES = `
 Refuses while a router runs. Removes routes of our protocol in our table,
 tunnels and rules of the overlay, the nftables table peerage_egress, our rules
-in FORWARD, and the bridge if we made it and no pod is on it; puts the CNI
-configuration and kernel switches back. Nothing of others is touched. What had
-to be left is told on standard error, with exit code 1.
+in FORWARD, and the bridge if we made it and no pod is on it; what serves
+services, and what keeps pods apart or limits them; puts the CNI configuration
+and kernel switches back. Nothing of others is touched. What had to be left is
+told on standard error, with exit code 1.
 
 Examples:
   peerage cleanup
