@@ -6,12 +6,12 @@ import { namespace, NINE_PODS, PROTOCOLS, type Cluster, type ClusterPod } from '
 const KEYS = ['a', 'b'];
 const VALUES = ['1', '2'];
 const PORT_NAMES = ['web', 'dns'];
-const PORT_NUMBERS = [53, 80, 81];
-const NAMESPACES = Object.keys(NINE_PODS.namespaces);
+export const PORT_NUMBERS = [53, 80, 81];
+export const NAMESPACES = Object.keys(NINE_PODS.namespaces);
 
 const key = fc.constantFrom(...KEYS);
 const values = fc.uniqueArray(fc.constantFrom(...VALUES), { minLength: 1, maxLength: 2 });
-const labels = fc.dictionary(key, fc.constantFrom(...VALUES), { maxKeys: 2 });
+export const labels = fc.dictionary(key, fc.constantFrom(...VALUES), { maxKeys: 2 });
 
 /**
  * NotIn only beside Exists: to Kubernetes NotIn holds for an object without the label (apimachinery's
@@ -72,7 +72,7 @@ const rules = (side: 'from' | 'to'): fc.Arbitrary<readonly object[]> =>
     few,
   );
 
-const spec = fc.record(
+export const policySpec = fc.record(
   {
     podSelector: selector,
     policyTypes: fc.constantFrom(['Ingress'], ['Egress'], ['Ingress', 'Egress']),
@@ -81,17 +81,19 @@ const spec = fc.record(
   },
   { requiredKeys: ['podSelector'] },
 );
-const policies = fc.array(fc.record({ namespace: fc.constantFrom(...NAMESPACES), spec }), { maxLength: 6 }).map(all =>
-  all.map(({ namespace, spec }, i) => ({
-    apiVersion: 'networking.k8s.io/v1',
-    kind: 'NetworkPolicy',
-    metadata: { name: `p${i}`, namespace },
-    spec,
-  })),
-);
+const policies = fc
+  .array(fc.record({ namespace: fc.constantFrom(...NAMESPACES), spec: policySpec }), { maxLength: 6 })
+  .map(all =>
+    all.map(({ namespace, spec }, i) => ({
+      apiVersion: 'networking.k8s.io/v1',
+      kind: 'NetworkPolicy',
+      metadata: { name: `p${i}`, namespace },
+      spec,
+    })),
+  );
 
 /** Every port there is, two of them with the names, so that a name is another number at another pod. */
-const ports: fc.Arbitrary<ClusterPod['ports']> = fc
+export const ports: fc.Arbitrary<ClusterPod['ports']> = fc
   .shuffledSubarray(
     PORT_NUMBERS.flatMap(port => PROTOCOLS.map(protocol => ({ port, protocol }))),
     { minLength: PORT_NUMBERS.length * PROTOCOLS.length },

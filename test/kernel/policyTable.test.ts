@@ -9,6 +9,7 @@ import type { IpText } from '../../src/kube/objectTypes.js';
 import type { ObjectKey } from '../../src/kube/objects.js';
 import { cluster, objectsOf } from '../unit/policy/randomCluster.js';
 import { makeNamespace, type Namespace } from './namespace.js';
+import { tableListing } from './nftListing.js';
 import { networkPolicy, PODS, SETTINGS, startLife, type Life } from './policyRig.js';
 import { until } from './tcpNamespaces.js';
 
@@ -26,26 +27,8 @@ afterEach(async () => {
 const nft = (...args: readonly string[]): string =>
   execFileSync('ip', ['netns', 'exec', ns.name, 'nft', ...args], { encoding: 'utf8', stdio: 'pipe' });
 
-/** Both tables: what is in them, in one order. */
-function listing(): readonly string[] {
-  return ['ip', 'ip6'].flatMap(family => {
-    const { nftables } = JSON.parse(nft('-j', 'list', 'table', family, 'peerage-policy')) as {
-      nftables: readonly unknown[];
-    };
-    return nftables.slice(1).map(object =>
-      JSON.stringify(object, (key, value: unknown) => {
-        if (key === 'handle') return undefined;
-        return key === 'elem' && Array.isArray(value) ? value.map(v => JSON.stringify(v)).sort() : value;
-      }),
-    );
-  });
-}
-/** Chains of rules have an order, the chains themselves have not. */
-const sorted = (lines: readonly string[]): readonly string[] => [
-  ...lines.filter(line => !line.startsWith('{"rule"')).sort(),
-  ...lines.filter(line => line.startsWith('{"rule"')).sort((a, b) => (chainOf(a) < chainOf(b) ? -1 : 1)),
-];
-const chainOf = (line: string): string => /"family":"\w+","table":"[\w-]+","chain":"[\w-]+"/.exec(line)?.[0] ?? '';
+/** Both tables: what is in them, whatever became of them before. */
+const listing = (): readonly string[] => tableListing(ns, ['peerage-policy']);
 
 const POLICIES = [
   networkPolicy('p', {
@@ -80,12 +63,12 @@ test('what is left of a former life goes', async () => {
   await life.firewall.stop();
   life = startLife(ns);
   await life.become([...PODS, POLICIES[1]]);
-  const after = sorted(listing());
+  const after = listing();
   nft('delete table ip peerage-policy; delete table ip6 peerage-policy');
   await life.firewall.stop();
   life = startLife(ns);
   await life.become([...PODS, POLICIES[1]]);
-  expect(after).toEqual(sorted(listing()));
+  expect(after).toEqual(listing());
 });
 
 describe('what others change is put right', () => {
@@ -101,11 +84,11 @@ describe('what others change is put right', () => {
     ],
   ])('%s', async (_, change) => {
     await life.become([...PODS, ...POLICIES]);
-    const before = sorted(listing());
+    const before = listing();
     change();
     await until('the change is noticed', () => kinds().includes('drift'));
     await until('it is as before', () => {
-      const now = tableThere() ? sorted(listing()) : [];
+      const now = tableThere() ? listing() : [];
       return JSON.stringify(now) === JSON.stringify(before);
     });
   });
@@ -123,12 +106,12 @@ test('other settings replace the rules and keep the pods', async () => {
   life.firewall.configure({ ...SETTINGS, log: undefined, defaultDeny: true, cutBit: 7 });
   await until('the rules are others', () => !listing().some(line => line.includes('"log"')));
   await life.firewall.idle();
-  const changed = sorted(listing());
+  const changed = listing();
   await life.firewall.stop();
   nft('delete table ip peerage-policy; delete table ip6 peerage-policy');
   life = startLife(ns, { ...SETTINGS, log: undefined, defaultDeny: true, cutBit: 7 });
   await life.become([...PODS, ...POLICIES]);
-  expect(changed).toEqual(sorted(listing()));
+  expect(changed).toEqual(listing());
 });
 
 describe('before objects are known', () => {
@@ -216,12 +199,12 @@ test('random histories come to the same table as their last state from nothing',
     fc.asyncProperty(fc.array(cluster, { minLength: 2, maxLength: 4 }), async worlds => {
       const last = objectsOf(worlds.at(-1)!);
       for (const world of worlds) await life.become(objectsOf(world));
-      const grown = sorted(listing());
+      const grown = listing();
       await life.firewall.stop();
       nft('delete table ip peerage-policy; delete table ip6 peerage-policy');
       life = startLife(ns);
       await life.become(last);
-      expect(grown).toEqual(sorted(listing()));
+      expect(grown).toEqual(listing());
       expect(life.events.filter(({ kind }) => kind === 'failed' || kind === 'error')).toEqual([]);
     }),
     { numRuns: 12 },

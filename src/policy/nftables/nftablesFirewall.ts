@@ -12,6 +12,8 @@ export interface NftablesFirewallOptions {
   readonly clock?: Clock;
   /** Milliseconds between two readings when nothing suspicious happens. */
   readonly readBackInterval?: number;
+  /** Opened already, and closed with the firewall. */
+  readonly sockets?: TableSockets;
 }
 
 /** Changes by others are told of, so this only finds what the telling missed. */
@@ -25,7 +27,7 @@ export function openNftablesFirewall(
   onEvent: (event: FirewallEvent) => void,
   options: NftablesFirewallOptions = {},
 ): PolicyFirewall {
-  return new NftablesFirewall(openTableSockets(), onEvent, options);
+  return new NftablesFirewall(options.sockets ?? openTableSockets(), onEvent, options);
 }
 
 class NftablesFirewall implements PolicyFirewall {
