@@ -40,7 +40,14 @@ interface Membership {
   endOfRib: boolean;
   /** Send the end mark of RFC 7313 when the walk is over. */
   endOfRefresh: boolean;
+  /** The walk is not over yet. */
+  isWalking: boolean;
+  /** The peer has asked for everything meanwhile: one more walk follows, however often it asked. */
+  again: boolean;
 }
+
+/** What is owed to a peer whichever group tells it. */
+type Owed = Pick<Membership, 'endOfRib' | 'endOfRefresh' | 'again'>;
 
 /** Everything that decides which update group a neighbour belongs to. */
 interface Wanted {
@@ -78,8 +85,7 @@ export class Advertising {
       if (wanted.key === membership.key) continue;
       const former = this.host.rib.group(family, membership.key)?.formerOf(this.id);
       this.host.rib.leave(family, membership.key, this.id);
-      const { endOfRib, endOfRefresh } = membership;
-      this.enter(family, wanted, { endOfRib, endOfRefresh }, former);
+      this.enter(family, wanted, membership, former);
     }
   }
 
@@ -104,10 +110,18 @@ export class Advertising {
     this.host.wake();
   }
 
-  /** Sends everything again (RFC 2918), between the marks of RFC 7313 when the peer knows them. */
+  /**
+   * Sends everything again (RFC 2918), between the marks of RFC 7313 when the peer knows them; after what is being sent
+   * just now, which may have to end with End-of-RIB.
+   */
   resend(family: FamilyIndex): void {
     const membership = this.memberships[family];
     if (membership === undefined) return;
+    if (membership.isWalking) {
+      membership.again = true;
+      return;
+    }
+    membership.isWalking = true;
     if (this.enhancedRefresh) {
       this.session.mark(family, 'begin');
       membership.endOfRefresh = true;
@@ -122,14 +136,14 @@ export class Advertising {
     endpoints: SessionEndpoints,
     routing: PeerRouting,
   ): void {
-    const marks = { endOfRib: true, endOfRefresh: false };
+    const marks = { endOfRib: true, endOfRefresh: false, again: false };
     this.enter(family, this.wanted(family, negotiated, endpoints, routing), marks, undefined);
   }
 
   private enter(
     family: FamilyIndex,
     { key, options, audience, filter }: Wanted,
-    marks: Pick<Membership, 'endOfRib' | 'endOfRefresh'>,
+    { endOfRib, endOfRefresh, again }: Owed,
     former: FormerGroup | undefined,
   ): void {
     const sink = {
@@ -139,7 +153,7 @@ export class Advertising {
     };
     const framing = (): UpdateFraming => createUpdateFraming(options);
     const number = this.host.rib.join(family, key, audience, framing, this.id, sink, { filter, former });
-    this.memberships[family] = { key, number, options, ...marks };
+    this.memberships[family] = { key, number, options, endOfRib, endOfRefresh, again, isWalking: true };
   }
 
   /** The update group for a session: peers with equal keys are told the same. */
@@ -186,8 +200,12 @@ export class Advertising {
     if (membership === undefined) return;
     if (membership.endOfRib) this.session.send(encodeEndOfRib(family), 1);
     if (membership.endOfRefresh) this.session.mark(family, 'end');
+    const { again } = membership;
     membership.endOfRib = false;
     membership.endOfRefresh = false;
+    membership.isWalking = false;
+    membership.again = false;
+    if (again) this.resend(family);
   }
 
   private framing(

@@ -15,7 +15,7 @@ import { PeerKind } from '../bgp/peerKind.js';
 import { Rib } from '../rib/rib.js';
 import { Access } from './access.js';
 import type { ApplyReport, Engine, EngineConfig, EngineEvent, EngineOptions, NextHopState } from './engineTypes.js';
-import type { NeighborHost } from './neighbor.js';
+import type { Neighbor, NeighborHost } from './neighbor.js';
 import { Neighbors } from './neighbors.js';
 import { Policies } from './policies.js';
 import { OwnNetworks } from './networks.js';
@@ -148,8 +148,8 @@ class RunningEngine implements NeighborHost {
     setImmediate(() => this.turn());
   }
 
-  gone(neighbor: { readonly name: string }): void {
-    this.neighbors.gone(neighbor.name);
+  gone(neighbor: Neighbor): void {
+    this.neighbors.gone(neighbor);
   }
 
   private apply(config: EngineConfig): ApplyReport {

@@ -31,6 +31,7 @@ import type { EngineConfig, EngineEvent, PeerRouting } from './engineTypes.js';
 import { Importing } from './importing.js';
 import type { Policies } from './policies.js';
 import { checkPrefixes, prefixLimitData, type PrefixFinding } from './prefixLimits.js';
+import { Refreshing } from './refreshing.js';
 
 /** What all neighbours share. */
 export interface NeighborHost {
@@ -52,9 +53,6 @@ export interface NeighborHost {
   gone(neighbor: Neighbor): void;
 }
 
-/** Seconds in which a peer that began a refresh (RFC 7313 section 4) must end it. */
-const REFRESH_TIME = 360;
-
 export class Neighbor {
   readonly session: ManagedSession;
   endpoints: SessionEndpoints | undefined;
@@ -69,7 +67,7 @@ export class Neighbor {
   private scan: ScanContext | undefined;
   private receive: ReceiveContext | undefined;
   private staleTimer: TimerHandle | undefined;
-  private refreshTimer: TimerHandle | undefined;
+  private readonly refreshing: Refreshing;
   private readonly prefixLevels: [number, number] = [0, 0];
   /** Begins again after too many prefixes. */
   private resumeTimer: TimerHandle | undefined;
@@ -84,6 +82,7 @@ export class Neighbor {
     public routing: PeerRouting,
     readonly dynamic: string | undefined,
   ) {
+    this.refreshing = new Refreshing(host.clock, family => this.sweepStale(family));
     this.importing = new Importing(host.rib, host.policies, id, config.remote);
     this.advertising = new Advertising(host, id, {
       send: (octets, messages, buffer) => this.session.send(octets, messages, buffer),
@@ -172,7 +171,8 @@ export class Neighbor {
     if (error === undefined || error.at === this.lastErrorAt || this.negotiated !== undefined) return;
     this.lastErrorAt = error.at;
     this.host.event({ kind: 'attemptFailed', peer: this.name, text: error.text });
-    if (this.dynamic !== undefined && state === 'Idle') this.withdrawAll();
+    // A stranger leaves its place to others, unless it is still awaited (RFC 4724).
+    if (this.dynamic !== undefined && this.held() === 0) this.withdrawAll();
   }
 
   private established(negotiated: Negotiated, endpoints: SessionEndpoints): void {
@@ -290,6 +290,11 @@ export class Neighbor {
     return FAMILY_INDICES.reduce<number>((sum, family) => sum + this.host.rib.families[family].stale[this.id]!, 0);
   }
 
+  /** Paths held from the peer. */
+  private held(): number {
+    return FAMILY_INDICES.reduce<number>((sum, family) => sum + this.host.rib.families[family].received[this.id]!, 0);
+  }
+
   private readDone(): void {
     this.host.rib.decide();
     if (this.routing.maxPrefixes !== undefined) this.checkLimits();
@@ -322,15 +327,13 @@ export class Neighbor {
   }
 
   private refreshed(family: FamilyIndex, subtype: 'request' | 'begin' | 'end'): void {
-    const { rib, clock } = this.host;
     if (subtype === 'request') this.advertising.resend(family);
-    else if (subtype === 'begin') {
-      rib.markStale(family, this.id);
-      this.refreshTimer?.cancel();
-      this.refreshTimer = clock.setTimeout(() => this.sweepStale(family), REFRESH_TIME * 1000);
-    } else {
-      this.refreshTimer?.cancel();
-      this.sweepStale(family);
+    else if (subtype === 'end') this.refreshing.end(family);
+    // RFC 7313 section 4: before End-of-RIB of a peer with graceful restart, its marks count for nothing.
+    else if (this.endOfRibReceived[family] || this.negotiated?.gracefulRestart?.families[family] !== true) {
+      this.host.rib.finishSweeps(this.id);
+      this.host.rib.markStale(family, this.id);
+      this.refreshing.begin(family);
     }
   }
 
@@ -341,7 +344,7 @@ export class Neighbor {
     this.negotiated = undefined;
     this.endpoints = undefined;
     this.scan = undefined;
-    this.refreshTimer?.cancel();
+    this.refreshing.cancel();
     const peerGr = negotiated?.gracefulRestart;
     const graceful =
       reason.kind === 'connectionLost' &&
@@ -357,6 +360,8 @@ export class Neighbor {
 
   private keepStale(seconds: number, families: readonly [boolean, boolean]): void {
     const { rib, clock } = this.host;
+    // A sweep that has not come to its end would take what is kept now along.
+    rib.finishSweeps(this.id);
     for (const family of FAMILY_INDICES) {
       // What was stale already outlives no second restart.
       for (let from = 1; from !== 0;) from = rib.families[family].sweep(this.id, 'withdrawStale', from);

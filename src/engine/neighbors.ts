@@ -80,17 +80,13 @@ export class Neighbors {
     }
   }
 
-  /** Nothing of the neighbour is left in the RIB; a removed or dynamic one is forgotten. */
-  gone(name: string): void {
-    for (const neighbor of [...this.leaving]) {
-      if (neighbor.name !== name) continue;
-      this.leaving.delete(neighbor);
-      this.retired.push(neighbor.id);
-    }
-    const neighbor = this.byName.get(name);
-    if (neighbor?.dynamic === undefined || neighbor.session.state === 'Established') return;
+  /** Nothing of the neighbour is left in the RIB; a removed one, or a dynamic one without a connection, is forgotten. */
+  gone(neighbor: Neighbor): void {
+    if (this.leaving.delete(neighbor)) this.retired.push(neighbor.id);
+    const isWaiting = neighbor.session.state === 'Idle' || neighbor.session.state === 'Active';
+    if (neighbor.dynamic === undefined || !isWaiting || this.byName.get(neighbor.name) !== neighbor) return;
+    this.byName.delete(neighbor.name);
     neighbor.session.stop({ kind: 'silent' });
-    this.byName.delete(name);
     this.retired.push(neighbor.id);
   }
 

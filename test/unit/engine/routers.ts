@@ -1,6 +1,7 @@
 /** Engines that speak with each other over a network in memory, for the tests of this folder. */
 
 import { Asn } from '../../../src/bgp/asn.js';
+import type { SessionConfig } from '../../../src/bgp/session/sessionTypes.js';
 import { Ipv4, parsePrefix, type IpPrefix } from '../../../src/core/ip.js';
 import { createEngine } from '../../../src/engine/engine.js';
 import type {
@@ -56,7 +57,7 @@ export class TestRouter {
   }
 
   /** Peers are named `r` and their number. */
-  peer(other: TestRouter, routing: Partial<PeerRouting> = {}): this {
+  peer(other: TestRouter, routing: Partial<PeerRouting> = {}, session: Partial<SessionConfig> = {}): this {
     const name = `r${other.number}`;
     this.peers.set(name, {
       name,
@@ -75,10 +76,16 @@ export class TestRouter {
         extendedMessages: true,
         extendedNextHop: false,
         addPath: { receive: [false, false], send: [false, false] },
+        ...session,
       },
       routing: { ...ROUTING, ...routing },
     });
     return this;
+  }
+
+  /** The peers as the next `apply` has them. */
+  get configured(): readonly EnginePeer[] {
+    return [...this.peers.values()];
   }
 
   /** Networks of its own: prefixes, or with attributes. */
