@@ -287,6 +287,7 @@ async function runGraph({
     lastState: stateFile,
     settleTime: current.kubernetes.services.settleTime * 1000,
     leading,
+    cutOff: podAddresses.cutOff,
     cniFile: CNI_FILE,
     objects: source.objects,
     settings: settings.pipe(startWith(loaded.settings)),
@@ -330,6 +331,7 @@ async function runGraph({
     metrics,
     problems,
     peers: () => router.engine.peers(),
+    others: podAddresses.answers,
     isConfigured: () => !current.kubernetes.run.router || applied.config !== undefined,
     beforeScrape: async () => {
       await Promise.all([proxy?.scrape(), firewall?.scrape(), tenants?.scrape()]);

@@ -73,7 +73,8 @@ type Input =
   | { readonly kind: 'objects'; readonly event: SourceEvent }
   | { readonly kind: 'settings'; readonly settings: AgentConfig }
   | { readonly kind: 'services'; readonly delta: KeyedDelta<NetworkIntent> }
-  | { readonly kind: 'leading'; readonly isLeading: boolean };
+  | { readonly kind: 'leading'; readonly isLeading: boolean }
+  | { readonly kind: 'fence'; readonly isShut: boolean };
 
 /** Milliseconds over which a burst of changes is gathered. The first of a burst does not wait. */
 const GATHER_TIME = 100;
@@ -109,6 +110,8 @@ export interface GraphOptions {
   readonly lastState?: { readonly saved: RoutingIntent | undefined; save(intent: () => RoutingIntent): void };
   /** Whether it is on us to give out load-balancer addresses. */
   readonly leading?: Observable<boolean>;
+  /** Whether this node is cut off, and has to let go of egress addresses that it believes to be its own. */
+  readonly cutOff?: Observable<boolean>;
   /** For metrics: seconds that one derivation took. */
   readonly derived?: (seconds: number) => void;
   /** For metrics: networks of our own that are announced, or announced otherwise. */
@@ -241,6 +244,7 @@ export function agentGraph(options: GraphOptions): Observable<never> {
               })),
             ),
             batches.pipe(map((batch): EgressInput => ({ kind: 'batch', batch }))),
+            inbox.stream.pipe(ofKind('fence')),
           ).pipe(stage('egressAddresses', createEgressStage(options.nodeName)), share());
     const held = egress.pipe(
       map(({ announced }): EngineInput => ({ kind: 'services', delta: announced })),
@@ -294,6 +298,7 @@ export function agentGraph(options: GraphOptions): Observable<never> {
         sink('apply', config => sinks.apply(config)),
       ),
       (options.leading ?? NEVER).pipe(sink('inbox', isLeading => inbox.send({ kind: 'leading', isLeading }))),
+      (options.cutOff ?? NEVER).pipe(sink('inbox', isShut => inbox.send({ kind: 'fence', isShut }))),
       options.settings.pipe(sink('inbox', settings => inbox.send({ kind: 'settings', settings }))),
       options.objects.pipe(sink('inbox', event => inbox.send({ kind: 'objects', event }))),
     );

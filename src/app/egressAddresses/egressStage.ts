@@ -23,7 +23,9 @@ export interface EgressAddressOptions {
 
 export type EgressInput =
   | { readonly kind: 'batch'; readonly batch: ObjectBatch }
-  | { readonly kind: 'options'; readonly options: EgressAddressOptions };
+  | { readonly kind: 'options'; readonly options: EgressAddressOptions }
+  /** This node is cut off and holds nothing, whatever the cluster says; or it is not any more. */
+  | { readonly kind: 'fence'; readonly isShut: boolean };
 
 export interface EgressUpdate {
   readonly isOn: boolean;
@@ -40,6 +42,8 @@ export interface EgressUpdate {
   readonly candidates: ReadonlyMap<string, readonly IpAddress[]>;
   /** Nodes that are written down as gone. */
   readonly lost: ReadonlySet<string>;
+  /** Nodes that hold addresses, or would if there were more. */
+  readonly eligible: ReadonlySet<string>;
   /** This node's addresses; undefined until its object has been seen. */
   readonly own: { readonly v4: IpAddress | undefined; readonly v6: IpAddress | undefined } | undefined;
   /** Addresses this node holds now, and no longer, as networks to announce. */
@@ -64,6 +68,7 @@ export function createEgressStage(nodeName: string): (input: EgressInput) => Egr
       const excluded = inside([[' configuration', { ...NO_PART, excluded: input.options.inside }]]);
       return [model.configure(input.options.ranges), excluded];
     }
+    if (input.kind === 'fence') return [model.fence(input.isShut), []];
     const changed = networks(input.batch);
     if (changed.own !== undefined)
       own = {
@@ -86,6 +91,7 @@ export function createEgressStage(nodeName: string): (input: EgressInput) => Egr
       holders: changes.holders,
       candidates: isOn ? changes.candidates : new Map(),
       lost: changes.lost,
+      eligible: changes.eligible,
       own,
       announced: {
         set: new Map([...held].filter(address => !before.has(address)).map(announcement)),

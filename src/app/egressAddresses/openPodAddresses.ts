@@ -2,6 +2,7 @@
 
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
+import { Subject, type Observable } from 'rxjs';
 import { systemClock } from '../../core/clock.js';
 import { parsePrefix, type IpPrefix } from '../../core/ip.js';
 import type { ApiWriter } from '../../kube/client/apiWriter.js';
@@ -12,6 +13,7 @@ import { kernelSwitches } from '../../kernel/sysctl.js';
 import type { AntiSpoofOptions } from '../antiSpoof/antiSpoof.js';
 import { openAntiSpoof } from '../antiSpoof/openAntiSpoof.js';
 import type { Kubernetes } from '../config/kubernetesSchema.js';
+import { askHolder, HOLDER_PATH, type HolderAnswer } from './askHolder.js';
 import { createEgressAddresses } from './egressAddresses.js';
 import { machineAnswers } from './machineAnswers.js';
 import { watchHolders, type HolderWatch } from './watchHolders.js';
@@ -35,6 +37,10 @@ export interface PodAddresses {
     /** Left out where nobody can have egress addresses. */
     egressAddresses?(update: EgressUpdate): void;
   };
+  /** Whether this node has to let go of egress addresses that it believes to be its own. */
+  readonly cutOff: Observable<boolean>;
+  /** What others that may hold addresses ask this node, by path of the server of health. */
+  readonly answers: Readonly<Record<string, () => HolderAnswer>>;
   /** What is in the kernel stays. */
   stop(): Promise<void>;
 }
@@ -74,7 +80,8 @@ export function openPodAddresses(deps: PodAddressDeps): PodAddresses {
     report,
   });
   const isOn = hasEgressAddresses(settings);
-  const watch = isOn ? holderWatch(deps) : undefined;
+  const cutOff = new Subject<boolean>();
+  const watch = isOn ? holderWatch(deps, isShut => cutOff.next(isShut)) : undefined;
   // What a former life left goes, and then there is nothing to look after.
   const forgotten = isOn ? Promise.resolve() : forget(addresses);
   return {
@@ -84,11 +91,13 @@ export function openPodAddresses(deps: PodAddressDeps): PodAddresses {
         ? {
             egressAddresses: update => {
               addresses.update(update);
-              watch?.update(update.candidates, update.lost);
+              watch?.update(update);
             },
           }
         : {}),
     },
+    cutOff,
+    answers: watch === undefined ? {} : { [HOLDER_PATH]: () => ({ isCutOff: watch.isDeaf }) },
     stop: async () => {
       await watch?.stop();
       await antiSpoof.stop();
@@ -103,10 +112,22 @@ export function openPodAddresses(deps: PodAddressDeps): PodAddresses {
 const DEFAULT_NAMESPACE = 'kube-system';
 
 /** Undefined: nobody can be told of nodes that are gone. */
-function holderWatch({ writer, nodeName, logger, report }: PodAddressDeps): HolderWatch | undefined {
+function holderWatch(
+  { writer, nodeName, settings, logger, report }: PodAddressDeps,
+  shut: (isShut: boolean) => void,
+): HolderWatch | undefined {
   if (writer === undefined) return undefined;
-  const namespace = process.env['POD_NAMESPACE'] ?? DEFAULT_NAMESPACE;
-  return watchHolders({ writer, nodeName, namespace, clock: systemClock, logger, report, answers: machineAnswers });
+  return watchHolders({
+    writer,
+    nodeName,
+    namespace: process.env['POD_NAMESPACE'] ?? DEFAULT_NAMESPACE,
+    clock: systemClock,
+    logger,
+    report,
+    answers: machineAnswers,
+    ask: addresses => askHolder(addresses, settings.health.port),
+    shut,
+  });
 }
 
 async function forget(addresses: ReturnType<typeof createEgressAddresses>): Promise<void> {

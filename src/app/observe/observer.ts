@@ -15,6 +15,8 @@ export interface ObserverOptions {
   readonly health: Endpoint;
   readonly metrics: Endpoint & { readonly path: string };
   readonly facts: () => HealthFacts;
+  /** More paths beside those of health, and what is sent for each as JSON. */
+  readonly others?: Readonly<Record<string, () => object>>;
   readonly scrape: () => Promise<{ readonly contentType: string; readonly text: string }>;
   readonly logger: Logger;
   /** Milliseconds. */
@@ -31,13 +33,20 @@ type Answer = (response: ServerResponse) => void;
 const RETRY = 5000;
 
 /** A port that is taken is logged, tried again, and costs the router nothing. */
-export function openObserver({ health, metrics, facts, scrape, logger, retryTime = RETRY }: ObserverOptions): Observer {
+export function openObserver(options: ObserverOptions): Observer {
+  const { health, metrics, facts, others = {}, scrape, logger, retryTime = RETRY } = options;
   const listen = (what: string, endpoint: Endpoint, paths: Readonly<Record<string, Answer>>): (() => void) =>
     serve(what, endpoint, paths, { logger, retryTime });
   const healthPaths: Readonly<Record<string, Answer>> = {
     '/healthz': response => answerHealth(response, liveness(facts())),
     '/livez': response => answerHealth(response, liveness(facts())),
     '/readyz': response => answerHealth(response, readiness(facts())),
+    ...Object.fromEntries(
+      Object.entries(others).map(([path, tell]) => [
+        path,
+        (response: ServerResponse) => answerJson(response, 200, tell()),
+      ]),
+    ),
   };
   const metricPaths: Readonly<Record<string, Answer>> = {
     [metrics.path]: response => {
@@ -90,5 +99,9 @@ function serverOf(paths: Readonly<Record<string, Answer>>): Server {
 }
 
 function answerHealth(response: ServerResponse, { status, body }: HealthAnswer): void {
+  answerJson(response, status, body);
+}
+
+function answerJson(response: ServerResponse, status: number, body: object): void {
   response.writeHead(status, { 'content-type': 'application/json' }).end(`${JSON.stringify(body)}\n`);
 }

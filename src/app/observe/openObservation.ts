@@ -16,6 +16,8 @@ export interface ObservationOptions {
   readonly problems: ProblemSet;
   readonly peers: () => Promise<readonly PeerSummary[]>;
   readonly isConfigured: () => boolean;
+  /** What other parts tell where health is told, by path: objects to be sent as JSON. */
+  readonly others?: Readonly<Record<string, () => object>>;
   /** Brings up to date what is asked for only when somebody scrapes. */
   readonly beforeScrape?: () => Promise<void>;
   readonly logger: Logger;
@@ -32,6 +34,7 @@ export function openObservation(options: ObservationOptions): () => void {
   };
   const observer = openObserver({
     ...settings,
+    ...(options.others === undefined ? {} : { others: options.others }),
     logger,
     facts: () => ({
       silence: { 'BGP engine': engine.silence() },

@@ -9,12 +9,22 @@ import {
   type IpAddress,
   type IpPrefix,
 } from '../../core/ip.js';
-import type { IpText, Namespace } from '../../kube/objectTypes.js';
+import type { IpText, Namespace, Node } from '../../kube/objectTypes.js';
 
 /** Comma list of addresses. */
 export const EGRESS_ADDRESSES = 'peerage.io/egress.addresses';
 /** Label of nodes that may hold some; its value means nothing, but `false`. */
 export const EGRESS_NODE = 'peerage.io/egress-node';
+
+export function isLabelled({ labels }: Pick<Node, 'labels'>): boolean {
+  const label = labels[EGRESS_NODE];
+  return label !== undefined && label !== 'false';
+}
+
+/** Whether it holds addresses unless others have found it gone. */
+export function mayHold(node: Pick<Node, 'labels' | 'leaving' | 'ready'>): boolean {
+  return isLabelled(node) && !node.leaving && node.ready !== false;
+}
 
 export interface EgressClaim {
   readonly addresses: Readonly<Record<4 | 6, readonly IpText[]>>;

@@ -13,7 +13,7 @@ import type { IpText, Namespace, Node } from '../../kube/objectTypes.js';
 import type { Problem } from '../../kube/problems.js';
 import { podName, type PodName } from '../policyTypes.js';
 import { ElementClaims } from './elementClaims.js';
-import { EGRESS_NODE, egressClaim, holderOf, type EgressClaim } from './egressClaims.js';
+import { EGRESS_NODE, egressClaim, holderOf, isLabelled, mayHold, type EgressClaim } from './egressClaims.js';
 import { egressMark } from './egressTable.js';
 import { lostNodes } from './lostNodes.js';
 import { slotsOf } from './slots.js';
@@ -37,6 +37,8 @@ export interface EgressChanges {
   readonly candidates: ReadonlyMap<string, readonly IpAddress[]>;
   /** Nodes that others of them have found gone. */
   readonly lost: ReadonlySet<string>;
+  /** Those that hold addresses, or would if there were more. */
+  readonly eligible: ReadonlySet<string>;
   readonly problems: readonly Problem[];
 }
 
@@ -44,6 +46,8 @@ export interface EgressModel {
   apply(batch: ObjectBatch): EgressChanges;
   /** @param ranges where egress addresses are from; none: nobody has any */
   configure(ranges: readonly IpPrefix[]): EgressChanges;
+  /** @param isShut this node holds nothing, whatever the cluster says: others may have what it held */
+  fence(isShut: boolean): EgressChanges;
   /** All elements that there should be. */
   elements(): ReadonlyMap<string, string>;
   /** For people, in the order of namespaces. */
@@ -79,6 +83,7 @@ export function createEgressModel(nodeName: string): EgressModel {
   return new Model(nodeName);
 }
 
+const LET_GO = 'this node is cut off from the cluster, and may have been replaced: it holds none until it hears again';
 const NO_PODS: ReadonlyMap<PodName, EgressPod> = new Map();
 
 class Model implements EgressModel {
@@ -96,6 +101,7 @@ class Model implements EgressModel {
   /** The node that holds each address. */
   private owners: ReadonlyMap<IpText, string> = new Map();
   private slots: ReadonlyMap<string, number> = new Map();
+  private isShut = false;
   private readonly table = new ElementClaims();
 
   constructor(private readonly nodeName: string) {}
@@ -114,6 +120,11 @@ class Model implements EgressModel {
     return this.settle(dirty);
   }
 
+  fence(isShut: boolean): EgressChanges {
+    this.isShut = isShut;
+    return this.settle(new Set(this.claims.keys()));
+  }
+
   elements(): ReadonlyMap<string, string> {
     return this.table.all();
   }
@@ -128,8 +139,10 @@ class Model implements EgressModel {
     const problems = this.problemsOf(namespace).map(({ text }) => text);
     return (asked.length === 0 ? [undefined] : asked).map(address => {
       const isOwn = address !== undefined && complaints.length === 0 && this.users.get(address) === namespace;
-      const node = isOwn ? this.owners.get(address) : undefined;
-      const problem = node === undefined ? problems.join('; ') || undefined : undefined;
+      const owner = isOwn ? this.owners.get(address) : undefined;
+      const isLetGo = owner === this.nodeName && this.isShut;
+      const node = isLetGo ? undefined : owner;
+      const problem = isLetGo ? LET_GO : node === undefined ? problems.join('; ') || undefined : undefined;
       return { namespace, address, node, localPods: this.localPods(namespace, address), problem };
     });
   }
@@ -228,7 +241,9 @@ class Model implements EgressModel {
 
   private settle(dirty: ReadonlySet<string>): EgressChanges {
     for (const name of dirty) this.table.set(name, this.elementsOf(name));
-    const held = new Set([...this.owners].flatMap(([address, owner]) => (owner === this.nodeName ? [address] : [])));
+    const held = new Set(
+      [...this.owners].flatMap(([address, owner]) => (owner === this.nodeName && !this.isShut ? [address] : [])),
+    );
     this.table.set('', new Map([...held].map(address => [elementKey(`held${versionOf(address)}`, address), PRESENT])));
     const holders = new Map(
       [...this.slots].map(([name, slot]) => {
@@ -237,7 +252,10 @@ class Model implements EgressModel {
       }),
     );
     const { candidates, lost } = this;
-    return { elements: this.table.settle(), holders, held, candidates, lost, problems: this.problems() };
+    const eligible = new Set(
+      [...this.nodes].flatMap(([name, { isEligible }]) => (isEligible && !lost.has(name) ? [name] : [])),
+    );
+    return { elements: this.table.settle(), holders, held, candidates, lost, eligible, problems: this.problems() };
   }
 
   private elementsOf(name: string): ReadonlyMap<string, string> {
@@ -265,7 +283,7 @@ class Model implements EgressModel {
     const address = holderOf(own, pod);
     const owner = this.owners.get(address as IpText);
     if (address === undefined || owner === undefined) return { kind: 'dead' };
-    if (owner === this.nodeName) return { kind: 'snat', address };
+    if (owner === this.nodeName) return this.isShut ? { kind: 'dead' } : { kind: 'snat', address };
     const slot = this.slots.get(owner);
     return slot === undefined ? { kind: 'dead' } : { kind: 'via', mark: markText(egressMark(slot)) };
   }
@@ -306,13 +324,11 @@ function versionOf(address: IpText): 4 | 6 {
   return address.includes(':') ? 6 : 4;
 }
 
-function nodeOf({ labels, leaving, ready, internalIps }: Node): EgressNode {
-  const label = labels[EGRESS_NODE];
-  const isLabelled = label !== undefined && label !== 'false';
+function nodeOf(node: Node): EgressNode {
   return {
-    v4: internalIps.find(({ version }) => version === 4),
-    v6: internalIps.find(({ version }) => version === 6),
-    isLabelled,
-    isEligible: isLabelled && !leaving && ready !== false,
+    v4: node.internalIps.find(({ version }) => version === 4),
+    v6: node.internalIps.find(({ version }) => version === 6),
+    isLabelled: isLabelled(node),
+    isEligible: mayHold(node),
   };
 }

@@ -48,6 +48,7 @@ async function observed(
       problems,
       peers: () => Promise.resolve([TOR, CLIENT]),
       isConfigured: () => configured,
+      others: { '/egress-holder': () => ({ isCutOff: false }) },
       logger: pino({}, stream),
     });
   });
@@ -64,6 +65,12 @@ async function observed(
 let end = (): void => undefined;
 
 describe('the observer', () => {
+  test('what other parts tell stands beside health', async () => {
+    await observed(async ask => {
+      expect(await ask('/egress-holder')).toEqual({ status: 200, text: '{"isCutOff":false}\n' });
+    });
+  });
+
   test('health names what is degraded, and leaves single objects out', async () => {
     await observed(async ask => {
       const { status, text } = await ask('/healthz');

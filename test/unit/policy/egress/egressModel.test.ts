@@ -176,6 +176,22 @@ describe('what a node does', () => {
   });
 });
 
+test('a node that is cut off holds nothing, and takes all of it back', () => {
+  const { model, first } = started('n1', [node(1), SHOP, ...PODS]);
+  const before = new Map(model.elements());
+  expect(first.held.size).toBe(2);
+  const shut = model.fence(true);
+  expect(shut.held).toEqual(new Set());
+  expect([...model.elements().keys()].filter(key => /^(held|snat)/.test(key))).toEqual([]);
+  expect([...model.elements().keys()].filter(key => key.startsWith('dead'))).toHaveLength(2);
+  expect(model.shown().map(({ node: holder, problem }) => [holder, problem])).toEqual([
+    [undefined, expect.stringMatching(/cut off from the cluster/)],
+    [undefined, expect.stringMatching(/cut off from the cluster/)],
+  ]);
+  expect(model.fence(false).held.size).toBe(2);
+  expect(model.elements()).toEqual(before);
+});
+
 test('nodes have numbers of their own', () => {
   const slots = slotsOf(new Set(Array.from({ length: 300 }, (_, i) => `n${i}`)));
   expect(new Set(slots.values()).size).toBe(250);
