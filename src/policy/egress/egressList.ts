@@ -14,6 +14,12 @@ import type { Policy, Rule } from '../policyTypes.js';
 /** `allow 192.0.2.0/24, allow 2001:db8::/32, deny 0.0.0.0/0, deny ::/0`: the first that holds decides; none: allowed. */
 export const EGRESS_RULES = 'peerage.io/egress.rules';
 
+/**
+ * Rules that a list may have. Every packet to the outside that begins a connection may have to be compared with all of them,
+ * and each list is chains of the kernel's: far more than anybody writes by hand.
+ */
+export const MOST_EGRESS_RULES = 500;
+
 /** ClusterNetworkPolicies have 0 to 1000. */
 const PRIORITY = 1001;
 
@@ -29,7 +35,7 @@ export function compileEgressList(namespace: Namespace): Policy | undefined {
     name: namespace.name,
     subject: { kind: 'pods', namespaces: { kind: 'one', name: namespace.name }, pods: ALL },
     ingress: undefined,
-    egress: [INSIDE, ...itemsOf(text).map((item, i) => ruleOf(item, i + 1))],
+    egress: [INSIDE, ...rulesOf(itemsOf(text))],
   };
 }
 
@@ -51,6 +57,13 @@ function itemsOf(text: string): readonly string[] {
     .split(/[,\n]/)
     .map(item => item.trim())
     .filter(item => item !== '');
+}
+
+/** Which of too many rules were meant most nobody can say: all of the world outside is denied, to this namespace alone. */
+function rulesOf(items: readonly string[]): readonly Rule[] {
+  if (items.length <= MOST_EGRESS_RULES) return items.map((item, i) => ruleOf(item, i + 1));
+  const closed = `more than ${MOST_EGRESS_RULES}, which no list may have`;
+  return [{ index: 1, name: `${items.length} rules`, ports: undefined, action: 'deny', peers: undefined, closed }];
 }
 
 function ruleOf(item: string, index: number): Rule {

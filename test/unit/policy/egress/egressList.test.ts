@@ -5,7 +5,7 @@ import { parseAddress, type IpAddress } from '../../../../src/core/ip.js';
 import type { ObjectBatch, ObjectChange } from '../../../../src/kube/objectBatch.js';
 import type { KubeObject } from '../../../../src/kube/objectTypes.js';
 import { keyOf, parseObject, type ObjectKey } from '../../../../src/kube/objects.js';
-import { EGRESS_RULES, egressListProblems } from '../../../../src/policy/egress/egressList.js';
+import { EGRESS_RULES, egressListProblems, MOST_EGRESS_RULES } from '../../../../src/policy/egress/egressList.js';
 import { createPolicyModel, type PolicyModel } from '../../../../src/policy/policyModel.js';
 import { podName } from '../../../../src/policy/policyTypes.js';
 import { verdict, type Party } from '../../../../src/policy/verdict.js';
@@ -136,4 +136,28 @@ test('what is another than it was written is told', () => {
     expect.stringMatching(/^Namespace shop: .*"allow example\.org": .*names are not resolved: it allows nothing$/),
     expect.stringMatching(/"what": is neither "allow" nor "deny".*nothing outside is allowed from there on$/),
   ]);
+});
+
+describe('a list of more rules than any may have', () => {
+  const rules = (count: number): string => Array.from({ length: count }, () => 'allow 192.0.2.0/24').join('\n');
+
+  test('closes its own namespace to the outside, and says so once', () => {
+    expect(reaches(world(rules(MOST_EGRESS_RULES)), outside('192.0.2.9'))).toBe(true);
+    const model = world(rules(MOST_EGRESS_RULES + 1));
+    expect(reaches(model, outside('192.0.2.9'))).toBe(false);
+    expect(reaches(model, { kind: 'node', name: 'n2', address: address('10.0.0.2') })).toBe(true);
+    const object = parsed(namespace(rules(MOST_EGRESS_RULES + 1)));
+    if (object.kind !== 'Namespace') throw new Error('no namespace');
+    expect(egressListProblems(object).map(({ text }) => text)).toEqual([
+      expect.stringMatching(/: "501 rules": more than 500, which no list may have: nothing outside is allowed/),
+    ]);
+  });
+
+  test('costs no other namespace anything', () => {
+    const model = world(rules(MOST_EGRESS_RULES + 1));
+    const db = model.pods.get(podName('other', 'db'));
+    if (db === undefined) throw new Error('no pod');
+    const from: Party = { kind: 'pod', pod: db, address: address('10.244.2.6') };
+    expect(verdict(model, { from, to: outside('192.0.2.9'), protocol: 'TCP', port: 443 }).allowed).toBe(true);
+  });
 });
