@@ -17,7 +17,7 @@ import type { Problem } from '../../src/kube/problems.js';
 import { openMonitor } from '../../src/kernel/monitor.js';
 import { openRouteChannel } from '../../src/kernel/netlink/channel.js';
 import { openNft } from '../../src/kernel/nft.js';
-import { makeNamespace, type Namespace } from './namespace.js';
+import { makeNamespace, slimNft, type Namespace } from './namespace.js';
 
 export type PodLetter = 'a' | 'b' | 'c';
 
@@ -58,7 +58,7 @@ export function buildAntiSpoofRig(prefix: string): AntiSpoofRig {
     const antiSpoof = createAntiSpoof({
       channel,
       monitor,
-      nft: openNft(['ip', 'netns', 'exec', node.name, 'nft']),
+      nft: openNft(slimNft(node.name)),
       clock: systemClock,
       logger: pino({ level: 'silent' }),
       report: found => (problems = [...found.values()].flat()),

@@ -23,7 +23,7 @@ import { openRouteChannel } from '../../src/kernel/netlink/channel.js';
 import { openNft } from '../../src/kernel/nft.js';
 import { kernelSwitches } from '../../src/kernel/sysctl.js';
 import { EGRESS_ADDRESSES, EGRESS_NODE } from '../../src/policy/egress/egressClaims.js';
-import { makeNamespace, type Namespace } from './namespace.js';
+import { makeNamespace, slimNft, type Namespace } from './namespace.js';
 import { batchOf, prefixOf } from '../unit/policy/egress/egressObjects.js';
 
 export type NodeNumber = 1 | 2;
@@ -127,7 +127,7 @@ function wire(world: Namespace, nodes: EgressRig['nodes'], pods: EgressRig['pods
 const FORWARDING = ['net.ipv4.ip_forward=1', 'net.ipv6.conf.all.forwarding=1', 'net.ipv4.conf.all.rp_filter=1'];
 
 function startAgent(node: Namespace, n: NodeNumber): EgressAgent {
-  const nft = openNft(['ip', 'netns', 'exec', node.name, 'nft']);
+  const nft = openNft(slimNft(node.name));
   const channel = node.inside(openRouteChannel);
   let problems: ReadonlyMap<string, readonly Problem[]> = new Map();
   const report = (found: ReadonlyMap<string, readonly Problem[]>): void => {

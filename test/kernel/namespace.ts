@@ -13,6 +13,15 @@ export interface Namespace {
   remove(): void;
 }
 
+/**
+ * nft(8) in a namespace as an agent in a slim image has it: without /etc/protocols (of Debian's netbase), by which nft knows the
+ * names of most protocols. ip(8) gives the command mounts of its own.
+ */
+export function slimNft(namespace: string): readonly string[] {
+  const script = 'if [ -e /etc/protocols ]; then mount --bind /dev/null /etc/protocols; fi; exec nft "$@"';
+  return ['ip', 'netns', 'exec', namespace, 'sh', '-ec', script, 'nft'];
+}
+
 /** Makes it anew, with its loopback up. Needs root. */
 export function makeNamespace(name: string): Namespace {
   const ip = (args: string): string =>

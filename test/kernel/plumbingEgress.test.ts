@@ -8,13 +8,13 @@ import { systemClock } from '../../src/core/clock.js';
 import { createReconciler, type Reconciler, type ReconcilerEvent } from '../../src/core/reconciler.js';
 import { openNft } from '../../src/kernel/nft.js';
 import { elementKey, nftTableTarget } from '../../src/kernel/nftTable.js';
-import { makeNamespace, type Namespace } from './namespace.js';
+import { makeNamespace, slimNft, type Namespace } from './namespace.js';
 
 // Dozens of processes are run, on machines that may have other work.
 jest.setTimeout(180_000);
 
 const NAME = 'pkplnft';
-const COMMAND = ['ip', 'netns', 'exec', NAME, 'nft'];
+const COMMAND = slimNft(NAME);
 let ns: Namespace;
 const running: Reconciler<string, string>[] = [];
 let events: ReconcilerEvent<string>[];

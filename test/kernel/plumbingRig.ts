@@ -20,7 +20,7 @@ import { openMonitor } from '../../src/kernel/monitor.js';
 import { openRouteChannel, type NetlinkChannel } from '../../src/kernel/netlink/channel.js';
 import { openNft, type Nft } from '../../src/kernel/nft.js';
 import { kernelSwitches, type Switches } from '../../src/kernel/sysctl.js';
-import { makeNamespace, type Namespace } from './namespace.js';
+import { makeNamespace, slimNft, type Namespace } from './namespace.js';
 
 export interface PlumbingRig {
   readonly node: Namespace;
@@ -72,7 +72,7 @@ export function buildPlumbingRig(prefix: string): PlumbingRig {
     stateDirectory: join(folder, 'state'),
   };
   const channel = node.inside(openRouteChannel);
-  const nft = openNft(['ip', 'netns', 'exec', node.name, 'nft']);
+  const nft = openNft(slimNft(node.name));
   const legacyIptables = openLegacyIptables(['ip', 'netns', 'exec', node.name], version => {
     const file = version === 4 ? 'ip_tables_names' : 'ip6_tables_names';
     return inside(node, `cat /proc/net/${file}`);

@@ -57,10 +57,11 @@ export const BRIDGE_TABLE: NftTableShape = {
         'ether type arp arp saddr ip != 0.0.0.0 iifname . arp saddr ip != @pods4 goto denied',
         'ether type arp accept',
         'ether type != ip6 goto denied',
-        'meta l4proto ipv6-icmp icmpv6 type { nd-router-advert, nd-redirect } goto denied',
+        // A word of nft's own: names like ipv6-icmp are of /etc/protocols, which slim images have not.
+        'meta l4proto icmpv6 icmpv6 type { nd-router-advert, nd-redirect } goto denied',
         // Behind an extension header, the target would stand elsewhere (RFC 6980 wants none of these either).
-        'meta l4proto ipv6-icmp icmpv6 type nd-neighbor-advert ip6 nexthdr != ipv6-icmp goto denied',
-        `meta l4proto ipv6-icmp icmpv6 type nd-neighbor-advert ${TARGET_IS_ROUTABLE} iifname . ${TARGET} != @targets6 goto denied`,
+        'meta l4proto icmpv6 icmpv6 type nd-neighbor-advert ip6 nexthdr != icmpv6 goto denied',
+        `meta l4proto icmpv6 icmpv6 type nd-neighbor-advert ${TARGET_IS_ROUTABLE} iifname . ${TARGET} != @targets6 goto denied`,
         'ip6 saddr != { ::, fe80::/10 } iifname . ip6 saddr != @pods6 goto denied',
       ],
     },
