@@ -7,10 +7,12 @@ declare -A package=(
   [bird]=bird2 [gobgpd]=gobgpd [/usr/lib/frr/bgpd]=frr [/usr/sbin/bgpctl]=openbgpd
   [ip]=iproute2 [tcpdump]=tcpdump [ping]=iputils-ping [nft]=nftables
   [faketime]=faketime [sysctl]=procps
+  # Names of protocols, by which nft prints them.
+  [/etc/protocols]=netbase
 )
 missing=()
 for program in "${!package[@]}"; do
-  command -v "$program" >/dev/null || missing+=("${package[$program]}")
+  [[ $program == /* && -e $program ]] || command -v "$program" >/dev/null || missing+=("${package[$program]}")
 done
 ((${#missing[@]} == 0)) && exit 0
 
