@@ -72,9 +72,10 @@ test('reaches every pod from the subnet', async () => {
   await topology.ip('edge', 'address', 'add', '10.250.0.1/32', 'dev', 'lo');
   for (const n of [1, 2]) {
     await hasRoute('edge', `10.244.${n}.0/24`);
-    const ping = ['-c', '1', '-W', '5', '-I', '10.250.0.1', `10.244.${n}.10`];
+    // Until one answer has come: the first packets may wait for neighbours, or for a machine with other work.
+    const ping = ['-c', '1', '-w', '60', '-I', '10.250.0.1', `10.244.${n}.10`];
     const { code, stdout } = await topology.exec('edge', 'ping', ping);
-    expect([code, stdout]).toEqual([0, expect.stringContaining(' 0% packet loss')]);
+    expect([code, stdout]).toEqual([0, expect.stringContaining(' 1 received')]);
   }
 }, 400_000);
 

@@ -31,12 +31,14 @@ export async function startPlaneWithRights(
 /**
  * Starts it beside two nodes with an agent each, which touches nothing of the node but what it is asked for.
  * @param kubernetes more of this section of the agents' configuration
+ * @param beside names of more hosts on the same wire, the first at 10.8.0.4
  */
 export async function startNodesWithRights(
   topology: Topology,
   kubernetes: object,
+  beside: readonly string[] = [],
 ): Promise<{ readonly plane: ControlPlane; readonly agents: ReadonlyMap<string, PeerageProcess> }> {
-  await buildHosts(topology, [...NODES, 'api']);
+  await buildHosts(topology, [...NODES, 'api', ...beside]);
   const { plane, kubeconfig } = await startPlaneWithRights(topology, `10.8.0.${NODES.length + 1}`);
   const plain = { cni: { enabled: false, forward: 'off' }, egress: { enabled: false } };
   const config = stringify({ kubernetes: { kubeconfig, ...plain, ...kubernetes } });
