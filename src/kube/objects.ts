@@ -7,7 +7,7 @@ import { clusterNetworkPolicy } from './clusterPolicySchema.js';
 import { endpointSlice, namespace, node, pod, service, serviceCidr } from './objectSchemas.js';
 import type { Kind, KubeObject, ObjectOf } from './objectTypes.js';
 import { ordinary } from './ordinary.js';
-import { networkPolicy } from './policySchema.js';
+import { closedNetworkPolicy, networkPolicy } from './policySchema.js';
 
 /** Names one object among all: `Node/node-1`, `Pod/demo/web-1`. */
 export type ObjectKey = Brand<string, 'ObjectKey'>;
@@ -18,13 +18,20 @@ export interface BadObject {
   readonly key: ObjectKey | undefined;
   /** Kind, namespace/name, path of the field, and what is wrong with it. */
   readonly text: string;
+  /** What is to be in force where no good state is known: a policy of which only that is left out which would allow. */
+  readonly standIn?: KubeObject | undefined;
 }
+
+/** What a stand-in means, for a person. */
+export const CLOSED = 'it governs what it selects, and what cannot be read in it allows nothing';
 
 interface KindRow<K extends Kind> {
   readonly group: string;
   readonly version: 'v1' | 'v1alpha2';
   readonly namespaced: boolean;
   readonly schema: z.ZodType<ObjectOf<K>>;
+  /** For what the schema refuses, where it is safer to go by half of an object than without it. */
+  readonly closed?: z.ZodType<ObjectOf<K>>;
 }
 
 /** A kind without a row does not compile. */
@@ -34,7 +41,13 @@ const KINDS: { readonly [K in Kind]: KindRow<K> } = {
   Service: { group: '', version: 'v1', namespaced: true, schema: service },
   EndpointSlice: { group: 'discovery.k8s.io', version: 'v1', namespaced: true, schema: endpointSlice },
   Pod: { group: '', version: 'v1', namespaced: true, schema: pod },
-  NetworkPolicy: { group: 'networking.k8s.io', version: 'v1', namespaced: true, schema: networkPolicy },
+  NetworkPolicy: {
+    group: 'networking.k8s.io',
+    version: 'v1',
+    namespaced: true,
+    schema: networkPolicy,
+    closed: closedNetworkPolicy,
+  },
   ClusterNetworkPolicy: {
     group: 'policy.networking.k8s.io',
     version: 'v1alpha2',
@@ -98,12 +111,18 @@ function readKind(kind: Kind, json: Readonly<Record<string, unknown>>): Result<K
   const quick = ordinary(kind, json, identity.namespace);
   if (quick !== undefined) return ok(quick);
   const parsed = row.schema.safeParse(json);
-  if (!parsed.success) return bad(identity, issuesText(parsed.error));
-  return ok({ ...parsed.data, namespace: identity.namespace });
+  if (parsed.success) return ok({ ...parsed.data, namespace: identity.namespace });
+  const closed = row.closed?.safeParse(json);
+  const standIn = closed?.success === true ? { ...closed.data, namespace: identity.namespace } : undefined;
+  return bad(identity, issuesText(parsed.error), standIn);
 }
 
-function bad(identity: Pick<KubeObject, 'kind' | 'namespace' | 'name'>, text: string): Result<never, BadObject> {
-  return err({ key: keyOf(identity), text: `${describe(identity)}: ${text}` });
+function bad(
+  identity: Pick<KubeObject, 'kind' | 'namespace' | 'name'>,
+  text: string,
+  standIn?: KubeObject,
+): Result<never, BadObject> {
+  return err({ key: keyOf(identity), text: `${describe(identity)}: ${text}`, standIn });
 }
 
 function identityOf(

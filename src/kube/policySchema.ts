@@ -6,6 +6,7 @@ import type {
   LabelRequirement,
   LabelSelector,
   NetworkPolicy,
+  ObjectMeta,
   PolicyPeer,
   PolicyPort,
   PolicyRule,
@@ -66,28 +67,73 @@ const port: z.ZodType<PolicyPort> = z
   });
 
 const ports = listOf(port);
-const ingressRules: z.ZodType<readonly PolicyRule[]> = listOf(
-  z.object({ from: listOf(peer), ports }).transform(rule => ({ peers: rule.from, ports: rule.ports })),
-);
-const egressRules: z.ZodType<readonly PolicyRule[]> = listOf(
-  z.object({ to: listOf(peer), ports }).transform(rule => ({ peers: rule.to, ports: rule.ports })),
-);
+const ingressRule: z.ZodType<PolicyRule> = z
+  .object({ from: listOf(peer), ports })
+  .transform(rule => ({ peers: rule.from, ports: rule.ports }));
+const egressRule: z.ZodType<PolicyRule> = z
+  .object({ to: listOf(peer), ports })
+  .transform(rule => ({ peers: rule.to, ports: rule.ports }));
+const policyType = z.enum(['Ingress', 'Egress']);
+const subject = orElse(selector, { matchLabels: {}, matchExpressions: [] });
+
+interface Spec {
+  readonly podSelector: LabelSelector;
+  readonly policyTypes: readonly z.infer<typeof policyType>[];
+  readonly ingress: readonly PolicyRule[];
+  readonly egress: readonly PolicyRule[];
+}
 
 /** A direction is governed when policyTypes names it; where that names none, Ingress always is, and Egress when it has rules. */
+function policyOf(meta: ObjectMeta, spec: Spec, hasEgress: boolean): NetworkPolicy {
+  const { podSelector, policyTypes, ingress, egress } = spec;
+  return {
+    kind: 'NetworkPolicy',
+    ...meta,
+    podSelector,
+    ingress: policyTypes.length === 0 || policyTypes.includes('Ingress') ? ingress : undefined,
+    egress: (policyTypes.length === 0 ? hasEgress : policyTypes.includes('Egress')) ? egress : undefined,
+  };
+}
+
 export const networkPolicy: z.ZodType<NetworkPolicy> = z
   .object({
     metadata,
     spec: z.object({
-      podSelector: orElse(selector, { matchLabels: {}, matchExpressions: [] }),
-      policyTypes: listOf(z.enum(['Ingress', 'Egress'])),
-      ingress: ingressRules,
-      egress: egressRules,
+      podSelector: subject,
+      policyTypes: listOf(policyType),
+      ingress: listOf(ingressRule),
+      egress: listOf(egressRule),
     }),
   })
-  .transform(({ metadata, spec: { podSelector, policyTypes, ingress, egress } }) => ({
-    kind: 'NetworkPolicy',
-    ...metadata,
-    podSelector,
-    ingress: policyTypes.length === 0 || policyTypes.includes('Ingress') ? ingress : undefined,
-    egress: (policyTypes.length === 0 ? egress.length > 0 : policyTypes.includes('Egress')) ? egress : undefined,
-  }));
+  .transform(({ metadata, spec }) => policyOf(metadata, spec, spec.egress.length > 0));
+
+/** Of a list, what can be read. */
+function legible<T>(item: z.ZodType<T>): z.ZodType<readonly T[]> {
+  return z
+    .unknown()
+    .optional()
+    .transform(list =>
+      (Array.isArray(list) ? list : []).flatMap((given: unknown) => {
+        const parsed = item.safeParse(given);
+        return parsed.success ? [parsed.data] : [];
+      }),
+    );
+}
+
+/**
+ * What stands for a policy that cannot be read and of which no good state is known: a rule that cannot be read allows
+ * nothing, and where no type can be, none counts as given. Whom it selects has to be legible.
+ */
+export const closedNetworkPolicy: z.ZodType<NetworkPolicy> = z
+  .object({
+    metadata,
+    spec: z.looseObject({
+      podSelector: subject,
+      policyTypes: legible(policyType),
+      ingress: legible(ingressRule),
+    }),
+  })
+  .transform(({ metadata, spec: { egress, ...spec } }) => {
+    const isGiven = Array.isArray(egress) ? egress.length > 0 : egress !== undefined && egress !== null;
+    return policyOf(metadata, { ...spec, egress: legible(egressRule).parse(egress) }, isGiven);
+  });

@@ -4,7 +4,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Result } from '../../core/result.js';
 import type { ObjectChange } from '../objectBatch.js';
 import type { KubeObject } from '../objectTypes.js';
-import { keyOf, type ObjectKey } from '../objects.js';
+import { CLOSED, keyOf, type ObjectKey } from '../objects.js';
 import type { Problem, ProblemReport } from '../problems.js';
 import type { FileComplaint, ParsedManifest } from './manifestFile.js';
 
@@ -27,6 +27,8 @@ export interface ManifestSet {
 interface Held {
   readonly object: KubeObject;
   readonly line: number;
+  /** No good state is known of it: it is what can be read of a bad one. */
+  readonly isStandIn?: boolean;
 }
 type FileObjects = ReadonlyMap<ObjectKey, Held>;
 
@@ -80,7 +82,7 @@ function readFile(
   parsed: Result<ParsedManifest, FileComplaint> | undefined,
 ): { readonly objects: FileObjects; readonly problems: readonly Problem[] } {
   if (parsed === undefined) return { objects: new Map(), problems: [] };
-  if (!parsed.ok) return { objects: before, problems: [problemOf(path, parsed.error, before.size)] };
+  if (!parsed.ok) return { objects: before, problems: [problemOf(path, parsed.error, earlierObjects(before.size))] };
   const objects = new Map<ObjectKey, Held>();
   const problems: Problem[] = [];
   for (const held of parsed.value.objects) {
@@ -90,21 +92,31 @@ function readFile(
     else problems.push(...duplicateProblems(key, [`${path}:${first.line}`, `${path}:${held.line}`]));
   }
   for (const complaint of parsed.value.bad) {
-    const last = complaint.key === undefined ? undefined : before.get(complaint.key);
-    const keeps = last !== undefined && complaint.key !== undefined && !objects.has(complaint.key);
-    if (keeps) objects.set(complaint.key, last);
-    problems.push(problemOf(path, complaint, keeps ? 1 : 0));
+    const { key } = complaint;
+    const kept = key === undefined || objects.has(key) ? undefined : heldFor(complaint, before.get(key));
+    if (key !== undefined && kept !== undefined) objects.set(key, kept);
+    problems.push(problemOf(path, complaint, consequenceOf(kept)));
   }
   return { objects, problems };
 }
 
-function problemOf(path: string, complaint: FileComplaint, kept: number): Problem {
-  const consequence =
-    kept === 0
-      ? ''
-      : kept === 1
-        ? '; its last good state stays in force'
-        : `; its ${kept} earlier objects stay in force`;
+/** The last good state, or else what can be read of a bad one. */
+function heldFor({ standIn, line }: FileComplaint, last: Held | undefined): Held | undefined {
+  if (standIn === undefined || (last !== undefined && last.isStandIn !== true)) return last;
+  return { object: standIn, line, isStandIn: true };
+}
+
+function earlierObjects(count: number): string {
+  if (count === 0) return '';
+  return count === 1 ? '; its last good state stays in force' : `; its ${count} earlier objects stay in force`;
+}
+
+function consequenceOf(kept: Held | undefined): string {
+  if (kept === undefined) return '';
+  return kept.isStandIn === true ? `; ${CLOSED}` : '; its last good state stays in force';
+}
+
+function problemOf(path: string, complaint: FileComplaint, consequence: string): Problem {
   return { subject: `${path}:${complaint.line}`, text: `${complaint.text}${consequence}` };
 }
 

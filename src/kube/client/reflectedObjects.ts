@@ -3,7 +3,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { ObjectChange } from '../objectBatch.js';
 import type { Kind, KubeObject } from '../objectTypes.js';
-import { describe, keyOf, parseItem, type ObjectKey } from '../objects.js';
+import { CLOSED, describe, keyOf, parseItem, type BadObject, type ObjectKey } from '../objects.js';
 import type { Problem } from '../problems.js';
 
 export interface Reflected {
@@ -19,6 +19,8 @@ export class ReflectedObjects {
   private readonly objects = new Map<ObjectKey, KubeObject>();
   /** Keys whose last state could not be used. */
   private readonly bad = new Set<ObjectKey>();
+  /** Of these no good state is known: what is in force is all of them that can be read. */
+  private readonly standIns = new Set<ObjectKey>();
   /** Keys seen in the list under way; undefined: none is under way. */
   private seen: Set<ObjectKey> | undefined;
   private changes = new Map<ObjectKey, ObjectChange>();
@@ -46,13 +48,18 @@ export class ReflectedObjects {
   put(json: unknown): void {
     const parsed = parseItem(this.kind, json);
     if (!parsed.ok) {
-      this.complain(parsed.error.key, parsed.error.text);
+      this.complain(parsed.error);
       return;
     }
     const object = parsed.value;
     const key = keyOf(object);
     this.seen?.add(key);
+    this.standIns.delete(key);
     if (this.bad.delete(key)) this.problems.set(owner(key), []);
+    this.keep(key, object);
+  }
+
+  private keep(key: ObjectKey, object: KubeObject): void {
     const before = this.objects.get(key);
     // Most updates touch only fields that nobody here uses.
     if (before !== undefined && isDeepStrictEqual(before, object)) return;
@@ -76,7 +83,12 @@ export class ReflectedObjects {
     return { changes, problems };
   }
 
+  private hasGoodState(key: ObjectKey): boolean {
+    return this.objects.has(key) && !this.standIns.has(key);
+  }
+
   private remove(key: ObjectKey): void {
+    this.standIns.delete(key);
     if (this.bad.delete(key)) this.problems.set(owner(key), []);
     const object = this.objects.get(key);
     if (object === undefined) return;
@@ -84,7 +96,7 @@ export class ReflectedObjects {
     this.note(key, { change: 'deleted', object });
   }
 
-  private complain(key: ObjectKey | undefined, text: string): void {
+  private complain({ key, text, standIn }: BadObject): void {
     // Without a name nothing can be kept apart: there is one such complaint at a time.
     if (key === undefined) {
       this.problems.set('objects without a name', [{ subject: 'an object of the API server', text }]);
@@ -92,10 +104,18 @@ export class ReflectedObjects {
     }
     this.seen?.add(key);
     this.bad.add(key);
+    if (standIn !== undefined && !this.hasGoodState(key)) {
+      this.standIns.add(key);
+      this.keep(key, standIn);
+    }
     const held = this.objects.get(key);
     const subject = held === undefined ? key.replace('/', ' ') : describe(held);
     const said = text.startsWith(`${subject}: `) ? text.slice(subject.length + 2) : text;
-    const consequence = held === undefined ? 'it is left out' : 'its last good state stays in force';
+    const consequence = this.standIns.has(key)
+      ? CLOSED
+      : held === undefined
+        ? 'it is left out'
+        : 'its last good state stays in force';
     this.problems.set(owner(key), [{ subject, text: `${said}; ${consequence}`, reason: 'NotUnderstood' }]);
   }
 

@@ -87,3 +87,38 @@ test('leading zeros of an address make no octal number of it', () => {
   expect(parsed.ok && formatPrefix(parsed.value)).toBe('10.0.0.0/24');
   expect(['010.0.0/8', '0/0', '1000.0.0.0/8', '10.0.0.0256/32'].filter(text => parseCidr(text).ok)).toEqual([]);
 });
+
+describe('NetworkPolicy that cannot be read: what stands for it', () => {
+  const BAD = { from: [{ moonPhase: 'full' }], to: [{ moonPhase: 'full' }] };
+  const GOOD = { ports: [{ port: 80 }] };
+
+  test.each([
+    ['a bad rule beside a good one', { ingress: [GOOD, BAD] }, { ingress: 1 }],
+    ['a bad peer beside a good one', { ingress: [{ from: [{ podSelector: {} }, {}] }] }, { ingress: 0 }],
+    ['a bad port', { ingress: [{ ports: [{ port: 80 }, { protocol: 'QUIC' }] }] }, { ingress: 0 }],
+    ['bad rules of the direction that is not named', { policyTypes: ['Ingress'], egress: [BAD] }, { ingress: 0 }],
+    ['bad rules of the other direction, where none is named', { egress: [BAD] }, { ingress: 0, egress: 0 }],
+    ['rules that are no list', { ingress: 'all', egress: 'all' }, { ingress: 0, egress: 0 }],
+    ['a type of a later version', { policyTypes: ['Egress', 'Transit'], egress: [GOOD] }, { egress: 1 }],
+    ['types of later versions only', { policyTypes: ['Transit'], ingress: [GOOD] }, { ingress: 1 }],
+  ])('%s', (_name, spec, rules) => {
+    const standIn = standInOf({ podSelector: { matchLabels: { app: 'db' } }, ...spec });
+    expect(standIn).toMatchObject({ namespace: 'd', name: 'p', podSelector: { matchLabels: { app: 'db' } } });
+    if (standIn?.kind !== 'NetworkPolicy') throw new Error('no policy');
+    expect({ ingress: standIn.ingress?.length, egress: standIn.egress?.length }).toEqual(rules);
+  });
+
+  test.each([
+    ['whom it selects', { podSelector: { matchExpressions: [{ key: 'a', operator: 'Is' }] } }],
+    ['no spec', undefined],
+  ])('nothing, without %s', (_name, spec) => {
+    expect(standInOf(spec)).toBeUndefined();
+  });
+});
+
+function standInOf(spec: unknown) {
+  const metadata = { name: 'p', namespace: 'd' };
+  const result = parseObject({ apiVersion: 'networking.k8s.io/v1', kind: 'NetworkPolicy', metadata, spec });
+  if (result.ok) throw new Error('it can be read');
+  return result.error.standIn;
+}

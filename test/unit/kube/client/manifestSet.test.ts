@@ -65,3 +65,20 @@ test('an object twice in one file: the first is in force', () => {
     problems: ['Node a is in f.yaml:5 as well as in f.yaml:1, which is the one in force'],
   });
 });
+
+test('a policy that never could be read is in force as far as it can be, until it can be read', () => {
+  const policy = (v: string, ingress: string): string =>
+    `apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: { name: a, labels: { v: '${v}' } }\nspec: { ingress: ${ingress} }\n`;
+  const bad = '[from: [{}]]';
+  const closed = expect.stringMatching(/^f\.yaml:1 .*; it governs what it selects/) as unknown;
+  const key = 'NetworkPolicy/default/a';
+  const states: (readonly [string, string])[] = [['f.yaml', policy('1', bad)]];
+  expect(replayed(states)).toEqual({ objects: { [key]: '1' }, problems: [closed] });
+  states.push(['f.yaml', policy('2', bad)]);
+  expect(replayed(states)).toEqual({ objects: { [key]: '2' }, problems: [closed] });
+  states.push(['f.yaml', policy('3', '[]')]);
+  expect(replayed(states)).toEqual({ objects: { [key]: '3' }, problems: [] });
+  states.push(['f.yaml', policy('4', bad)]);
+  const kept = expect.stringContaining('; its last good state stays in force') as unknown;
+  expect(replayed(states)).toEqual({ objects: { [key]: '3' }, problems: [kept] });
+});
