@@ -72,15 +72,9 @@ class Table<K, V> implements DeltaTable<K, V> {
   }
 
   want(changes: WantedChanges<K, V>): void {
-    for (const [key, value] of changes) {
-      const differing = this.differing.get(key);
-      if (differing !== undefined) {
-        this.update(key, differing, value, differing.present);
-        continue;
-      }
-      const stored = this.settled.get(key);
-      this.enter(key, stored, value, stored instanceof Pair ? stored.present : stored);
-    }
+    // Without an array for each entry.
+    if (changes instanceof Map) changes.forEach((value: V | undefined, key: K) => this.wantOne(key, value));
+    else for (const [key, value] of changes) this.wantOne(key, value);
   }
 
   wantAll(values: ReadonlyMap<K, V>): void {
@@ -104,23 +98,37 @@ class Table<K, V> implements DeltaTable<K, V> {
   }
 
   applied(delta: Delta<K, V>, failed: { has(key: K): boolean }): void {
-    for (const [key, { value }] of delta.set) if (!failed.has(key)) this.put(key, value);
-    for (const key of delta.removed.keys()) if (!failed.has(key)) this.put(key, undefined);
+    delta.set.forEach(({ value }, key) => {
+      if (!failed.has(key)) this.put(key, value);
+    });
+    delta.removed.forEach((_, key) => {
+      if (!failed.has(key)) this.put(key, undefined);
+    });
   }
 
   delta(skip?: (key: K) => boolean): Delta<K, V> {
     const set = new Map<K, { readonly value: V; readonly before: V | undefined }>();
     const removed = new Map<K, V>();
-    for (const [key, { wanted, present }] of this.differing) {
-      if (skip?.(key) === true) continue;
+    this.differing.forEach(({ wanted, present }, key) => {
+      if (skip?.(key) === true) return;
       if (wanted !== undefined) set.set(key, { value: wanted, before: present });
       else if (present !== undefined) removed.set(key, present);
-    }
+    });
     return { set, removed };
   }
 
   isSettled(key: K): boolean {
     return this.settled.get(key) !== undefined;
+  }
+
+  private wantOne(key: K, value: V | undefined): void {
+    const differing = this.differing.get(key);
+    if (differing !== undefined) {
+      this.update(key, differing, value, differing.present);
+      return;
+    }
+    const stored = this.settled.get(key);
+    this.enter(key, stored, value, stored instanceof Pair ? stored.present : stored);
   }
 
   private put(key: K, value: V | undefined): void {
@@ -145,7 +153,8 @@ class Table<K, V> implements DeltaTable<K, V> {
 
   /** A key that differed. */
   private update(key: K, pair: Pair<V>, wanted: V | undefined, present: V | undefined): void {
-    [pair.wanted, pair.present] = [wanted, present];
+    pair.wanted = wanted;
+    pair.present = present;
     if (!this.isSame(wanted, present)) return;
     this.differing.delete(key);
     if (wanted !== undefined) this.settled.set(key, wanted === present ? wanted : pair);

@@ -223,7 +223,8 @@ class Loop<K, V> implements Reconciler<K, V> {
   /** @returns whether it made progress, so that there may be more to do */
   private async commit(): Promise<boolean> {
     const now = this.options.clock.now();
-    const delta = this.table.delta(key => (this.refusals.get(key)?.retryAt ?? 0) > now);
+    const waits = (key: K): boolean => (this.refusals.get(key)?.retryAt ?? 0) > now;
+    const delta = this.table.delta(this.refusals.size === 0 ? undefined : waits);
     if (delta.set.size + delta.removed.size === 0) return false;
     const failed = await this.options.target.commit(delta);
     this.table.applied(delta, failed);

@@ -41,36 +41,45 @@ export interface ChainCompiler {
   profile(governing: readonly Policy[], direction: Direction): PolicyChain | undefined;
 }
 
-/** Policies that are compiled and not forgotten: a node sees more of them in its life than it has at a time. */
+/** Policies, and profiles, that are compiled and not forgotten: a node sees more of them in its life than it has at a time. */
 const REMEMBERED = 2000;
 
 /** Compiles a policy once, if there are not too many others meanwhile. */
 export function createChainCompiler(family: Family, log: DenialLogSettings | undefined): ChainCompiler {
   const known: Readonly<Record<Direction, Map<Policy, RuleList>>> = { ingress: new Map(), egress: new Map() };
-  const listOf = (policy: Policy, direction: Direction): RuleList => {
-    const lists = known[direction];
-    const list = lists.get(policy) ?? rulesOf(policy, direction, family, log);
-    // The one asked for last is last.
-    lists.delete(policy);
-    lists.set(policy, list);
-    const [oldest] = lists.size > REMEMBERED ? lists.keys() : [];
-    if (oldest !== undefined) lists.delete(oldest);
-    return list;
-  };
+  const profiles = new Map<string, PolicyChain>();
+  const listOf = (policy: Policy, direction: Direction): RuleList =>
+    remembered(known[direction], policy, () => rulesOf(policy, direction, family, log));
   return {
     profile: (governing, direction) => {
       if (governing.length === 0) return undefined;
-      const ofTier = (tier: Tier): readonly Policy[] => governing.filter(policy => policy.tier === tier);
-      const lists = (tier: Tier): readonly RuleList[] => ofTier(tier).map(policy => listOf(policy, direction));
-      const admin = jumpTo(joined(lists('admin')));
-      const namespaced = ofTier('namespace');
-      const rest =
-        namespaced.length === 0
-          ? jumpTo(joined(lists('baseline')))
-          : [...anyOf(lists('namespace')), isolation(namespaced, direction, family, log)];
-      return chainOf(PROFILE_PREFIXES[direction], [...admin, ...ownNode(rest, direction), ...rest]);
+      // Policies are told apart by what they say too: one that changes keeps its name.
+      const said = governing.map(policy => [policy.tier, policy.key, listOf(policy, direction).digest]);
+      return remembered(profiles, JSON.stringify([direction, said]), () => profileOf(governing, direction));
     },
   };
+
+  function profileOf(governing: readonly Policy[], direction: Direction): PolicyChain {
+    const ofTier = (tier: Tier): readonly Policy[] => governing.filter(policy => policy.tier === tier);
+    const lists = (tier: Tier): readonly RuleList[] => ofTier(tier).map(policy => listOf(policy, direction));
+    const admin = jumpTo(joined(lists('admin')));
+    const namespaced = ofTier('namespace');
+    const rest =
+      namespaced.length === 0
+        ? jumpTo(joined(lists('baseline')))
+        : [...anyOf(lists('namespace')), isolation(namespaced, direction, family, log)];
+    return chainOf(PROFILE_PREFIXES[direction], [...admin, ...ownNode(rest, direction), ...rest]);
+  }
+}
+
+function remembered<K, V>(known: Map<K, V>, key: K, make: () => V): V {
+  const value = known.get(key) ?? make();
+  // The one asked for last is last.
+  known.delete(key);
+  known.set(key, value);
+  const [oldest] = known.size > REMEMBERED ? known.keys() : [];
+  if (oldest !== undefined) known.delete(oldest);
+  return value;
 }
 
 /** Names of profiles' chains begin so. */
