@@ -25,7 +25,7 @@ test('a signal ends it before it has any order to end in', async () => {
       return children === '' ? undefined : Number(children);
     });
     process.kill(first, 'SIGTERM');
-    const [code] = await once(space, 'close', { signal: AbortSignal.timeout(PATIENCE) });
+    const [code] = (await once(space, 'close', { signal: AbortSignal.timeout(PATIENCE) })) as [number | null];
     expect(code).toBe(143);
   } finally {
     space.kill('SIGKILL');
