@@ -196,10 +196,7 @@ export function neighborFields(peer: PeerDetail): readonly (readonly [string, st
       `${peer.address} port ${peer.remotePort ?? peer.port}, AS ${peer.remoteAsn ?? 'any'}${peer.remoteId === null ? '' : `, router id ${peer.remoteId}`}`,
     ],
     ['Host name', peer.hostname ?? undefined],
-    [
-      'Local',
-      `${peer.localAddress ?? '-'} port ${peer.localPort ?? '-'}, AS ${peer.localAsn}, router id ${peer.localId}`,
-    ],
+    ['Local', `${localEnd(peer)}AS ${peer.localAsn}, router id ${peer.localId}`],
     [
       'Type',
       [
@@ -212,19 +209,11 @@ export function neighborFields(peer: PeerDetail): readonly (readonly [string, st
     ],
     ['Hops', peer.hops],
     ['Authentication', peer.authentication],
-    [
-      'Timers',
-      `hold ${peer.holdTime ?? '-'} s (configured ${peer.configuredHoldTime} s), keepalive ${peer.keepaliveTime ?? '-'} s`,
-    ],
+    ['Timers', timersOf(peer)],
     ['Families', peer.families.join(', ')],
     ['Capabilities', peer.capabilities.join(', ') || undefined],
     ['Next hop self', peer.nextHopSelf ? 'yes' : 'no'],
-    [
-      'Graceful restart',
-      restart.restartTime === null
-        ? 'off'
-        : `we ask for ${restart.restartTime} s, the peer ${restart.peerRestartTime === null ? 'has not the capability' : `for ${restart.peerRestartTime} s`}`,
-    ],
+    ['Graceful restart', restartOf(peer)],
     [
       'Stale paths',
       restart.stalePaths === 0 ? undefined : `${restart.stalePaths}, for at most ${restart.staleFor ?? 0} s`,
@@ -239,6 +228,26 @@ export function neighborFields(peer: PeerDetail): readonly (readonly [string, st
     ['Established', `${peer.timesEstablished} time${peer.timesEstablished === 1 ? '' : 's'}`],
     ['Update group', peer.updateGroup === null ? undefined : String(peer.updateGroup)],
   ];
+}
+
+/** Without a connection the system has not chosen one. */
+function localEnd({ localAddress, localPort }: PeerDetail): string {
+  return localAddress === null ? '' : `${localAddress} port ${localPort ?? '-'}, `;
+}
+
+/** What was agreed on; before that, what we shall ask for. */
+function timersOf({ holdTime, configuredHoldTime, keepaliveTime }: PeerDetail): string {
+  return holdTime === null
+    ? `hold ${configuredHoldTime} s configured`
+    : `hold ${holdTime} s (configured ${configuredHoldTime} s), keepalive ${keepaliveTime ?? '-'} s`;
+}
+
+function restartOf({ state, gracefulRestart: { restartTime, peerRestartTime } }: PeerDetail): string {
+  if (restartTime === null) return 'off';
+  const ours = `we ask for ${restartTime} s`;
+  if (peerRestartTime !== null) return `${ours}, the peer for ${peerRestartTime} s`;
+  // What a peer has is in its OPEN.
+  return state === 'Established' ? `${ours}, the peer has not the capability` : ours;
 }
 
 function prefixCounts({ received, advertised, maxPrefixes }: PeerDetail, family: Family): string {

@@ -127,7 +127,7 @@ class FirewallLoop implements RunningFirewall {
     switch (event.kind) {
       case 'adopted':
         this.hasFormer ||= event.count > 0;
-        logger.info({ pods: event.count }, 'policies of a former life are in the kernel');
+        if (event.count > 0) logger.info({ pods: event.count }, 'policies of a former life are in the kernel');
         return;
       case 'programmed':
         this.states.programmed(event.pods);

@@ -248,7 +248,7 @@ class ProxyLoop implements RunningProxy {
         this.reportFailures();
         return;
       case 'adopted':
-        logger.info({ frontends: event.count }, 'services of a former life are in the kernel');
+        if (event.count > 0) logger.info({ frontends: event.count }, 'services of a former life are in the kernel');
         return;
       case 'drift':
         logger.warn({ what: event.what.slice(0, 10), count: event.what.length }, 'services in the kernel were changed');

@@ -197,7 +197,8 @@ class TenantLoop implements OpenedTenants {
     switch (event.kind) {
       case 'adopted':
         this.hasFormer ||= event.count > 0;
-        logger.info({ family, elements: event.count }, 'tenants of a former life are in the kernel');
+        if (event.count > 0)
+          logger.info({ family, elements: event.count }, 'tenants of a former life are in the kernel');
         return;
       case 'written':
         report(new Map([[`${OWNER} ${family}`, []]]));

@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import type { RouteView } from '../../../src/api/view.js';
+import { neighborFields } from '../../../src/cli/show.js';
 import { createFakeRouter, FIB_ROUTE, route, TOR_DETAIL, withServer } from '../api/fakeRouter.js';
 import { run, type Run } from './commandLine.js';
 
@@ -133,6 +134,23 @@ describe('tables', () => {
     Update group      2
     `),
     );
+  });
+
+  test('a neighbour that is not there, of which only what was configured is known', () => {
+    const { gracefulRestart, ...rest } = TOR_DETAIL;
+    const away = { state: 'Active', since: null, localAddress: null, localPort: null, holdTime: null } as const;
+    const fields = neighborFields({ ...rest, ...away, gracefulRestart: { ...gracefulRestart, peerRestartTime: null } });
+    expect(Object.fromEntries(fields)).toMatchObject({
+      State: 'Active',
+      Local: 'AS 65000, router id 10.0.0.1',
+      Timers: 'hold 180 s configured',
+      'Graceful restart': 'we ask for 90 s',
+    });
+    const without = { ...TOR_DETAIL, gracefulRestart: { ...gracefulRestart, peerRestartTime: null } };
+    expect(neighborFields(without)).toContainEqual([
+      'Graceful restart',
+      'we ask for 90 s, the peer has not the capability',
+    ]);
   });
 
   test('nothing that a peer wrote reaches the terminal as a command', async () => {
