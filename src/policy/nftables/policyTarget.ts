@@ -180,7 +180,9 @@ class PolicyTable implements PolicyTarget {
     for (const [name, ofSet] of keys) {
       const shape = fixed.get(name) ?? (name.startsWith('@') ? undefined : (contents.set(name) ?? left(name)));
       if (shape === undefined) continue;
-      const elements = ofSet.map(key => wireElement(shape, keyOctets(key), textOf(key)));
+      // The kernel takes no end of a range before its beginning, and changes come in any order.
+      const ordered = shape.ranges === true ? ofSet.toSorted() : ofSet;
+      const elements = ordered.map(key => wireElement(shape, keyOctets(key), textOf(key)));
       message.writeElements(writer, command, this.table, name, elements);
     }
   }

@@ -6,6 +6,7 @@ import type { SetShape } from '../../../../src/kernel/nftables/messages.js';
 import { plain } from '../../../../src/kernel/nftables/ruleParts.js';
 import { TransactionError, type Transactions } from '../../../../src/kernel/nftables/transaction.js';
 import { NetlinkWriter } from '../../../../src/kernel/netlink/writer.js';
+import { blockSet } from '../../../../src/policy/nftables/contentSets.js';
 import { CHAINS, NAMED_SETS } from '../../../../src/policy/nftables/plan.js';
 import { createPolicyTarget } from '../../../../src/policy/nftables/policyTarget.js';
 
@@ -45,6 +46,42 @@ test('what is refused is tried again as it was wanted when it began, whatever is
   await target.commit({ set: new Map(keys.map(key => [key, { value: '', before: undefined }])), removed: new Map() });
   expect(sent).toHaveLength(2);
   expect(sent[1]).toBe(sent[0]);
+});
+
+test('ranges are written ascending, whatever order they are wanted in: the kernel takes no end before its beginning', async () => {
+  const sent: string[] = [];
+  const ranges = blockSet(
+    [
+      { first: '\x0a\0\0\0', last: '\x0a\0\0\x13' },
+      { first: '\x0a\0\0\x15', last: '\x0a\0\xff\xff' },
+    ],
+    4,
+  );
+  const { name } = ranges.shape;
+  const target = createPolicyTarget({
+    family: 4,
+    channel: { portId: 0, transact: neverAsked, dump: neverAsked, close: () => undefined },
+    transactions: {
+      portId: 0,
+      run: compose => {
+        const writer = new NetlinkWriter();
+        compose(writer);
+        sent.push(Buffer.from(writer.finished()).toString('hex'));
+        return Promise.resolve();
+      },
+      close: () => undefined,
+    },
+    contents: { chain: () => undefined, set: wanted => (wanted === name ? ranges.shape : undefined) },
+    commitApart: neverAsked,
+  });
+  const keys = [elementKey(NAMED_SETS, name), ...ranges.elements.map(octets => elementKey(name, octets))];
+  for (const order of [keys, [...keys].reverse()])
+    await target.commit({
+      set: new Map(order.map(key => [key, { value: '', before: undefined }])),
+      removed: new Map(),
+    });
+  expect(sent[1]).toBe(sent[0]);
+  expect(sent[0]).not.toBe('');
 });
 
 function neverAsked(): never {
