@@ -26,7 +26,7 @@ export interface Fence {
   readonly isShut: boolean;
   /** For others that ask: this node does not hear of the API server. */
   readonly isDeaf: boolean;
-  /** @param others nodes that may hold addresses, but this one; undefined: this one may not either */
+  /** @param others nodes that might take over; undefined: this one may not either */
   among(others: ReadonlySet<string> | undefined): void;
   /** The API server has answered what was sent then. What is shut stays so. */
   heard(sentAt: number): void;

@@ -73,7 +73,7 @@ function later(a: number | undefined, b: number): number {
 }
 
 /**
- * @param others nodes that may hold addresses, but this one: without any, nobody can take over
+ * @param others nodes that might take over: without any, nobody can
  * @returns why addresses must be let go, as a clause; undefined: they may be kept
  */
 export function whyShut(tie: Tie, others: Iterable<string>, now: number): string | undefined {

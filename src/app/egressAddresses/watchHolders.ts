@@ -87,7 +87,7 @@ class Running implements HolderWatch {
 
   update(known: HoldersKnown): void {
     this.known = known;
-    this.fence.among(this.isCandidate ? new Set(this.others) : undefined);
+    this.fence.among(this.isCandidate ? this.heirs : undefined);
     // Others hold what is ours: it is taken back from them in order.
     if (this.isCandidate && known.lost.has(this.parts.nodeName)) this.fence.shut('is written down as gone');
     if (this.isCandidate && this.timer === undefined && this.pass === undefined) this.begin();
@@ -107,6 +107,12 @@ class Running implements HolderWatch {
 
   private get others(): readonly string[] {
     return [...this.known.candidates.keys()].filter(node => node !== this.parts.nodeName);
+  }
+
+  /** Who might take over: not who was gone before, or a server that is away would cost everybody its addresses then. */
+  private get heirs(): ReadonlySet<string> {
+    const well = this.others.filter(node => this.known.eligible.has(node));
+    return new Set(well.length > 0 ? well : this.others);
   }
 
   private begin(): void {

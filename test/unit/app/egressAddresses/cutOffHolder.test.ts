@@ -84,6 +84,21 @@ describe('cut off from the API server alone', () => {
     expect(world.doubles).toEqual([]);
   });
 
+  test('with all others, of which one was gone before: everybody keeps what it has', async () => {
+    const [world, holder] = await atWork(...NAMES);
+    const [gone = '', other = ''] = NAMES.filter(name => name !== holder);
+    world.off.add(gone);
+    world.cutOff.add(gone);
+    await world.pass(10);
+    expect(world.lost).toEqual([gone]);
+    for (const name of NAMES) world.cutOff.add(name);
+    await world.pass(10);
+    expect(world.announcing).toEqual([holder]);
+    world.off.add(other);
+    await world.pass(2);
+    expect(world.announcing).toEqual([]);
+  });
+
   test('and nobody else may hold addresses: it keeps them', async () => {
     const [world] = await atWork('a');
     world.cutOff.add('a');
