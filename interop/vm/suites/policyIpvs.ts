@@ -1,39 +1,26 @@
 /**
  * Network policies together with services by IPVS, in a guest that has it: what IPVS sends is judged at the endpoint, by the
- * address that the client has before masquerading, and a connection through IPVS that a change forbids is cut.
+ * address that the client has before masquerading, and a connection through IPVS that a change forbids is cut. Where established
+ * connections are offloaded, those through IPVS are not.
  */
 
 import assert from 'node:assert/strict';
-import { systemClock } from '../../../src/core/clock.js';
-import { openChannel, openRouteChannel } from '../../../src/kernel/netlink/channel.js';
-import { NETLINK_NETFILTER } from '../../../src/kernel/nftables/numbers.js';
-import { createFlowCutter, type FlowCutter } from '../../../src/policy/flows/flowCutter.js';
-import { readNodeAddresses } from '../../../src/policy/flows/nodeAddresses.js';
-import { openNftablesFirewall } from '../../../src/policy/nftables/nftablesFirewall.js';
-import type { PolicyFirewall } from '../../../src/policy/policyFirewall.js';
-import { createPolicyModel } from '../../../src/policy/policyModel.js';
-import type { Namespace } from '../../../test/kernel/namespace.js';
-import { networkPolicy, PODS, SETTINGS as FIREWALL_SETTINGS } from '../../../test/kernel/policyRig.js';
+import { PODS } from '../../../test/kernel/policyRig.js';
 import type { Question } from '../../../test/kernel/proxyActor.js';
-import { backendOn, deltaOf, openProxyRig, SETTINGS, type ProxyRig } from '../../../test/kernel/proxyRig.js';
-import { batchBetween } from '../../../test/unit/policy/modelCluster.js';
+import { ADDRESSES, backendOn, PORT } from '../../../test/kernel/proxyRig.js';
+import { ONLY_C, openPolicyNode, openShortWay, type PolicyNode, type ShortWay } from '../policyNode.js';
 import { vmSuite } from '../suite.js';
+import { openTracked, type Tracked } from '../tracked.js';
 import { openIpvs } from './proxyRows.js';
 
 const SERVICES = { 4: '10.96.0.10', 6: 'fd96::10' } as const;
 /** Milliseconds: what is denied never comes; what is allowed takes seconds where nobody else is at work. */
 const [NEVER, PATIENCE] = [3000, 120_000];
-const ONLY_C = networkPolicy('only-c', {
-  podSelector: { matchLabels: { pod: 'a' } },
-  policyTypes: ['Ingress'],
-  ingress: [{ from: [{ namespaceSelector: {}, podSelector: { matchLabels: { pod: 'c' } } }] }],
-});
 
-interface World {
-  readonly rig: ProxyRig;
-  readonly firewall: PolicyFirewall;
-  readonly become: (objects: readonly unknown[]) => Promise<void>;
-  close(): Promise<void>;
+interface World extends PolicyNode {
+  readonly tracked: Tracked;
+  /** Once it has been opened. */
+  way: ShortWay | undefined;
 }
 
 let opened: World | undefined;
@@ -44,48 +31,22 @@ function world(): World {
 }
 
 async function build(): Promise<World> {
-  const rig = await openProxyRig('pvm', openIpvs);
-  rig.proxy.configure(SETTINGS);
   const services = ([4, 6] as const).map(family => ({
     family,
     name: 'web',
     cluster: [backendOn(family, 'a')],
     frontends: [{ address: SERVICES[family] }],
   }));
-  rig.proxy.apply(deltaOf(services));
-  rig.proxy.begin();
-  await rig.proxy.idle();
-  return { rig, ...openPolicies(rig.node), close: () => rig.close() };
-}
-
-/** The firewall, and what cuts connections, told of objects. */
-function openPolicies(node: Namespace): Pick<World, 'firewall' | 'become'> {
-  const [flows, routes] = node.inside(() => [openChannel(NETLINK_NETFILTER), openRouteChannel()]);
-  const cutter: FlowCutter = createFlowCutter({
-    channel: flows,
-    nodeAddresses: () => readNodeAddresses(routes),
-    clock: systemClock,
-    onEvent: event => assert.notEqual(event.kind, 'error'),
+  const node = await openPolicyNode({
+    prefix: 'pvm',
+    services,
+    openBackend: openIpvs,
+    onFlows: event => {
+      assert.notEqual(event.kind, 'error');
+      opened?.way?.onFlows(event);
+    },
   });
-  const firewall = node.inside(() =>
-    openNftablesFirewall(event => {
-      if (event.kind === 'committed') cutter.committed();
-    }),
-  );
-  firewall.configure(FIREWALL_SETTINGS);
-  cutter.configure({ ipv4: true, ipv6: true, bit: FIREWALL_SETTINGS.cutBit });
-  const model = createPolicyModel('n1');
-  let known: readonly unknown[] = [];
-  const become = async (objects: readonly unknown[]): Promise<void> => {
-    const delta = model.apply(batchBetween(known, objects));
-    known = objects;
-    cutter.note(delta, model);
-    firewall.apply(delta);
-    firewall.begin();
-    await firewall.idle();
-    await cutter.idle();
-  };
-  return { firewall, become };
+  return { ...node, tracked: openTracked(node.rig), way: undefined };
 }
 
 export const policyIpvs = vmSuite('policyIpvs', 900, ({ check, prepare, cleanup }) => {
@@ -115,8 +76,47 @@ export const policyIpvs = vmSuite('policyIpvs', 900, ({ check, prepare, cleanup 
       await become(PODS);
       assert.match(await client.askKept(keep, PATIENCE), /^a /);
     });
+  prepare('the short way', async () => {
+    const way = openShortWay(world().rig.node);
+    world().way = way;
+    await way.offload.idle();
+    assert.deepEqual(
+      way.events.map(({ kind }) => kind),
+      ['written'],
+    );
+  });
+  for (const family of [4, 6] as const)
+    check(`what IPVS sends is not put on the short way, and goes on beside what is, IPv${family}`, async () => {
+      const { rig, tracked } = world();
+      const { client } = rig.actors;
+      const [service, pod, own] = [SERVICES[family], ADDRESSES[family].a, ADDRESSES[family].client];
+      const question = { protocol: 'tcp', patience: PATIENCE } as const;
+      assert.match(await client.ask({ ...question, address: service, port: 80, keep: `ipvs-${family}` }), /^a /);
+      assert.match(await client.ask({ ...question, address: pod, port: PORT, keep: `pod-${family}` }), /^a /);
+      await tracked.untilOffloaded('client', `pod-${family}`, own, pod);
+      for (let i = 0; i < 5; i++) {
+        assert.match(await client.askKept(`ipvs-${family}`, PATIENCE), /^a /);
+        assert.ok(!tracked.isOffloaded('tcp', own, service));
+      }
+      // Of what takes the short way no rule sees anything; of what IPVS sends, the answers come by.
+      const before = tracked.seen();
+      assert.match(await client.askKept(`pod-${family}`, PATIENCE), /^a /);
+      assert.equal(tracked.seen(), before);
+      assert.match(await client.askKept(`ipvs-${family}`, PATIENCE), /^a /);
+      assert.ok(tracked.seen() > before);
+    });
+  check('a policy that comes cuts both, and lets both go on when it goes', async () => {
+    const { rig, tracked, become } = world();
+    await become([...PODS, ONLY_C]);
+    for (const name of ['ipvs-4', 'pod-4', 'ipvs-6', 'pod-6'])
+      assert.equal(await rig.actors.client.askKept(name, NEVER), 'silence', name);
+    assert.ok(!tracked.isOffloaded('tcp', ADDRESSES[4].client, ADDRESSES[4].a));
+    await become(PODS);
+    for (const name of ['ipvs-4', 'pod-4', 'ipvs-6', 'pod-6'])
+      assert.match(await rig.actors.client.askKept(name, PATIENCE), /^a /, name);
+  });
   cleanup('take the rig down', async () => {
-    await opened?.firewall.stop();
+    await opened?.way?.close();
     await opened?.close();
   });
 });
