@@ -92,7 +92,7 @@ async function addPod(name: string, link: string, address: string, gateway: stri
   return [actor, pod];
 }
 
-export const flowOffload = vmSuite('flowOffload', 900, ({ check, prepare, cleanup }) => {
+export const flowOffload = vmSuite('flowOffload', 1500, ({ check, prepare, cleanup }) => {
   prepare('pods, the firewall and the flowtable', async () => {
     opened = await build();
     await become(PODS);
