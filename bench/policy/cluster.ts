@@ -16,11 +16,13 @@ export interface ClusterSize {
 }
 
 const NAMESPACES = 500;
+/** Of the cluster, besides the one that is measured. */
+const OTHER_NODES = 499;
 const APPS = 10;
 /** Which of the apps is a front: it may talk to all. */
 const FRONT = 3;
 /** Rounds of apps that are left for fronts that come later. */
-const LATER = 10;
+const LATER = 40;
 /** Namespaces that share a label. */
 const TEAMS = 50;
 
@@ -31,10 +33,20 @@ export function wholeCluster({ policies, pods, local }: ClusterSize): ObjectBatc
   const stride = Math.floor(pods / local);
   for (let i = 0; i < pods; i++) {
     const isLocal = i % stride === 0 && i / stride < local;
-    json.push(podJson(i, isLocal ? NODE : `node-${1 + (i % 499)}`));
+    json.push(podJson(i, isLocal ? NODE : otherNode(i)));
   }
   for (let i = 0; i < policies; i++) json.push(policyJson(i));
   return batchOf('added', json);
+}
+
+/** Where a pod that comes later goes: as many to the node that is measured as to each other one, of different namespaces. */
+export function anyNode(i: number): string {
+  const shifted = i + 37 * Math.floor(i / NAMESPACES);
+  return shifted % (OTHER_NODES + 1) === 0 ? NODE : otherNode(i);
+}
+
+function otherNode(i: number): string {
+  return `node-${1 + (i % OTHER_NODES)}`;
 }
 
 /** The pod of this number. @param node where it runs */

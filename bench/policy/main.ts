@@ -14,7 +14,7 @@ import type { FirewallEvent, PolicyFirewall } from '../../src/policy/policyFirew
 import { createPolicyModel, type PolicyModel } from '../../src/policy/policyModel.js';
 import { percentile, print, seconds } from '../proxy/lines.js';
 import { positive } from '../run/options.js';
-import { addedPod, alikeLocal, deletedPod, laterFront, NODE, podAddress, wholeCluster } from './cluster.js';
+import { addedPod, alikeLocal, anyNode, deletedPod, laterFront, NODE, podAddress, wholeCluster } from './cluster.js';
 import { buildWay, type Way } from './packets.js';
 
 interface Options {
@@ -89,25 +89,32 @@ async function benchKernel(): Promise<Subject> {
   print('policies that govern pods of the node', subject.policies);
   const numbers = (of: (i: number) => number): readonly number[] => Array.from({ length: changes }, (_, i) => of(i));
   const later = (turn: number): readonly number[] => numbers(i => laterFront(turn * changes + i, size.pods));
-  print('pods added elsewhere, one after the other, ms: p50, p99', spread(await added(subject, later(0), 'node-7')));
+  const anywhere = [0, 1, 2, 3].flatMap(later);
+  const here = anywhere.filter(index => anyNode(index) === NODE).length;
+  const times = await added(subject, anywhere, anyNode);
+  print(`pods added anywhere, ${here} of ${times.length} here, ms: p50, p99`, spread(times));
   const alike = await replaced(
     subject,
     numbers(i => alikeLocal(i, size)),
   );
   print('pods added here whose policies are there already, ms: p50, p99', spread(alike.added));
-  const fresh = await replaced(subject, later(1));
+  const fresh = await replaced(subject, later(4));
   print('pods added here, most with policies of their own, ms: p50, p99', spread(fresh.added));
   print('the same pods deleted, ms: p50, p99', spread(fresh.deleted));
-  const grown = await added(subject, later(2), NODE);
+  const grown = await added(subject, later(5), () => NODE);
   print(`the same, none deleted: the node grows to ${size.local + changes} pods, ms: p50, p99`, spread(grown));
   print('resident memory for it, MB, besides the objects', (process.memoryUsage().rss - before) / 1e6);
   return subject;
 }
 
 /** Each of them changes something in the kernel. @returns milliseconds to the acknowledgement */
-async function added(subject: Subject, indices: readonly number[], node: string): Promise<readonly number[]> {
+async function added(
+  subject: Subject,
+  indices: readonly number[],
+  nodeOf: (index: number) => string,
+): Promise<readonly number[]> {
   const times: number[] = [];
-  for (const index of indices) times.push(await written(subject, addedPod(index, node)));
+  for (const index of indices) times.push(await written(subject, addedPod(index, nodeOf(index))));
   return times;
 }
 
