@@ -6,9 +6,9 @@ import { formatAddress } from '../../core/ip.js';
 import type { SharedBuffer } from '../../core/sharedBuffer.js';
 import type { OpenMessage } from '../messages.js';
 import type { Negotiated } from '../negotiated.js';
-import type { NotificationError } from '../notification.js';
+import { NotificationError } from '../notification.js';
 import { encodeKeepalive } from '../wire/frame.js';
-import { ErrorCode, MessageType, OpenError } from '../wire/iana.js';
+import { ErrorCode, FsmError, MessageType, OpenError } from '../wire/iana.js';
 import { decodeNotification, describeNotification, encodeNotification } from '../wire/notificationMessage.js';
 import { decodeOpen, encodeOpen } from '../wire/open.js';
 import { adoptConnection, openConnection, type Connection, type ConnectionEvents } from './connection.js';
@@ -49,6 +49,13 @@ const KEEPALIVE = encodeKeepalive();
  */
 const PATIENCE = 2000;
 
+interface HeldOpen {
+  readonly negotiated: Negotiated;
+  readonly patience: TimerHandle;
+  /** The peer, which has our OPEN, has confirmed it already. */
+  isConfirmed: boolean;
+}
+
 export class Track {
   readonly #owner: TrackOwner;
   readonly #timers: Timers;
@@ -60,7 +67,7 @@ export class Track {
   /** The OPEN of this connection, sent or about to be: negotiation needs what was really said. */
   #ourOpen: OpenMessage | undefined;
   /** The peer's OPEN, not answered yet because another connection may stay instead; and when the waiting ends. */
-  #held: { readonly negotiated: Negotiated; readonly patience: TimerHandle } | undefined;
+  #held: HeldOpen | undefined;
   #negotiated: Negotiated | undefined;
   /** The NOTIFICATION with which the connection is about to be closed. */
   #last: NotificationError | undefined;
@@ -139,9 +146,11 @@ export class Track {
 
   /** The other connection is gone, or silent: answers the OPEN that was held back. */
   release(): void {
-    const negotiated = this.#held?.negotiated;
+    const held = this.#held;
     this.#unhold();
-    if (negotiated !== undefined) this.#proceed(negotiated);
+    if (held === undefined) return;
+    this.#proceed(held.negotiated);
+    if (held.isConfirmed) this.dispatch({ kind: 'keepalive' });
   }
 
   /** Ends for good: a last event, if any, nothing told to the owner but `down`, no timer left. */
@@ -265,7 +274,8 @@ export class Track {
         this.#owner.update(octets, start, end);
         return;
       case MessageType.keepalive:
-        this.dispatch({ kind: 'keepalive' });
+        if (this.#held === undefined) this.dispatch({ kind: 'keepalive' });
+        else this.#held.isConfirmed = true;
         return;
       case MessageType.open:
         this.#receiveOpen(octets, start, end);
@@ -295,6 +305,11 @@ export class Track {
       this.dispatch({ kind: 'openError', error: open.error });
       return;
     }
+    if (this.#held !== undefined) {
+      const error = new NotificationError(ErrorCode.finiteStateMachine, FsmError.inOpenSent, 'a second OPEN');
+      this.dispatch({ kind: 'openError', error });
+      return;
+    }
     if (this.#machine.state !== 'OpenSent' && !this.#machine.delaying) {
       this.dispatch({ kind: 'open', holdTime: 0, keepaliveTime: 0 });
       return;
@@ -311,7 +326,11 @@ export class Track {
         this.#proceed(negotiated.value);
         return;
       case 'hold':
-        this.#held = { negotiated: negotiated.value, patience: clock.setTimeout(() => this.release(), PATIENCE) };
+        this.#held = {
+          negotiated: negotiated.value,
+          patience: clock.setTimeout(() => this.release(), PATIENCE),
+          isConfirmed: false,
+        };
         return;
       case 'given up':
         return;
