@@ -151,6 +151,54 @@ class Apart implements Outcome {
   }
 }
 
+export interface WaitingOptions extends Pick<ApartOptions, 'delta' | 'pods' | 'addressesOf' | 'needs'> {
+  /** What was refused before, with the reason. */
+  readonly refused: ReadonlyMap<ElementKey, string>;
+}
+
+export interface Waiting extends Outcome {
+  /** The change in which these pods are closed from the first. */
+  readonly delta: PolicyDifference;
+}
+
+/** Pods of a change that need what was refused earlier and is not tried again with it: they are closed until it is there. */
+export function closeWaiting({ delta, refused, pods, addressesOf, needs }: WaitingOptions): Waiting {
+  const missing = new Map([...refused].filter(([key]) => !delta.set.has(key)));
+  if (missing.size === 0) return { delta, failures: new Map(), closed: new Map() };
+  const ofSets = new Map([...missing].map(([key, text]) => [setOf(key), text]));
+  const set = new Map(delta.set);
+  const failures = new Map<ElementKey, string>();
+  const closed = new Map<PodName, string>();
+  for (const pod of pods) {
+    const own = addressesOf(pod).map(address => elementKey(SETS.pods, address));
+    const changed = own.filter(key => delta.set.has(key));
+    const text = changed.length === 0 ? undefined : reasonOf(needs(pod), missing, ofSets);
+    if (text === undefined) continue;
+    closed.set(pod, text);
+    for (const key of changed) {
+      set.set(key, { value: CLOSED_POD, before: delta.set.get(key)?.before });
+      failures.set(key, text);
+    }
+  }
+  return { delta: { set, removed: delta.removed }, failures, closed };
+}
+
+function reasonOf(
+  { keys, sets }: Needs,
+  missing: ReadonlyMap<ElementKey, string>,
+  ofSets: ReadonlyMap<string, string>,
+): string | undefined {
+  for (const set of sets) {
+    const text = ofSets.get(set) ?? missing.get(elementKey(NAMED_SETS, set));
+    if (text !== undefined) return text;
+  }
+  for (const key of keys) {
+    const text = missing.get(key);
+    if (text !== undefined) return text;
+  }
+  return undefined;
+}
+
 function partOf(delta: PolicyDifference, keys: ReadonlySet<ElementKey>): PolicyDifference {
   return {
     set: new Map([...delta.set].filter(([key]) => keys.has(key))),

@@ -10,7 +10,7 @@ import type { TableMonitor } from '../../kernel/nftables/tableMonitor.js';
 import type { Transactions } from '../../kernel/nftables/transaction.js';
 import type { Denial, FirewallEvent, FirewallSettings } from '../policyFirewall.js';
 import type { PodName, PolicyDelta } from '../policyTypes.js';
-import { writeApart } from './apart.js';
+import { closeWaiting, writeApart } from './apart.js';
 import type { Decision } from './chains.js';
 import { readDenials } from './denials.js';
 import { fingerprintOf, layoutOf, SETS, type Layout } from './layout.js';
@@ -67,7 +67,7 @@ class PlannedFirewall implements FamilyFirewall {
       commitApart: (delta, text, write) => this.commitApart(delta, text, write),
     });
     this.reconciler = createReconciler<ElementKey, string>({
-      target: this.target,
+      target: { read: () => this.target.read(), commit: delta => this.commit(delta) },
       clock,
       equal: (a, b) => a === b,
       readBackInterval,
@@ -149,6 +149,22 @@ class PlannedFirewall implements FamilyFirewall {
     this.reconciler.apply(changes);
   }
 
+  private async commit(delta: PolicyDifference): Promise<ReadonlyMap<ElementKey, string>> {
+    const { plan, reconciler } = this;
+    const refused = reconciler.failures;
+    if (refused.size === 0) return this.target.commit(delta);
+    const waiting = closeWaiting({
+      delta,
+      refused,
+      pods: plan.pods,
+      addressesOf: pod => plan.addressesOf(pod),
+      needs: pod => plan.needs(pod),
+    });
+    const failures = await this.target.commit(waiting.delta);
+    this.close(waiting.closed);
+    return new Map([...waiting.failures, ...failures]);
+  }
+
   private async commitApart(
     delta: PolicyDifference,
     text: string,
@@ -164,10 +180,14 @@ class PlannedFirewall implements FamilyFirewall {
       needs: pod => plan.needs(pod),
       present: reconciler.present,
     });
-    const news = [...closed].filter(([pod, reason]) => this.closed.get(pod) !== reason);
-    for (const [pod, reason] of closed) this.closed.set(pod, reason);
-    if (news.length > 0) this.options.onEvent({ kind: 'failed', failures: new Map(news) });
+    this.close(closed);
     return failures;
+  }
+
+  private close(pods: ReadonlyMap<PodName, string>): void {
+    const news = [...pods].filter(([pod, reason]) => this.closed.get(pod) !== reason);
+    for (const [pod, reason] of pods) this.closed.set(pod, reason);
+    if (news.length > 0) this.options.onEvent({ kind: 'failed', failures: new Map(news) });
   }
 
   private onEvent(event: ReconcilerEvent<ElementKey>): void {
