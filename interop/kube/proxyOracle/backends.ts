@@ -1,5 +1,6 @@
 /**
- * Endpoints: `node backends.js ADDRESS… < /dev/null` listens on the ports of all endpoints at these addresses, TCP and UDP,
+ * Endpoints: `node backends.js ADDRESS… < /dev/null` listens on the ports of all endpoints at these addresses,
+ * TCP, UDP and SCTP,
  * says `ready`, and answers everybody with its address, its port and the address that it sees the client at. Impure.
  */
 
@@ -7,12 +8,15 @@ import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { BACKEND_PORTS } from './addresses.js';
+import { serveSctp } from './sctp.js';
 
-for (const address of process.argv.slice(2))
+for (const address of process.argv.slice(2)) {
   for (const port of BACKEND_PORTS) {
     await listenTcp(address, port);
     await listenUdp(address, port);
   }
+  serveSctp(address, BACKEND_PORTS);
+}
 console.log('ready');
 
 async function listenTcp(host: string, port: number): Promise<void> {

@@ -15,7 +15,7 @@ const PROXY_NAME_LABEL = 'service.kubernetes.io/service-proxy-name';
 
 export interface CasePort {
   readonly name: string;
-  readonly protocol: 'TCP' | 'UDP';
+  readonly protocol: 'TCP' | 'UDP' | 'SCTP';
   readonly port: number;
   readonly nodePort: number | undefined;
 }
@@ -43,7 +43,7 @@ const KINDS: readonly Kind[] = [
   'ExternalName',
 ];
 const FAMILIES: readonly (readonly Family[])[] = [[4], [4], [6], [4, 6], [6, 4]];
-const PORTS: readonly (readonly (readonly ['TCP' | 'UDP', number, string])[])[] = [
+const PORTS: readonly (readonly (readonly [CasePort['protocol'], number, string])[])[] = [
   [['TCP', 80, 'http']],
   [['UDP', 53, 'dns']],
   [
@@ -53,6 +53,11 @@ const PORTS: readonly (readonly (readonly ['TCP' | 'UDP', number, string])[])[] 
   [
     ['TCP', 80, 'http'],
     ['TCP', 443, 'https'],
+  ],
+  [['SCTP', 3868, 'diameter']],
+  [
+    ['SCTP', 80, 'sctp'],
+    ['TCP', 80, 'http'],
   ],
 ];
 const RANGES: readonly at.Place[] = [

@@ -1,5 +1,5 @@
 /**
- * Asks many questions over TCP and UDP, from the namespace it runs in: `node prober.js < ORDER`, with an {@link Order} as
+ * Asks many questions over TCP, UDP and SCTP, from the namespace it runs in: `node prober.js < ORDER`, with an {@link Order} as
  * JSON, prints the {@link Answers}. Impure.
  */
 
@@ -7,6 +7,7 @@ import { createSocket } from 'node:dgram';
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import type { Target } from './questions.js';
+import { openSctpClient } from './sctp.js';
 
 export interface Order {
   /** Connections for each question, one after the other, until one is not answered by an endpoint. */
@@ -27,6 +28,12 @@ type Question = Order['questions'][number];
 
 const order = JSON.parse(await text(process.stdin)) as Order;
 const answers: string[][] = order.questions.map(() => []);
+const sctp = openSctpClient();
+const ASK: Readonly<Record<Question['protocol'], (question: Question) => Promise<string>>> = {
+  TCP: askTcp,
+  UDP: askUdp,
+  SCTP: question => sctp.ask(question, order.patience),
+};
 const left = [...order.questions.entries()].reverse();
 await Promise.all(Array.from({ length: AT_ONCE }, work));
 process.stdout.write(JSON.stringify(answers satisfies Answers), () => process.exit(0));
@@ -38,7 +45,7 @@ async function work(): Promise<void> {
 async function askAll(question: Question): Promise<string[]> {
   const heard = new Set<string>();
   for (let i = 0; i < order.tries; i++) {
-    const answer = await (question.protocol === 'TCP' ? askTcp(question) : askUdp(question));
+    const answer = await ASK[question.protocol](question);
     heard.add(answer);
     if (!answer.includes(' ') || answer.startsWith('error')) break;
   }

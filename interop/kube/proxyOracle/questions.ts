@@ -5,7 +5,7 @@ import type { Family } from './addresses.js';
 import type { Case } from './cases.js';
 
 export interface Target {
-  readonly protocol: 'TCP' | 'UDP';
+  readonly protocol: 'TCP' | 'UDP' | 'SCTP';
   readonly address: string;
   readonly port: number;
 }
@@ -47,7 +47,7 @@ function ofFamily(generated: Case, family: Family): readonly Question[] {
   const besides =
     clusterIps === undefined
       ? []
-      : (['TCP', 'UDP'] as const).map(protocol => ({
+      : (['TCP', 'UDP', 'SCTP'] as const).map(protocol => ({
           what: 'unused port of the cluster IP',
           address: clusterIps[family],
           protocol,

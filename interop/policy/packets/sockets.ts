@@ -4,12 +4,13 @@ import { ipv4, type IpAddress } from '../../../src/core/ip.js';
 import { errnoName, lastErrno, libc, SyscallError } from '../../../src/kernel/libc.js';
 import { allowReuse, bindTo, closeDescriptor, encodeSockaddr } from '../../../src/kernel/socketOptions.js';
 
-export type Transport = 'tcp' | 'udp' | 'sctp';
+export type Transport = 'tcp' | 'udp' | 'sctp' | 'icmp';
 
 // bits/socket.h, bits/socket_type.h, linux/in.h
 const FAMILIES = { 4: 2, 6: 10 } as const;
-const TYPES = { tcp: 1, udp: 2, sctp: 3 } as const;
+const TYPES = { tcp: 1, udp: 2, sctp: 3, icmp: 3 } as const;
 const IPPROTO_SCTP = 132;
+const IPPROTO_ICMP = { 4: 1, 6: 58 } as const;
 const SOCK_NONBLOCK_CLOEXEC = 0o4000 | 0o2000000;
 // asm-generic/socket.h
 const SOL_SOCKET = 1;
@@ -37,11 +38,11 @@ export const ANY: Readonly<Record<4 | 6, IpAddress>> = {
   6: { version: 6, words: [0, 0, 0, 0] },
 };
 
-/** Never waits. SCTP: every packet of that protocol that comes to this network namespace. @throws SyscallError */
+/** Never waits. SCTP and ICMP: every packet of that protocol that comes to this network namespace. @throws SyscallError */
 export function openSocket(version: 4 | 6, transport: Transport): number {
-  const protocol = transport === 'sctp' ? IPPROTO_SCTP : 0;
+  const protocol = transport === 'sctp' ? IPPROTO_SCTP : transport === 'icmp' ? IPPROTO_ICMP[version] : 0;
   const fd = checked('socket', Number(socket(FAMILIES[version], TYPES[transport] | SOCK_NONBLOCK_CLOEXEC, protocol)));
-  if (version === 6 && transport !== 'sctp') setOption(fd, IPPROTO_IPV6, IPV6_V6ONLY, [1]);
+  if (version === 6 && TYPES[transport] !== TYPES.sctp) setOption(fd, IPPROTO_IPV6, IPV6_V6ONLY, [1]);
   if (transport !== 'tcp') setOption(fd, SOL_SOCKET, SO_RCVBUF, [RECEIVE_BUFFER]);
   return fd;
 }
