@@ -60,7 +60,6 @@ class Running implements Fence {
     this.others = others ?? new Set();
     if (others === undefined) {
       this.stop();
-      this.tie = undefined;
       this.open();
     } else if (this.tie === undefined) {
       this.tie = newTie(this.parts.clock.now());
@@ -88,7 +87,8 @@ class Running implements Fence {
 
   stop(): void {
     this.timer?.cancel();
-    this.timer = undefined;
+    // An answer that is still on its way begins nothing anew.
+    this.tie = undefined;
   }
 
   private plan(): void {

@@ -143,3 +143,17 @@ test('whatever is cut and mended, no two announce at once, and one does in the e
     { numRuns: Number(process.env['FENCE_RUNS'] ?? 5), endOnFailure: true },
   );
 });
+
+test('who ends while a request is on its way asks nobody any more', async () => {
+  const [world] = await atWork('a', 'b');
+  for (const name of ['a', 'b']) {
+    world.late.add(name);
+    await world.pass(1.5);
+    const ending = world.agents.get(name)!.watch.stop();
+    world.agents.delete(name);
+    await world.pass(4);
+    await ending;
+  }
+  await world.pass(10);
+  expect(world.clock.pending).toBe(0);
+});

@@ -41,6 +41,8 @@ export class World {
   readonly behind = new Set<string>();
   /** Nodes whose requests are refused. */
   readonly refused = new Set<string>();
+  /** Nodes whose requests are answered late, though in time. */
+  readonly late = new Set<string>();
   /** Nodes whose kubelet is dead. */
   readonly unready = new Set<string>();
   readonly problems = new Map<string, string>();
@@ -161,6 +163,7 @@ export class World {
           await this.sleep(TIMEOUT);
           throw new ApiError(undefined, 'no answer');
         }
+        if (this.late.has(who)) await this.sleep(TIMEOUT - STEP);
         if (this.refused.has(who) && method !== 'GET') throw new ApiError(403, '403: forbidden');
         if (method === 'GET') return { items: [...this.candidates.keys()].map(name => this.nodeObject(name)) };
         const { name, annotations } = (body as { metadata: { name?: string; annotations: Annotations } }).metadata;
