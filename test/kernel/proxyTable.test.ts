@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { execFileSync } from 'node:child_process';
 import { stat } from 'node:fs/promises';
 import fc from 'fast-check';
+import { z } from 'zod';
 import { openChannel } from '../../src/kernel/netlink/channel.js';
 import { openNft } from '../../src/kernel/nft.js';
 import { readElements } from '../../src/kernel/nftables/dump.js';
@@ -50,16 +51,26 @@ function nft(...args: readonly string[]): string {
   });
 }
 
-/** Both tables, with elements in one order. */
+const Listing = z.object({ nftables: z.array(z.record(z.string(), z.looseObject({}))) });
+const Placed = z.looseObject({ name: z.string().default(''), chain: z.string().optional() });
+
+/** Both tables, with elements and chains in one order; rules of a chain are in theirs. */
 function listing(): string {
   const lists = ['ip', 'ip6'].map(family => nft('-j', 'list', 'table', family, 'peerage-proxy'));
   return lists
-    .map(text =>
-      JSON.stringify(JSON.parse(text), (key, value: unknown) => {
+    .map(text => {
+      const { nftables } = Listing.parse(JSON.parse(text));
+      const placed = nftables.map(object => {
+        const [kind, thing] = Object.entries(object)[0] ?? ['', {}];
+        const { name, chain } = Placed.parse(thing);
+        return { place: `${kind} ${chain ?? name}`, object };
+      });
+      const ordered = placed.sort((a, b) => (a.place < b.place ? -1 : a.place > b.place ? 1 : 0));
+      return JSON.stringify(ordered, (key, value: unknown) => {
         if (key === 'handle') return undefined;
         return key === 'elem' && Array.isArray(value) ? value.map(v => JSON.stringify(v)).sort() : value;
-      }),
-    )
+      });
+    })
     .join('\n');
 }
 
@@ -192,6 +203,9 @@ describe('others', () => {
     ['the rules of a fan chain', ['flush', 'chain', 'ip', 'peerage-proxy', FAN]],
     ['a rule too many', ['insert', 'rule', 'ip', 'peerage-proxy', 'nat-output', 'accept']],
     ['the table', ['delete', 'table', 'ip', 'peerage-proxy']],
+    ['a table put to sleep', ['add table ip peerage-proxy { flags dormant; }']],
+    ['what becomes of others', ['add chain ip peerage-proxy filter-forward { policy drop; }']],
+    ['a chain too many', ['add chain ip peerage-proxy mine { type filter hook forward priority 0; policy drop; }']],
   ])('%s changed by hand is put right', async (_name, command) => {
     await proxy.stop();
     // No reading comes by itself.

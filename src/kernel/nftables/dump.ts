@@ -25,7 +25,10 @@ export interface FoundSet {
 }
 
 export interface FoundStructure {
+  /** Those that do what ours do: in a table that is awake, letting through what their rules say nothing of. */
   readonly chains: readonly string[];
+  /** The other ones. */
+  readonly altered: readonly string[];
   readonly rules: readonly FoundRule[];
   readonly sets: readonly FoundSet[];
 }
@@ -47,13 +50,40 @@ export async function readStructure(channel: NetlinkChannel, table: TableName): 
   }
 }
 
-async function readParts(channel: NetlinkChannel, table: TableName): Promise<FoundStructure> {
+/** Where the table is asleep, packets meet none of its chains. @returns undefined when there is no such table */
+export async function readTableState(
+  channel: NetlinkChannel,
+  table: TableName,
+): Promise<'awake' | 'dormant' | undefined> {
+  const request = new NetlinkWriter(256);
+  beginRequest(request, nft.NFT_MSG_GETTABLE, 0, table, nft.NFTA_TABLE_NAME, undefined);
+  request.end();
+  let flags = 0;
+  try {
+    await channel.dump(request, message =>
+      attributes(message, attribute => {
+        if (attribute.type === nft.NFTA_TABLE_FLAGS) flags = attribute.addressWord(0);
+      }),
+    );
+  } catch (error) {
+    if (error instanceof NetlinkError && errnoName(error.errno) === 'ENOENT') return undefined;
+    throw error;
+  }
+  return (flags & nft.NFT_TABLE_F_DORMANT) === 0 ? 'awake' : 'dormant';
+}
+
+async function readParts(channel: NetlinkChannel, table: TableName): Promise<FoundStructure | undefined> {
+  const state = await readTableState(channel, table);
+  if (state === undefined) return undefined;
   const sets = await dump(channel, table, nft.NFT_MSG_GETSET, nft.NFTA_SET_TABLE, undefined, decodeSet);
   const chains = await dump(channel, table, nft.NFT_MSG_GETCHAIN, nft.NFTA_CHAIN_TABLE, undefined, decodeChain);
-  const own = chains.filter(chain => chain.table === table.name).map(({ name }) => name);
+  const own = chains.filter(chain => chain.table === table.name);
+  const isAsOurs = ({ policy }: FoundChain): boolean => state === 'awake' && policy === nft.NF_ACCEPT;
+  const namesOf = (found: readonly FoundChain[]): readonly string[] => found.map(({ name }) => name);
   const ownSets = sets.filter(set => set.table === table.name);
   const rules = await dump(channel, table, nft.NFT_MSG_GETRULE, nft.NFTA_RULE_TABLE, undefined, decodeRule);
-  return { chains: own, sets: ownSets, rules };
+  const altered = own.filter(chain => !isAsOurs(chain));
+  return { chains: namesOf(own.filter(isAsOurs)), altered: namesOf(altered), sets: ownSets, rules };
 }
 
 /** All elements of one set. @returns rejects with NetlinkError (ENOENT) when there is no such set */
@@ -186,13 +216,22 @@ function attributes(message: MessageCursor, visit: (attribute: AttributeCursor) 
   while (cursor.next()) visit(cursor);
 }
 
-function decodeChain(message: MessageCursor, add: (chain: { table: string; name: string }) => void): void {
+interface FoundChain {
+  readonly table: string;
+  readonly name: string;
+  /** NF_*; of chains that no packet begins with, as if they let all through. */
+  readonly policy: number;
+}
+
+function decodeChain(message: MessageCursor, add: (chain: FoundChain) => void): void {
   let [table, name] = ['', ''];
+  let policy: number = nft.NF_ACCEPT;
   attributes(message, attribute => {
     if (attribute.type === nft.NFTA_CHAIN_TABLE) table = attribute.text();
     else if (attribute.type === nft.NFTA_CHAIN_NAME) name = attribute.text();
+    else if (attribute.type === nft.NFTA_CHAIN_POLICY) policy = attribute.addressWord(0);
   });
-  add({ table, name });
+  add({ table, name, policy });
 }
 
 function decodeSet(message: MessageCursor, add: (set: FoundSet & { table: string }) => void): void {

@@ -9,6 +9,7 @@ export const NFGENMSG = 4;
 
 const message = (number: number): number => (NFNL_SUBSYS_NFTABLES << 8) | number;
 export const NFT_MSG_NEWTABLE = message(0);
+export const NFT_MSG_GETTABLE = message(1);
 export const NFT_MSG_DELTABLE = message(2);
 export const NFT_MSG_NEWCHAIN = message(3);
 export const NFT_MSG_GETCHAIN = message(4);
@@ -33,6 +34,8 @@ export const NFNLGRP_NFTABLES = 7;
 /** Every message but those of NEWGEN begins with the table's name. */
 export const NFTA_ANY_TABLE = 1;
 export const NFTA_TABLE_NAME = 1;
+export const NFTA_TABLE_FLAGS = 2;
+export const NFT_TABLE_F_DORMANT = 1;
 export const NFTA_CHAIN_TABLE = 1;
 export const NFTA_CHAIN_NAME = 3;
 export const NFTA_CHAIN_HOOK = 4;

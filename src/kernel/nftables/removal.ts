@@ -1,7 +1,7 @@
 /** Tables taken away whole, where they are: nothing is written where they are not. Impure: netlink. */
 
 import { openChannel, type NetlinkChannel } from '../netlink/channel.js';
-import { readStructure } from './dump.js';
+import { readTableState } from './dump.js';
 import { writeTable, type TableFamily, type TableName } from './messages.js';
 import { NETLINK_NETFILTER } from './numbers.js';
 import { openTransactions, type Transactions } from './transaction.js';
@@ -12,8 +12,7 @@ export async function removeTable(
   transactions: Transactions,
   table: TableName,
 ): Promise<boolean> {
-  const found = await readStructure(channel, table);
-  if (found === undefined || found.chains.length + found.sets.length === 0) return false;
+  if ((await readTableState(channel, table)) === undefined) return false;
   await transactions.run(writer => writeTable(writer, 'delete', table));
   return true;
 }

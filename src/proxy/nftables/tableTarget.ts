@@ -237,11 +237,14 @@ class OpenTable implements TableTarget {
 
   private isIntact(found: FoundStructure): boolean {
     const sets = new Map(found.sets.map(set => [set.name, set]));
+    const ours = new Set(this.layout.chains.map(({ name }) => name));
     return (
+      [...found.chains, ...found.altered].every(name => ours.has(name) || parseFan(name) !== undefined) &&
       this.layout.sets.every(shape => {
         const set = sets.get(shape.name);
         return set !== undefined && set.keySize === message.sizeOf(shape.key);
-      }) && this.layout.chains.every(chain => this.isChainIntact(found, chain))
+      }) &&
+      this.layout.chains.every(chain => this.isChainIntact(found, chain))
     );
   }
 
