@@ -33,6 +33,8 @@ export interface Failure {
   readonly text: string;
   /** Milliseconds the server asks us to wait. */
   readonly retryAfter?: number;
+  /** The connection stood, and nothing came. */
+  readonly isSilent?: boolean;
 }
 
 export interface ApiRequest {
@@ -98,7 +100,7 @@ export function connectApi(credentials: ApiCredentials): ApiConnection {
         if (over) return void opened.destroy();
         request = opened;
         opened.setTimeout(silence, () =>
-          fail({ status: undefined, text: `no answer for ${Math.round(silence / 1000)} s` }),
+          fail({ status: undefined, text: `no answer for ${Math.round(silence / 1000)} s`, isSilent: true }),
         );
         opened.on('error', error => fail({ status: undefined, text: reasonOf(error) }));
         opened.on('response', response => {

@@ -54,6 +54,8 @@ export type ReflectionEvent =
       readonly text: string;
       /** Milliseconds the server asks us to wait. */
       readonly retryAfter?: number;
+      /** The connection stood, and for minutes nothing came: not even a bookmark. */
+      readonly isSilent?: boolean;
     }
   | { readonly kind: 'timer' };
 
@@ -141,14 +143,18 @@ function failed(
     status,
     text,
     retryAfter,
-  }: { readonly status: number | undefined; readonly text: string; readonly retryAfter?: number },
+    isSilent = false,
+  }: Pick<Extract<ReflectionEvent, { readonly kind: 'failed' }>, 'status' | 'text' | 'retryAfter' | 'isSilent'>,
   random: () => number,
 ): ReflectionStep {
   const isListing = state.phase === 'streaming' || state.phase === 'paging';
   if (state.isOptional && isListing && status === NOT_FOUND) return absent(state, random);
   const isRefusal = status !== undefined && !UNRELATED.includes(status);
   if (state.phase === 'streaming' && isRefusal) return list({ ...state, canStream: false });
-  const isLost = status === GONE || (isRefusal && state.failures >= LOST_AFTER);
+  // A server whose history has gone back (etcd restored from a backup) takes our version for one of the future, and says
+  // nothing until it has come to it.
+  const isOfTheFuture = isSilent && !state.heard && state.failures > 0;
+  const isLost = status === GONE || isOfTheFuture || (isRefusal && state.failures >= LOST_AFTER);
   const version = isLost || state.phase !== 'watching' ? undefined : state.version;
   // The first time, a version that is gone is no failure of anybody: it is what happens after a long silence.
   if (status === GONE && state.failures === 0) return list({ ...state, failures: 1 });

@@ -46,3 +46,15 @@ test('a server that is away, or does not know us for a while, is no reason to li
   ]);
   expect(follow(WATCHING, ...events)).not.toContain('beginSnapshot stream');
 });
+
+test('a watch that says nothing twice, not even a bookmark, is begun anew with a list: its version may be of the future', () => {
+  const silent: readonly ReflectionEvent[] = [
+    { kind: 'failed', status: undefined, text: 'no answer for 150 s', isSilent: true },
+    { kind: 'timer' },
+  ];
+  const quiet = { ...WATCHING, heard: false };
+  expect(follow(quiet, ...silent, ...silent)).toEqual(['report wait', 'watch', 'report wait', 'beginSnapshot stream']);
+  // One that has spoken goes on from where it was.
+  const spoken: ReflectionEvent = { kind: 'progress', version: '8' };
+  expect(follow(quiet, ...silent, spoken, ...silent).at(-1)).toBe('watch');
+});
