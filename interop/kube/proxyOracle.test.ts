@@ -14,6 +14,7 @@ import { waitFor } from '../../lab/topology/commands.js';
 import { PeerageProcess } from '../../lab/topology/peerage.js';
 import { Topology } from '../../lab/topology/topology.js';
 import * as at from './proxyOracle/addresses.js';
+import { isLetGo, keptTo, plainService, stickySpec, type Connect } from './proxyOracle/affinity.js';
 import { caseOf, NAMESPACE, type Case } from './proxyOracle/cases.js';
 import { CLIENTS, type Client } from './proxyOracle/clients.js';
 import { DIVERGENCES } from './proxyOracle/divergences.js';
@@ -26,6 +27,8 @@ const SERVICES = Number(process.env['PEERAGE_ORACLE_SERVICES'] ?? 240);
 const MASQUERADE_ALL = process.env['PEERAGE_ORACLE_MASQUERADE_ALL'] === '1';
 const WORLDS: readonly WorldName[] = ['theirs', 'ours'];
 const PATIENCE = 120_000;
+/** For as many tries as it takes to be in time, on a machine with other work. */
+const AFFINITY_PATIENCE = 600_000;
 const CHANGED = 3;
 /** Of all, every so many is asked for again, changed or not. */
 const STAYING = 6;
@@ -41,6 +44,8 @@ let plane: ControlPlane;
 let cases: Case[];
 /** Names of divergences that were met. */
 const seen = new Set<string>();
+/** Protocols over which endpoints have answered. */
+const answered = new Set<string>();
 
 beforeAll(async () => {
   topology = await Topology.open('pgko');
@@ -129,21 +134,13 @@ async function each<T>(items: readonly T[], act: (item: T) => Promise<void>): Pr
 /** Once a service that was made last is served, all that was made before it is. */
 async function settled(index: number): Promise<void> {
   const address = at.clusterIp(index)[4];
-  const metadata = { name: `last-${index}`, namespace: NAMESPACE };
-  const ports = [{ name: 'http', port: 80, protocol: 'TCP', targetPort: 'http' }];
-  await plane.admin.apply({ apiVersion: 'v1', kind: 'Service', metadata, spec: { clusterIP: address, ports } });
-  await plane.admin.apply({
-    apiVersion: 'discovery.k8s.io/v1',
-    kind: 'EndpointSlice',
-    metadata: { ...metadata, labels: { 'kubernetes.io/service-name': metadata.name } },
-    addressType: 'IPv4',
-    ports: [{ name: 'http', port: at.BACKEND_PORTS[0], protocol: 'TCP' }],
-    endpoints: [{ addresses: [at.REMOTE.pods[0]![4]], conditions: { ready: true } }],
-  });
-  const question: Question = { name: metadata.name, protocol: 'TCP', address, port: 80, of: undefined };
+  const name = `last-${index}`;
+  for (const object of plainService({ name, namespace: NAMESPACE }, address, at.REMOTE.pods.slice(0, 1)))
+    await plane.admin.apply(object);
+  const question: Question = { name, protocol: 'TCP', address, port: 80, of: undefined };
   const asked = new Map([[CLIENTS.find(({ host }) => host === 'node')!, [question]]]);
   for (const world of WORLDS)
-    await waitFor(`${metadata.name} served by ${world}`, PATIENCE, async () => {
+    await waitFor(`${name} served by ${world}`, PATIENCE, async () => {
       const [answers] = [...(await askAll(topology, world, asked, { tries: 1, patience: 1000 })).values()];
       return answers?.[0]?.some(answer => answer.startsWith(at.REMOTE.pods[0]![4])) ? true : undefined;
     });
@@ -175,6 +172,9 @@ async function ask(
     askAll(topology, 'theirs', asked, order),
     askAll(topology, 'ours', asked, order),
   ]);
+  for (const [client, questions] of asked)
+    for (const [i, { protocol }] of questions.entries())
+      if (ours.get(client)?.[i]?.some(answer => answer.startsWith(at.REMOTE.pods[0]![4]))) answered.add(protocol);
   return differencesOf(asked, theirs, ours);
 }
 
@@ -203,7 +203,44 @@ test('after every third service has changed and some are gone: the same answers 
   expect(await unexplained(asked)).toEqual([]);
 }, 900_000);
 
-test('every divergence that is named was met', () => {
+/** Of a pod's, one after the other, to the cluster IP with this number. */
+function connections(world: WorldName, index: number): Connect {
+  const client = CLIENTS.find(({ host }) => host === 'pod1')!;
+  const question: Question = {
+    name: `${index}`,
+    protocol: 'TCP',
+    address: at.clusterIp(index)[4],
+    port: 80,
+    of: undefined,
+  };
+  return async () => {
+    const heard = await askAll(topology, world, new Map([[client, [question]]]), { ...AGAIN, tries: 1 });
+    const [endpoint, port] = heard.get(client)?.[0]?.[0]?.split(' ') ?? [];
+    return port === undefined ? undefined : endpoint;
+  };
+}
+
+test('a client is kept to its endpoint from each connection on, and then let go', async () => {
+  const [brief, long] = [
+    { index: 6000, seconds: 2 },
+    { index: 6001, seconds: 20 },
+  ];
+  for (const { index, seconds } of [brief, long]) {
+    const name = { name: `sticky-${seconds}`, namespace: NAMESPACE };
+    const objects = plainService(name, at.clusterIp(index)[4], at.REMOTE.pods, stickySpec(seconds));
+    for (const object of objects) await plane.admin.apply(object);
+  }
+  await settled(5002);
+  const until = Date.now() + AFFINITY_PATIENCE;
+  const inBoth = <T>(ask: (world: WorldName) => Promise<T>): Promise<readonly T[]> => Promise.all(WORLDS.map(ask));
+  const kept = inBoth(world => keptTo(long.seconds, connections(world, long.index), until));
+  const letGo = inBoth(world => isLetGo(brief.seconds, connections(world, brief.index), until));
+  expect(await letGo).toEqual([true, true]);
+  expect((await kept).map(endpoints => endpoints.length)).toEqual([1, 1]);
+}, 900_000);
+
+test('endpoints have answered over every protocol, and every divergence that is named was met', () => {
+  expect([...answered].sort()).toEqual(['SCTP', 'TCP', 'UDP']);
   expect([...seen].sort()).toEqual(DIVERGENCES.map(({ name }) => name).sort());
 });
 
