@@ -111,7 +111,7 @@ function addPath(
   families: PerFamily<boolean>,
 ): Pick<Negotiated, 'addPathReceive' | 'addPathSend'> {
   const can = (open: OpenMessage, f: FamilyIndex, what: 'send' | 'receive'): boolean =>
-    find(open, 'addPath')?.families.some(entry => isFamily(entry, f) && entry[what]) === true;
+    all(open, 'addPath').some(({ families }) => families.some(entry => isFamily(entry, f) && entry[what]));
   return {
     addPathReceive: perFamily(f => families[f] && can(ours, f, 'receive') && can(theirs, f, 'send')),
     addPathSend: perFamily(f => families[f] && can(ours, f, 'send') && can(theirs, f, 'receive')),
@@ -120,7 +120,7 @@ function addPath(
 
 /** RFC 8950 section 4: IPv4 unicast with next hops of IPv6. */
 function hasExtendedNextHop(open: OpenMessage): boolean {
-  const entries = find(open, 'extendedNextHop')?.families ?? [];
+  const entries = all(open, 'extendedNextHop').flatMap(({ families }) => families);
   return entries.some(entry => isFamily(entry, 0) && entry.nextHopAfi === AFI_IPV6);
 }
 
@@ -131,7 +131,8 @@ function peerRestart(
   families: PerFamily<boolean>,
 ): PeerGracefulRestart | undefined {
   const own = find(ours, 'gracefulRestart');
-  const peer = find(theirs, 'gracefulRestart');
+  // RFC 4724 section 3: of several the last.
+  const peer = all(theirs, 'gracefulRestart').at(-1);
   if (own === undefined || peer === undefined) return undefined;
   const entry = (f: FamilyIndex): { readonly forwarding: boolean } | undefined =>
     families[f] ? peer.families.find(e => isFamily(e, f)) : undefined;
@@ -152,6 +153,11 @@ function hostnameOf(open: OpenMessage): string | undefined {
 
 function find<K extends Capability['kind']>(open: OpenMessage, kind: K): Extract<Capability, { kind: K }> | undefined {
   return open.capabilities.find((c): c is Extract<Capability, { kind: K }> => c.kind === kind);
+}
+
+/** Every instance: a capability of several families may come in pieces. */
+function all<K extends Capability['kind']>(open: OpenMessage, kind: K): Extract<Capability, { kind: K }>[] {
+  return open.capabilities.filter((c): c is Extract<Capability, { kind: K }> => c.kind === kind);
 }
 
 function has(ours: OpenMessage, theirs: OpenMessage, kind: Capability['kind']): boolean {

@@ -14,6 +14,8 @@ import { NO_CLAIMS, peerConfig, sessionConfig } from './testSession.js';
 const V4: Capability = { kind: 'multiprotocol', afi: 1, safi: 1 };
 const V6: Capability = { kind: 'multiprotocol', afi: 2, safi: 1 };
 const VPN: Capability = { kind: 'multiprotocol', afi: 1, safi: 128 };
+const BOTH = [true, true] as const;
+const NEITHER = [false, false] as const;
 const AS4: Capability = { kind: 'fourOctetAs', asn: 65001 };
 
 /** Stands for a configuration that accepts every AS. */
@@ -187,6 +189,23 @@ describe('accepted:', () => {
     });
     expect(result(theirs)).not.toHaveProperty('gracefulRestart');
     expect(result(open(), { gracefulRestart })).not.toHaveProperty('gracefulRestart');
+  });
+
+  test('of a capability that comes in several pieces, all count; of graceful restart the last (RFC 4724 section 3)', () => {
+    const restart = (restartTime: number): Capability => ({
+      kind: 'gracefulRestart',
+      restarting: false,
+      notification: false,
+      restartTime,
+      families: [{ afi: 1, safi: 1, forwarding: true }],
+    });
+    const sends = (afi: number): Capability => ({
+      kind: 'addPath',
+      families: [{ afi, safi: 1, send: true, receive: false }],
+    });
+    const theirs = withCapabilities(V4, V6, restart(7), sends(2), sends(1), restart(9));
+    const ours = { gracefulRestart: { restartTime: 60 }, addPath: { receive: BOTH, send: NEITHER } };
+    expect(result(theirs, ours)).toMatchObject({ gracefulRestart: { restartTime: 9 }, addPathReceive: [true, true] });
   });
 
   test('the peer’s name is for people', () => {
