@@ -8,6 +8,7 @@ import fc from 'fast-check';
 import {
   AUDIENCE_COUNT,
   HistoryWorld,
+  isEbgp,
   MEMBERS,
   PEERS,
   POLICY_COUNT,
@@ -109,8 +110,9 @@ class History {
         world.importThrough(event.peer, event.policy);
         return;
       case 'facts':
-        this.facts[event.peer] = event;
-        world.facts(event.peer, event.client, event.routerId);
+        // ORIGINATOR_ID of what was reflected already does not follow a source that comes back with another identifier.
+        this.facts[event.peer] = { client: event.client, routerId: isEbgp(event.peer) ? event.routerId : event.peer };
+        world.facts(event.peer, event.client, this.facts[event.peer]!.routerId);
         return;
       case 'hop':
         this.hops[event.hop] = event;
