@@ -40,6 +40,8 @@ export function loadAgentConfig(
   file: string | undefined,
   flags: GivenFlags = NO_FLAGS,
 ): Result<LoadedAgentConfig, readonly ConfigError[]> {
+  // Before the reading: what changes from here on is told.
+  const state = file === undefined ? [] : statesOf([file]);
   const source = file === undefined ? ok('') : readText(file);
   if (!source.ok) return err([new ConfigError('', source.error, file)]);
   const between: ConfigError[] = [];
@@ -67,8 +69,9 @@ export function loadAgentConfig(
     return err(
       completed.error.map(error => blame(new ConfigError(meshPath(error.path, settings), error.reason), locate)),
     );
-  const files = [...(file === undefined ? [] : [file]), ...keyFiles(value, flags)];
-  return ok({ settings, said, files, states: statesOf(files) });
+  const others = keyFiles(value, flags);
+  const files = [...(file === undefined ? [] : [file]), ...others];
+  return ok({ settings, said, files, states: [...state, ...statesOf(others)] });
 }
 
 /** What kube-proxy's file says, where our own and the flags say nothing. */
