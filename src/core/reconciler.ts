@@ -218,6 +218,14 @@ class Loop<K, V> implements Reconciler<K, V> {
     const others = this.table.found(values);
     if (isFirst) this.options.onEvent({ kind: 'adopted', count: values.size });
     else if (others.length > 0) this.options.onEvent({ kind: 'drift', keys: others });
+    if (this.refusals.size > 0) this.forgiveFound();
+  }
+
+  /** What is as it shall be by now, whoever did it, is never written again, and so would stay refused for ever. */
+  private forgiveFound(): void {
+    const { set, removed } = this.table.delta();
+    for (const key of [...this.refusals.keys()])
+      if (!set.has(key) && !removed.has(key) && this.refusals.delete(key)) this.forgiven.add(key);
   }
 
   /** @returns whether it made progress, so that there may be more to do */

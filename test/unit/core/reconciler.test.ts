@@ -166,6 +166,23 @@ describe('running', () => {
     expect(events.at(-1)).toEqual({ kind: 'recovered', keys: ['a'] });
   });
 
+  test('what was refused and is found as it shall be is no failure any more, and leads to no more readings', async () => {
+    const { target, reconciler, events, run } = rig({ gone: 1 });
+    target.refuse.set('a', 'no').set('gone', 'no');
+    reconciler.begin();
+    reconciler.apply([['a', 1]]);
+    await run();
+    expect([...reconciler.failures.keys()]).toEqual(['a', 'gone']);
+    target.state.set('a', 1);
+    target.state.delete('gone');
+    await run(1000);
+    expect([...reconciler.failures]).toEqual([]);
+    expect(events).toContainEqual({ kind: 'recovered', keys: ['a', 'gone'] });
+    const { reads } = target;
+    await run(5000);
+    expect(target.reads).toBe(reads);
+  });
+
   test('a commit that fails as a whole leads to a reading, and to another try', async () => {
     const { target, reconciler, kinds, run } = rig();
     target.breakNext = 'ENOBUFS';
