@@ -29,8 +29,11 @@ export async function until(what: string, holds: () => boolean | Promise<boolean
   }
 }
 
-/** Seconds: on a busy host the guest stands still for longer than a connection may be silent on the short way. */
-const KEPT = ['tcp', 'udp'].map(protocol => `net.netfilter.nf_flowtable_${protocol}_timeout=3600`);
+/**
+ * Seconds: on a busy host the guest stands still for longer than a connection may be silent on the short way. Not of UDP: what
+ * leaves the short way has that much less to live, and would have less than nothing.
+ */
+const KEPT = 'net.netfilter.nf_flowtable_tcp_timeout=3600';
 
 /** Counts packets from now on. */
 export function openTracked({ actors, node }: Pick<Cast, 'actors' | 'node'>): Tracked {
@@ -39,7 +42,7 @@ export function openTracked({ actors, node }: Pick<Cast, 'actors' | 'node'>): Tr
       encoding: 'utf8',
       ...(input === undefined ? {} : { input }),
     });
-  inNode(`sysctl -qw ${KEPT.join(' ')}`);
+  inNode(`sysctl -qw ${KEPT}`);
   inNode('nft -f -', `${SEEN}add rule inet seen c counter\n`);
   const isOffloaded: Tracked['isOffloaded'] = (protocol, source, destination) => {
     // IPv6 is shown with all its zeros.
