@@ -77,6 +77,12 @@ describe('what others change is put right', () => {
     ['the rules of a chain', () => nft('flush', 'chain', 'ip', 'peerage-policy', chainLike('denied-'))],
     ['a hook', () => nft('flush', 'chain', 'ip6', 'peerage-policy', 'receiving')],
     ['a rule that was added', () => nft('insert', 'rule', 'ip', 'peerage-policy', chainLike('receives-'), 'accept')],
+    ['what a hook does with the rest', () => nft('chain', 'ip', 'peerage-policy', 'receiving', '{ policy drop; }')],
+    [
+      "a stranger's hook",
+      () => nft('add chain ip peerage-policy s { type filter hook forward priority 0; policy drop; }'),
+    ],
+    ['whether the table is awake', () => nft('add table ip peerage-policy { flags dormant; }')],
     ['the table', () => nft('delete', 'table', 'ip', 'peerage-policy')],
     [
       'an element that was added',

@@ -199,6 +199,7 @@ class PolicyTable implements PolicyTarget {
       return shape !== undefined && message.sizeOf(shape.key) !== keySize;
     };
     return (
+      found.altered.length === 0 &&
       !found.sets.some(isAnother) &&
       this.layout.sets.every(shape => sets.get(shape.name)?.keySize === message.sizeOf(shape.key)) &&
       this.layout.chains.every(
