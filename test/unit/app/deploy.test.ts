@@ -21,7 +21,10 @@ interface Manifest {
   readonly data?: Readonly<Record<string, string>>;
   readonly spec?: {
     readonly template: {
-      readonly spec: { readonly containers: readonly Container[]; readonly volumes: readonly { readonly name: string }[] };
+      readonly spec: {
+        readonly containers: readonly Container[];
+        readonly volumes: readonly { readonly name: string }[];
+      };
     };
   };
 }
