@@ -10,6 +10,7 @@ import { BehaviorSubject, tap } from 'rxjs';
 import { toEngineConfig } from '../../src/app/config/engineConfig.js';
 import { agentGraph } from '../../src/app/graph.js';
 import { keepHeapsSmall } from '../../src/app/heapGrowth.js';
+import { goBeforeHelpers } from '../../src/app/mainThread.js';
 import { AgentConfig } from '../../src/app/kubeConfig.js';
 import { createEngineComposer } from '../../src/app/kubeEngine.js';
 import { connectApi } from '../../src/kube/client/apiConnection.js';
@@ -37,6 +38,7 @@ export interface SubjectResult {
 const BETWEEN = 150;
 // As the agent does.
 keepHeapsSmall();
+goBeforeHelpers();
 const { values } = parseArgs({
   options: { kubeconfig: { type: 'string' }, url: { type: 'string' }, changes: { type: 'string', default: '100' } },
 });

@@ -8,6 +8,7 @@ import { Command } from 'commander';
 import { PLAIN_SETTINGS } from '../../interop/policy/settings.js';
 import { inNamespace } from '../../lab/topology/inNamespace.js';
 import { keepHeapsSmall } from '../../src/app/heapGrowth.js';
+import { goBeforeHelpers } from '../../src/app/mainThread.js';
 import type { ObjectBatch } from '../../src/kube/objectBatch.js';
 import { openNftablesFirewall } from '../../src/policy/nftables/nftablesFirewall.js';
 import type { FirewallEvent, PolicyFirewall } from '../../src/policy/policyFirewall.js';
@@ -37,6 +38,7 @@ const { changes, rounds, ...size } = new Command('bench-policy')
 
 // As the agent does: garbage is collected sooner, and takes a larger part of the slowest changes.
 keepHeapsSmall();
+goBeforeHelpers();
 
 /** Packets of one block. */
 const [STEADY, NEW] = [20_000, 640];

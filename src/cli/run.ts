@@ -5,6 +5,7 @@ import type { AgentOptions } from '../app/agent.js';
 import type { SpeakerOptions } from '../app/speaker.js';
 import { readFlags } from '../app/flags/readFlags.js';
 import { keepHeapsSmall } from '../app/heapGrowth.js';
+import { goBeforeHelpers } from '../app/mainThread.js';
 import { keepYoungGenerationSmall } from '../app/youngGeneration.js';
 import { addAgentFlags, type FlagTexts } from './agentFlags.js';
 
@@ -20,6 +21,7 @@ export function addRunCommands(program: Command): void {
   ).action(async (options: SpeakerOptions) => {
     // Loaded on demand: `show` needs neither kernel nor BGP.
     keepYoungGenerationSmall();
+    goBeforeHelpers();
     const { runSpeaker } = await import('../app/speaker.js');
     process.exitCode = await runSpeaker(options);
   });
@@ -65,6 +67,7 @@ async function runAgentCommand(
     return runCleanup({ ...options, flags: flags.value });
   }
   keepHeapsSmall();
+  goBeforeHelpers();
   const { runAgent } = await import('../app/agent.js');
   return runAgent({ ...options, flags: flags.value });
 }
