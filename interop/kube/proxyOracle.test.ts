@@ -223,7 +223,7 @@ function connections(world: WorldName, index: number): Connect {
 test('a client is kept to its endpoint from each connection on, and then let go', async () => {
   const [brief, long] = [
     { index: 6000, seconds: 2 },
-    { index: 6001, seconds: 20 },
+    { index: 6001, seconds: 8 },
   ];
   for (const { index, seconds } of [brief, long]) {
     const name = { name: `sticky-${seconds}`, namespace: NAMESPACE };
