@@ -313,6 +313,11 @@ describe('the table', () => {
     ['an element is gone', ['delete', 'element', 'ip', 'peerage-tenants', 'tenants', '{ 10.244.1.2 }']],
     ['a number is another', ['add', 'element', 'ip', 'peerage-tenants', 'members', '{ 0x0000000b . 10.244.1.2 }']],
     ['the rules are gone', ['flush', 'chain', 'ip', 'peerage-tenants', 'denied']],
+    ['it is put to sleep', ['add table ip peerage-tenants { flags dormant; }']],
+    [
+      "a stranger's hook is in it",
+      ['add chain ip peerage-tenants s { type filter hook forward priority 0; policy drop; }'],
+    ],
     ['all is gone', ['delete', 'table', 'ip6', 'peerage-tenants']],
   ])(
     'is put right when %s',

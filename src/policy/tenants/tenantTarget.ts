@@ -138,7 +138,8 @@ class OpenTable implements TenantTarget {
     for (const [name, elements] of bySet) message.writeElements(writer, command, this.table, name, elements);
   }
 
-  private isIntact({ sets, chains, rules }: FoundStructure): boolean {
+  private isIntact({ sets, chains, altered, rules }: FoundStructure): boolean {
+    if (altered.length > 0) return false;
     const sizes = new Map(sets.map(({ name, keySize }) => [name, keySize]));
     if (this.layout.sets.some(shape => sizes.get(shape.name) !== message.sizeOf(shape.key))) return false;
     const wanted = this.layout.chains.flatMap(chain => chain.rules.map(() => chain.name));
