@@ -105,7 +105,7 @@ class Running implements Fence {
     this.tie = asked(this.tie, now);
     const why = whyShut(this.tie, this.others, now);
     if (why !== undefined) this.shut(why);
-    // Who holds nothing has nothing to ask; it is asked all the same.
+    // Once shut, only the API server opens it again.
     if (!this.isShut)
       for (const node of this.others)
         void ask(node).then(word => {
